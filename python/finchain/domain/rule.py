@@ -1,0 +1,153 @@
+"""What every rule file stands on: records, instructions, and the book that a rule reads and writes.
+
+A rule is a pure function of an instruction and the records it reads: it sees no clock but `book.time_ms`,
+no randomness, no files, no floats, and no order of a set. It writes new records with `book.put`, or raises
+`Refused`, after which nothing that it wrote stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, ClassVar, NoReturn, Protocol, TypeVar
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from finchain.errors import Refused
+
+AMOUNT_MAX_MINOR = 2**53 - 1
+"""Largest amount: what every JSON reader holds exactly (RFC 8785)."""
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The present state of one object. `kind` and `id` name it in the state map."""
+
+    kind: ClassVar[str] = ""
+    id: str
+
+
+class Instruction(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", omit_defaults=False):
+    """One order of a party. Subclasses set `tag="receivable.confirm"`; optional members are `UNSET`, never defaults."""
+
+
+R = TypeVar("R", bound=Record)
+I_contra = TypeVar("I_contra", bound=Instruction, contravariant=True)
+Optional = UnsetType
+Absent = UNSET
+
+
+class Source(Protocol):
+    """Where a book finds records that this block has not written yet."""
+
+    def find(self, kind: type[Record], id: str) -> Record | None:
+        """The record as of the end of the block before, or `None`."""
+
+
+class Book:
+    """Records as one instruction sees them: what it wrote, over what its transaction and block wrote, over the state.
+
+    Attributes:
+        by: The parties that signed the transaction.
+        service: Those of `by` for which only an unattended service key signed.
+        sender: The first of the header's `by`.
+        height: Height of the block.
+        time_ms: The block's Unix time in milliseconds.
+        today: Date of the block's time in the ledger's business time zone.
+    """
+
+    __slots__ = ("_source", "_written", "by", "height", "notes", "sender", "service", "time_ms", "today")
+
+    def __init__(self, source: Source, *, height: int, time_ms: int, zone_minutes: int) -> None:
+        self._source = source
+        self._written: dict[tuple[type[Record], str], Record] = {}
+        self.height = height
+        self.time_ms = time_ms
+        self.today = business_date(time_ms, zone_minutes)
+        self.by: frozenset[str] = frozenset()
+        self.service: frozenset[str] = frozenset()
+        self.sender = ""
+        self.notes: list[str] = []
+
+    def begin(self, by: frozenset[str], service: frozenset[str], sender: str) -> None:
+        """Starts a unit that holds together or not at all."""
+        self.by, self.service, self.sender = by, service, sender
+        self._written = {}
+        self.notes = []
+
+    def written(self) -> dict[tuple[type[Record], str], Record]:
+        """What was put since `begin`, in the order of first writing."""
+        return self._written
+
+    def find(self, kind: type[R], id: str) -> R | None:
+        """The record, or `None` where there is none."""
+        own = self._written.get((kind, id))
+        return own if own is not None else self._source.find(kind, id)  # type: ignore[return-value]
+
+    def get(self, kind: type[R], id: str, *, field: str = "") -> R:
+        """The record.
+
+        Raises:
+            Refused: `<kind>.not_found`, where there is none.
+        """
+        record = self.find(kind, id)
+        if record is None:
+            raise Refused(
+                f"{kind.kind}.not_found", f"there is no {kind.kind} {id!r}", field=field, value=id,
+                advice=f"name a {kind.kind} that this ledger holds",
+            )  # fmt: skip
+        return record
+
+    def put(self, record: Record) -> None:
+        """Writes a record; it is seen by what follows, and undone if the unit is refused."""
+        self._written[type(record), record.id] = record
+
+    def note(self, text: str) -> None:
+        """A warning that travels with the outcome and refuses nothing."""
+        self.notes.append(text)
+
+
+def business_date(time_ms: int, zone_minutes: int) -> date:
+    """The calendar date of a Unix time in a fixed offset from UTC.
+
+    Args:
+        time_ms: Unix time in milliseconds, >= 0.
+        zone_minutes: Offset east of UTC in minutes, for example 480 for China.
+    """
+    return (datetime.fromtimestamp(time_ms // 1000, UTC) + timedelta(minutes=zone_minutes)).date()
+
+
+Rule = Callable[[Any, Book], None]
+
+RULES: dict[type[Instruction], Rule] = {}
+"""The rule of each instruction of the rulebook, filled by `@rule`."""
+
+RECORDS: dict[str, type[Record]] = {}
+"""The record type of each kind, filled by `@record`."""
+
+F = TypeVar("F", bound=Rule)
+C = TypeVar("C", bound=type[Record])
+
+
+def rule(instruction: type[Instruction]) -> Callable[[F], F]:
+    """Registers a function as the rule of an instruction."""
+
+    def register(function: F) -> F:
+        assert instruction not in RULES, f"two rules for {instruction.__name__}"
+        RULES[instruction] = function
+        return function
+
+    return register
+
+
+def record(cls: C) -> C:
+    """Registers a record type under its `kind`."""
+    assert cls.kind and cls.kind not in RECORDS, f"kind {cls.kind!r} is empty or taken"
+    RECORDS[cls.kind] = cls
+    return cls
+
+
+def refuse(code: str, message: str, **facts: Any) -> NoReturn:
+    """Raises `Refused`; `rule`, `field`, `value`, `advice` go to it by name, everything else is a fact."""
+    named = {k: facts.pop(k) for k in ("rule", "field", "value", "advice") if k in facts}
+    raise Refused(code, message, facts=facts, **named)

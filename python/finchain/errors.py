@@ -1,0 +1,219 @@
+"""Every error of finchain, each with what was wrong, where, and what would have been right.
+
+    FinchainError
+    ├── Refused                 a rule said no: kept in the block, nothing moved
+    ├── Rejected                never entered a block
+    │   ├── Malformed           not canonical JSON, or not a transaction, or not an instruction
+    │   ├── LimitExceeded       larger, deeper or more than the format allows
+    │   ├── WrongLedger         made for another ledger
+    │   ├── WrongRulebook       made for rules that are not in force
+    │   ├── Expired             its time is over, or lies more than 30 days ahead
+    │   ├── UnknownKey          no such key or party, or the key has ended
+    │   ├── BadSignature        the signature is not the key's over this header
+    │   ├── MissingSignature    fewer keys or holders than the party's threshold
+    │   ├── SuperfluousSignature more signatures than asked, or of a party not in `by`
+    │   ├── LaneGap             a sequence of the lane was left out
+    │   ├── LaneConflict        the sequence is taken by another content
+    │   ├── TooManyLanes        the sender has all the lanes it may have
+    │   └── InternalError       a rule failed unexpectedly; the transaction was dropped
+    ├── TamperError             bytes that are not what was signed, sealed or committed to
+    ├── StorageError            the disk or the file system failed
+    ├── LockedError             another process has the ledger open for writing
+    ├── ForkError               a handle was used in a child process
+    ├── NotFound                no such ledger, record, block or key
+    ├── KeyFileError            a key file that cannot be read, or is readable by others
+    └── ConfigError             a setting, a mapping or an argument that makes no sense
+
+Verification returns what was verified or raises; nothing here is ever a bool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class FinchainError(Exception):
+    """Base of every error that finchain raises on purpose.
+
+    Args:
+        message: What was wrong and where.
+        advice: What would have been right, or what to do next; may be empty.
+        facts: The values that were looked at.
+    """
+
+    def __init__(self, message: str, *, advice: str = "", facts: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.advice = advice
+        self.facts: dict[str, Any] = dict(facts or {})
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.advice})" if self.advice else self.message
+
+
+class Refused(FinchainError):
+    """A rule said no. The instruction is kept in the block and moved nothing.
+
+    Args:
+        code: Stable word such as `receivable.over_confirm`.
+        message: What was wrong.
+        rule: The rule and its source, for example `Civil Code 763` or `domain.md I-3`.
+        field: The member of the instruction that was at fault.
+        value: What that member held.
+        advice: What would have been accepted.
+        facts: What the rule read.
+
+    Attributes:
+        instruction: Index of the refused instruction in its transaction, from 0.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        rule: str = "",
+        field: str = "",
+        value: Any = None,
+        advice: str = "",
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message, advice=advice, facts=facts)
+        self.code = code
+        self.rule = rule
+        self.field = field
+        self.value = value
+        self.instruction = 0
+
+    def __str__(self) -> str:
+        lines = [f"{self.code}: {self.message}"]
+        if self.rule or self.field:
+            lines.append(f"  rule {self.rule or '-'}   field {self.field or '-'} = {self.value!r}")
+        if self.facts:
+            lines.append("  read " + ", ".join(f"{k} = {v}" for k, v in self.facts.items()))
+        if self.advice:
+            lines.append(f"  try  {self.advice}")
+        return "\n".join(lines)
+
+
+class Rejected(FinchainError):
+    """The transaction never entered a block: nothing was kept, no number was used."""
+
+    code = "rejected"
+
+
+class Malformed(Rejected):
+    """Not canonical JSON, or not a transaction, or not an instruction of the rulebook."""
+
+    code = "malformed"
+
+
+class LimitExceeded(Rejected):
+    """Larger, deeper or more than the format allows."""
+
+    code = "limit"
+
+
+class WrongLedger(Rejected):
+    """Made for another ledger."""
+
+    code = "wrong_ledger"
+
+
+class WrongRulebook(Rejected):
+    """Made for a rulebook that is not in force."""
+
+    code = "wrong_rulebook"
+
+
+class Expired(Rejected):
+    """Its time is over, or lies more than 30 days ahead."""
+
+    code = "expired"
+
+
+class UnknownKey(Rejected):
+    """No such party or key in the state after the block before, or the key has ended."""
+
+    code = "unknown_key"
+
+
+class BadSignature(Rejected):
+    """The signature is not this key's over this header."""
+
+    code = "bad_signature"
+
+
+class MissingSignature(Rejected):
+    """Fewer keys, or fewer holders, than the party's threshold asks."""
+
+    code = "missing_signature"
+
+
+class SuperfluousSignature(Rejected):
+    """More signatures than the threshold asks, or one of a party that is not in `by`."""
+
+    code = "superfluous_signature"
+
+
+class LaneGap(Rejected):
+    """A sequence of the lane was left out."""
+
+    code = "gap"
+
+
+class LaneConflict(Rejected):
+    """The sequence of the lane is taken by a transaction with another content."""
+
+    code = "conflict"
+
+
+class TooManyLanes(Rejected):
+    """The sender already has all the lanes it may have."""
+
+    code = "too_many_lanes"
+
+
+class InternalError(Rejected):
+    """A rule failed unexpectedly; the transaction was dropped and the failure reported."""
+
+    code = "internal_error"
+
+
+class TamperError(FinchainError):
+    """Bytes that are not what was signed, sealed or committed to."""
+
+
+class StorageError(FinchainError):
+    """The disk or the file system failed; the handle is closed to further writing."""
+
+
+class LockedError(FinchainError):
+    """Another process has the ledger open for writing."""
+
+
+class ForkError(FinchainError):
+    """A handle was used in a child process; open the ledger anew there, or use `spawn`."""
+
+
+class NotFound(FinchainError, LookupError):
+    """There is no such ledger, record, block or key."""
+
+
+class KeyFileError(FinchainError):
+    """A key file that cannot be read, has no key, or may be read by others."""
+
+
+class ConfigError(FinchainError, ValueError):
+    """A setting, a mapping or an argument that makes no sense."""
+
+
+REJECTIONS: dict[str, type[Rejected]] = {
+    cls.code: cls
+    for cls in (
+        Malformed, LimitExceeded, WrongLedger, WrongRulebook, Expired, UnknownKey, BadSignature, MissingSignature,
+        SuperfluousSignature, LaneGap, LaneConflict, TooManyLanes, InternalError,
+    )
+}  # fmt: skip
+"""Rejection codes and their classes."""
