@@ -54,13 +54,15 @@ class Book:
         height: Height of the block.
         time_ms: The block's Unix time in milliseconds.
         today: Date of the block's time in the ledger's business time zone.
+        ledger: The ledger's name, `origin#hash of block 0`; in block 0 nothing follows `#`.
     """
 
-    __slots__ = ("_source", "_written", "by", "height", "notes", "sender", "service", "time_ms", "today")
+    __slots__ = ("_source", "_written", "by", "height", "ledger", "notes", "sender", "service", "time_ms", "today")
 
-    def __init__(self, source: Source, *, height: int, time_ms: int, zone_minutes: int) -> None:
+    def __init__(self, source: Source, *, ledger: str, height: int, time_ms: int, zone_minutes: int) -> None:
         self._source = source
         self._written: dict[tuple[type[Record], str], Record] = {}
+        self.ledger = ledger
         self.height = height
         self.time_ms = time_ms
         self.today = business_date(time_ms, zone_minutes)
