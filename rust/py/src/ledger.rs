@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use finchain_core::block::Refusal;
 use finchain_core::canonical;
 use finchain_core::encoding;
+use finchain_core::error::Rejection;
 use finchain_core::index::RecordIndex;
 use finchain_core::ledger::{self, Executed, LedgerError, NewRecord, Options, SignedMark};
 use finchain_index::Index;
@@ -19,12 +20,48 @@ use crate::opened::Opened;
 
 /// A chunk of transactions after the check stage.
 #[pyclass(frozen, module = "finchain._core")]
-pub(crate) struct Checked(Arc<ledger::Checked>);
+pub(crate) struct Checked(Mutex<Arc<ledger::Checked>>);
+
+impl Checked {
+    fn chunk(&self) -> Arc<ledger::Checked> {
+        Arc::clone(&locked(&self.0))
+    }
+}
 
 #[pymethods]
 impl Checked {
     fn __len__(&self) -> usize {
-        self.0.items.len()
+        self.chunk().items.len()
+    }
+
+    /// Every transaction's instructions as one JSON array of arrays; an empty array where it is rejected.
+    fn instructions<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        let chunk = self.chunk();
+        let mut out = vec![b'['];
+        for item in &chunk.items {
+            if out.len() > 1 {
+                out.push(b',');
+            }
+            out.extend_from_slice(item.as_ref().map_or(b"[]", |checked| checked.transaction.instructions()));
+        }
+        out.push(b']');
+        PyBytes::new(py, &out)
+    }
+
+    /// One transaction's instructions as a JSON array; an empty one where it is rejected.
+    fn instructions_of<'py>(&self, py: Python<'py>, index: usize) -> Bound<'py, PyBytes> {
+        let chunk = self.chunk();
+        let text = chunk.items.get(index).and_then(|item| item.as_ref().ok()).map_or(&b"[]"[..], |c| c.transaction.instructions());
+        PyBytes::new(py, text)
+    }
+
+    /// Rejects a transaction as malformed, before the chunk is opened.
+    fn reject(&self, index: usize, message: String, advice: String) -> PyResult<()> {
+        let mut chunk = locked(&self.0);
+        let item = Arc::get_mut(&mut chunk).and_then(|chunk| chunk.items.get_mut(index));
+        let item = item.ok_or_else(|| ConfigError::new_err("the chunk is in use, or has no such transaction"))?;
+        *item = Err(Rejection::malformed(message, advice));
+        Ok(())
     }
 }
 
@@ -39,7 +76,7 @@ impl Checking {
         py.detach(|| {
             let thread = locked(&self.0).take().ok_or_else(|| ConfigError::new_err("this chunk was waited for before"))?;
             let checked = thread.join().map_err(|_| ledger_error(LedgerError::Internal("the check stage failed".into())))?;
-            Ok(Checked(Arc::new(checked)))
+            Ok(Checked(Mutex::new(Arc::new(checked))))
         })
     }
 }
@@ -103,7 +140,8 @@ impl Ledger {
 
     /// Opens the next block with transactions of a chunk from `start` on.
     fn open_block(&self, py: Python<'_>, checked: &Checked, start: usize, time_ms: u64) -> PyResult<Opened> {
-        py.detach(|| self.0.open_block(&checked.0, start, time_ms)).map(Opened::new).map_err(ledger_error)
+        let chunk = checked.chunk();
+        py.detach(|| self.0.open_block(&chunk, start, time_ms)).map(Opened::new).map_err(ledger_error)
     }
 
     /// Opens a stored block for replay.
@@ -193,6 +231,11 @@ impl Ledger {
     fn log_root<'py>(&self, py: Python<'py>) -> (u64, Bound<'py, PyBytes>) {
         let (size, hash) = self.0.log_root();
         (size, PyBytes::new(py, &hash))
+    }
+
+    /// Last sequence of a lane, 0 where it has not begun.
+    fn lane_sequence(&self, lane_id: &str) -> u64 {
+        self.0.lane_sequence(lane_id)
     }
 
     /// Records by (kind, id), as JSON or `None`, compared with the state map.

@@ -68,12 +68,6 @@ impl Opened {
         PyBytes::new(py, &out)
     }
 
-    /// One taken transaction's instructions, as a JSON array.
-    fn instructions_of<'py>(&self, py: Python<'py>, position: usize) -> Option<Bound<'py, PyBytes>> {
-        let guard = locked(&self.inner);
-        guard.as_ref()?.transaction(position).map(|t| PyBytes::new(py, t.instructions()))
-    }
-
     /// For each taken transaction the parties that sign; equal ones are one tuple.
     #[getter]
     fn by<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyTuple>>> {

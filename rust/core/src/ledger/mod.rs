@@ -399,6 +399,12 @@ impl Ledger {
         self.executor().time_ms
     }
 
+    /// Last sequence of a lane as of the last executed block, 0 where it has not begun.
+    #[must_use]
+    pub fn lane_sequence(&self, lane_id: &str) -> u64 {
+        self.executor().lanes.get(lane_id).map_or(0, |position| position.sequence)
+    }
+
     /// Seconds that each stage has worked since the ledger was opened.
     #[must_use]
     pub fn stage_seconds(&self) -> Vec<(&'static str, f64)> {
