@@ -155,9 +155,8 @@ def verify_checkpoint(note: bytes, trust: str, quorum: int, witnesses: list[str]
     need(not re.search(rb"[\x00-\x09\x0b-\x1f]", note), "note: a control character")
     lines = r"(([^\s+#]+)\n(0|[1-9][0-9]{0,15})\n(\S+)\n)\n((?:— [^\s+]+ \S+\n)+)"
     match = re.fullmatch(lines, note.decode("utf-8"))
-    if match is None:
-        raise ValueError("checkpoint: not three lines, an empty one and signatures")
-    text, origin, size, tree_hash, signatures = match.groups()
+    need(match, "checkpoint: not three lines, an empty one and signatures")
+    text, origin, size, tree_hash, signatures = match.groups() if match else ("", "", "", "", "")
     trusted, public_key = verifier_key(trust, 1)
     known = dict(verifier_key(witness, 4) for witness in witnesses)
     need(origin == trusted[0], "checkpoint: its origin is not the name of the trusted key")
@@ -229,8 +228,7 @@ def block_hash(block: dict[str, Any]) -> bytes:
 def judge_signers(suite: str, block: dict[str, Any], entry: dict[str, Any], signers: dict[str, Any]) -> None:
     """Judges the signatures of an entry in full (3.3), by the keys and parties in the state of the block before."""
     before, header = signers["block"], entry["header"]
-    need(block_hash(before).hex() == block["previous"], "signers: not the block before")
-    need(before["height"] == block["height"] - 1, "signers: height of the block before")
+    need(block_hash(before).hex() == block["previous"] and before["height"] == block["height"] - 1, "signers: not block H-1")
     signatures = {one["key"]: one["signature"] for one in entry["signatures"]}
     names = [("key", key) for key in sorted(signatures)] + [("party", party) for party in sorted(header["by"])]
     need([(at["kind"], at["id"]) for at in signers["records"]] == names, "signers: other records than are needed")
@@ -252,14 +250,14 @@ def judge_signers(suite: str, block: dict[str, Any], entry: dict[str, Any], sign
             need(threshold == 1 or set(duties) not in ({"maker"}, {"checker"}), f"signers: one side only of {party}")
 
 
-def verify_entry(inner: dict[str, Any]) -> str:
-    """Verifies an entry, its place in the block and what of it is shown; returns the outcome."""
+def verify_entry(inner: dict[str, Any]) -> Any:
+    """Verifies an entry, its place in the block and what of it is shown; returns an instruction's outcome."""
     suite, block, entry, index = inner["hash"], inner["block"], inner["entry"], inner["index"]
     header, signed_by = entry["header"], [one["key"] for one in entry["signatures"]]
     refused = {one["instruction"]: one["code"] for one in entry["refused"]}
     sender, *others = header["by"]
     need(others == sorted({*others} - {sender}) and header["count"] <= 4096, "header: its parties or its count")
-    need(signed_by == sorted(set(signed_by)), "entry: signatures are not in order")
+    need(signed_by == sorted({*signed_by}), "entry: signatures are not in order")
     need([one["instruction"] for one in entry["refused"]] == sorted(refused), "entry: refusals are not in order")
     need(max(refused, default=0) < header["count"], "entry: a refused instruction that is not there")
     need(header["mode"] == "each" or len(refused) <= 1, "entry: more than one refusal under all")
@@ -276,7 +274,8 @@ def verify_entry(inner: dict[str, Any]) -> str:
     verify_inclusion(suite, leaf, index, size, inner["path"], tree_hash)
     if "signers" in inner:
         judge_signers(suite, block, entry, inner["signers"])
-    return str(refused.get(index, "held back" if refused and header["mode"] == "all" else "applied"))
+    outcome = refused.get(index, "held back" if refused and header["mode"] == "all" else "applied")
+    return outcome if inner["what"] == "instruction" else None
 
 
 def verify_receipt(receipt: bytes, trust: str, quorum: int, witnesses: list[str]) -> dict[str, Any]:
@@ -284,9 +283,8 @@ def verify_receipt(receipt: bytes, trust: str, quorum: int, witnesses: list[str]
     need(len(receipt) <= RECEIPT_BYTES_MAX, "receipt: too long")
     top, _, note = receipt.partition(b"\n\n")
     match = re.fullmatch(rb"c2sp\.org/tlog-proof@v1\nextra (\S+)\nindex (0|[1-9][0-9]{0,15})((?:\n\S+){0,64})", top)
-    if match is None:
-        raise ValueError("receipt: not the lines of one")
-    extra, index, lines = [group.decode("latin-1") for group in match.groups()]
+    need(match, "receipt: not the lines of one")
+    extra, index, lines = [group.decode("latin-1") for group in match.groups()] if match else ["", "", ""]
     inner, path = parse(unbase64(extra, -1)), [unbase64(line, 32).hex() for line in lines.split()]
     need(isinstance(inner, dict) and str(inner.get("what")) in FORMS, "receipt: no known form")
     fit(inner, FORMS[inner["what"]], inner["what"])
