@@ -14,7 +14,7 @@ import msgspec
 from finchain.calendar import DAYS_IN_YEAR, DayCount, count_days
 from finchain.domain.arithmetic import Rate, interest, round_half_up
 from finchain.domain.cash import enter_fact, move_cash
-from finchain.domain.check import check_amount, check_currency, check_identifier
+from finchain.domain.check import check_amount, check_currency, check_identifier, check_rate
 from finchain.domain.party import require, require_role
 from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
 from finchain.money import format_minor
