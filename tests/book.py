@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from finchain import instructions as do
 from finchain.domain import rulebook
-from finchain.domain.party import Duty, Role, possession_message, set_possession_verifier
+from finchain.domain.key import Duty, possession_message, set_possession_verifier
+from finchain.domain.party import Role
 from finchain.domain.rule import Book, Instruction, Record
 
 ORIGIN = "test.example/ledger"

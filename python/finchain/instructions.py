@@ -5,19 +5,17 @@ nothing; the rules do, and say what they would have accepted.
 """
 
 from finchain.domain.founding import CreateLedger, Founder, SetCheckpointKeys
-from finchain.domain.party import AddKey, EndKey, NewKey, RegisterParty, RotateKey, SetRoles, SetThreshold
-from finchain.domain.policy import DEFAULT_POLICY, PolicyTerms, SetPolicy
-from finchain.domain.receivable import (
+from finchain.domain.key import NewKey
+from finchain.domain.part import (
     AssignReceivable,
-    CancelReceivable,
-    ConfirmReceivable,
     NotifyDebtor,
     PledgeReceivable,
-    RejectReceivable,
     ReleaseReceivable,
     SettleReceivable,
-    SubmitReceivable,
 )
+from finchain.domain.party import AddKey, EndKey, RegisterParty, RotateKey, SetRoles, SetThreshold
+from finchain.domain.policy import DEFAULT_POLICY, PolicyTerms, SetPolicy
+from finchain.domain.receivable import CancelReceivable, ConfirmReceivable, RejectReceivable, SubmitReceivable
 from finchain.domain.trade import LodgeEvidence, SignContract
 
 __all__ = [

@@ -70,7 +70,7 @@ def check_reference(kind: str, text: str, field: str) -> None:
     Raises:
         Refused: `<kind>.reference`.
     """
-    if not text.strip() or len(text.encode()) > REFERENCE_BYTES_MAX or _CONTROL.search(text):
+    if not text.strip(" ") or len(text.encode()) > REFERENCE_BYTES_MAX or _CONTROL.search(text):
         refuse(
             f"{kind}.reference", f"{field} is blank, too long or has control characters", field=field, value=text,
             advice=f"state 1 to {REFERENCE_BYTES_MAX} bytes of printable UTF-8",

@@ -11,8 +11,9 @@ from typing import ClassVar, Final, Literal
 
 import msgspec
 
-from finchain.domain.check import check_digest
-from finchain.domain.party import NewKey, RegisterParty, Role, register, require
+from finchain.domain.check import check_amount, check_digest
+from finchain.domain.key import NewKey
+from finchain.domain.party import RegisterParty, Role, register, require
 from finchain.domain.policy import Policy, PolicyTerms, check_terms
 from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
 
@@ -22,6 +23,7 @@ ZONE_MINUTES_MAX: Final = 14 * 60
 CHECKPOINT_KEYS_MAX: Final = 8
 
 _ORIGIN: Final = re.compile(r"[A-Za-z0-9._:/-]{1,64}", re.ASCII)
+_LEDGER: Final = re.compile(r"[A-Za-z0-9._:/-]{1,64}#[0-9a-f]{64}", re.ASCII)
 _VERIFIER_KEY: Final = re.compile(r"([A-Za-z0-9._:/-]{1,64})\+[0-9a-f]{8}\+[A-Za-z0-9+/]{44}", re.ASCII)
 
 
@@ -91,22 +93,36 @@ class SetCheckpointKeys(Instruction, frozen=True, tag="ledger.checkpoint_keys"):
 @rule(CreateLedger)
 def _create(do: CreateLedger, book: Book) -> None:
     if book.height != 0 or book.find(LedgerRecord, "ledger") is not None:
-        refuse("ledger.bad_state", "a ledger is founded once, in block 0", rule="format.md 4.3",
-               advice="found another ledger in another place")  # fmt: skip
+        refuse(
+            "ledger.bad_state", "a ledger is founded once, in block 0", rule="format.md 4.3",
+            advice="found another ledger in another place",
+        )  # fmt: skip
     if not _ORIGIN.fullmatch(do.origin):
-        refuse("ledger.identifier", "the origin is no name of a log", field="origin", value=do.origin,
-               advice="use 1 to 64 characters of A-Z a-z 0-9 . _ : / -")  # fmt: skip
+        refuse(
+            "ledger.identifier", "the origin is no name of a log", field="origin", value=do.origin,
+            advice="use 1 to 64 characters of A-Z a-z 0-9 . _ : / -",
+        )  # fmt: skip
     if abs(do.time_zone_minutes) > ZONE_MINUTES_MAX:
-        refuse("ledger.time_zone", "no place has this offset from UTC", field="time_zone_minutes",
-               value=do.time_zone_minutes, advice=f"state up to {ZONE_MINUTES_MAX} minutes either way")  # fmt: skip
+        refuse(
+            "ledger.time_zone", "no place has this offset from UTC", field="time_zone_minutes",
+            value=do.time_zone_minutes, advice=f"state up to {ZONE_MINUTES_MAX} minutes either way",
+        )  # fmt: skip
+    check_amount("ledger", do.rulebook, "rulebook")
     check_digest("ledger", do.rulebook_digest, "rulebook_digest")
+    if do.predecessor is not Absent and not _LEDGER.fullmatch(do.predecessor):
+        refuse(
+            "ledger.predecessor", "this is no name of a ledger", rule="format.md 3.1", field="predecessor",
+            value=do.predecessor, advice="state the origin, #, and the hash of block 0 in hex",
+        )  # fmt: skip
     check_terms(do.policy)
     _check_checkpoint_keys(do.checkpoint_keys, do.origin)
     registrar = do.operator if do.registrar is Absent else do.registrar
     for founder in (do.operator, registrar):
         if founder.id not in book.by:
-            refuse("ledger.not_signed", f"{founder.id} has not signed", rule="format.md 4.3", field="operator",
-                   value=founder.id, advice=f"let {founder.id} sign block 0")  # fmt: skip
+            refuse(
+                "ledger.not_signed", f"{founder.id} has not signed", rule="format.md 4.3", field="operator",
+                value=founder.id, advice=f"let {founder.id} sign block 0",
+            )  # fmt: skip
     if registrar is do.operator:
         _found(book, do.operator, ["operator", "registrar"])
     else:
@@ -131,15 +147,19 @@ def _set_checkpoint_keys(do: SetCheckpointKeys, book: Book) -> None:
 
 
 def _found(book: Book, founder: Founder, roles: list[Role]) -> None:
-    register(book, RegisterParty(founder.id, founder.name, roles, founder.threshold, founder.keys), prove=False)
+    register(book, RegisterParty(founder.id, founder.name, roles, founder.threshold, founder.keys), founding=True)
 
 
 def _check_checkpoint_keys(keys: list[str], origin: str) -> None:
     if not 1 <= len(keys) <= CHECKPOINT_KEYS_MAX or len(set(keys)) != len(keys):
-        refuse("ledger.checkpoint_keys", f"{len(keys)} checkpoint keys are stated, or one twice",
-               field="checkpoint_keys", value=len(keys), advice=f"state 1 to {CHECKPOINT_KEYS_MAX}")  # fmt: skip
+        refuse(
+            "ledger.checkpoint_keys", f"{len(keys)} checkpoint keys are stated, or one twice",
+            field="checkpoint_keys", value=len(keys), advice=f"state 1 to {CHECKPOINT_KEYS_MAX}",
+        )  # fmt: skip
     for key in keys:
         match = _VERIFIER_KEY.fullmatch(key)
         if match is None or match[1] != origin:
-            refuse("ledger.checkpoint_keys", "this is no verifier key of this origin", rule="format.md 4.4",
-                   field="checkpoint_keys", value=key, advice=f"state {origin}+<key id>+<Base64>")  # fmt: skip
+            refuse(
+                "ledger.checkpoint_keys", "this is no verifier key of this origin", rule="format.md 4.4",
+                field="checkpoint_keys", value=key, advice=f"state {origin}+<key id>+<Base64>",
+            )  # fmt: skip

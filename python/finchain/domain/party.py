@@ -1,38 +1,33 @@
-"""Parties, their keys and roles, and who has signed what a rule is about to do.
+"""Parties, their roles and keys, and whether those have signed whose signature a rule needs.
 
-A key is enrolled only with a signature that shows its holder has it, under one number that is never used again,
-and for one party only. No key ever signs twice as two persons, and no party is left unable to sign by its own act.
+Registrars enter parties and give roles; from then on a party rules its own keys. It cannot leave itself unable to
+sign, and nobody becomes the operator, or a registrar without the operator's signature.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-from collections.abc import Callable, Iterable
 from datetime import date
 from typing import ClassVar, Final, Literal
 
 import msgspec
 
 from finchain.domain.check import check_identifier, check_not_future, check_reference
+from finchain.domain.key import Duty, NewKey, PartyKey, PublicKey, Suite, can_sign, enrol, public_key_id
 from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
-from finchain.errors import FinchainError
 
-Duty = Literal["maker", "checker", "any", "service"]
 Role = Literal[
     "supplier", "debtor", "guarantor", "lender", "factor", "controller", "settlement_bank", "owner", "contractor",
     "worker", "data_source", "registrar", "regulator", "operator",
 ]  # fmt: skip
-Suite = Literal["ed25519"]
 
 LIVE_KEYS_MAX: Final = 64
 """Live keys of one party: every officer of a large bank's trade desk, in a record that stays small."""
 
+IDENTIFIERS_MAX: Final = 16
+"""Official numbers of one party."""
+
 THRESHOLD_MAX: Final = 16
 """A transaction carries at most 16 signatures (format.md 3.3)."""
-
-PUBLIC_KEY_BYTES: Final = 32
-SIGNATURE_BYTES: Final = 64
 
 
 @record
@@ -57,50 +52,6 @@ class Party(Record, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         return f"{self.id} {self.name} ({', '.join(self.roles)}), {self.threshold} of {len(self.live)} keys"
-
-
-@record
-class PartyKey(Record, frozen=True, kw_only=True):
-    """A public key of one holder: a natural person, or an unattended machine with duty `service`."""
-
-    kind: ClassVar[str] = "key"
-
-    duty: Duty
-    holder: str
-    party: str
-    public_key: str
-    suite: Suite
-    ended_ms: int | Optional = Absent
-    compromised_since: date | Optional = Absent
-
-    def __str__(self) -> str:
-        return f"{self.id} {self.holder} ({self.duty})" + (", ended" if self.ended_ms is not Absent else "")
-
-
-@record
-class PublicKey(Record, frozen=True, kw_only=True):
-    """Says which key enrolled a public key first. Its id is the public key in hex, so none is enrolled twice."""
-
-    kind: ClassVar[str] = "public_key"
-
-    key: str
-
-
-class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A key to enrol.
-
-    Attributes:
-        holder: The natural person or machine that holds it.
-        public_key: Base64 of 32 bytes.
-        possession: Base64 of the key's signature as format.md 3.7 has it. Absent only in block 0, which the founders'
-            keys sign themselves.
-    """
-
-    holder: str
-    duty: Duty
-    suite: Suite
-    public_key: str
-    possession: str | Optional = Absent
 
 
 class RegisterParty(Instruction, frozen=True, tag="party.register"):
@@ -153,39 +104,12 @@ class EndKey(Instruction, frozen=True, tag="key.end"):
     """Ends a key. Signed by the party or a registrar.
 
     Attributes:
-        compromised_since: From when on its signatures are doubtful; they stay valid, and readers see the date.
+        compromised_since: From when on its signatures are doubtful; they stay valid, and readers see the date. It can
+            be stated of a key that has ended already, and moved to an earlier day.
     """
 
     id: str
     compromised_since: date | Optional = Absent
-
-
-PossessionVerifier = Callable[[bytes, bytes, bytes], None]
-"""Takes a public key, a signature and a message, and raises a `FinchainError` or `ValueError` unless they agree."""
-
-_verifiers: dict[Suite, PossessionVerifier] = {}
-
-
-def set_possession_verifier(verifier: PossessionVerifier, suite: Suite = "ed25519") -> None:
-    """Gives the rules the one pure function that they do not have themselves: to verify a signature.
-
-    The rules stay free of the compiled core in this way. Whoever runs them (the ledger, the audit, the tests) sets it
-    once, before the first rule runs; every verifier that is set must accept by format.md 3.3.
-    """
-    _verifiers[suite] = verifier
-
-
-def possession_message(ledger: str, key_id: str, suite: str, public_key: str) -> bytes:
-    """What a key signs to show that its holder has it (format.md 3.7).
-
-    Args:
-        ledger: The ledger's name: origin, `#`, hash of block 0.
-        key_id: The id that the key will have, for example `shop/1`.
-        suite: The signature suite.
-        public_key: Base64 of the public key.
-    """
-    parts = {"key": key_id, "ledger": ledger, "public_key": public_key, "suite": suite, "type": "finchain.key.1"}
-    return msgspec.json.encode(parts, order="sorted")
 
 
 def require(
@@ -243,77 +167,48 @@ def require_role(
     return party
 
 
-def require_registrar(book: Book, kind: str) -> Party:
-    """The first, by id, of those who signed with the role `registrar`.
+def require_any(book: Book, kind: str, role: Role) -> Party:
+    """The first, by id, of the parties that signed, not only by a service key, and that have the role.
 
     Raises:
-        Refused: `<kind>.not_signed`, where no registrar has signed.
+        Refused: `<kind>.not_signed`, where no such party has signed.
     """
     for party_id in sorted(book.by - book.service):
         party = book.find(Party, party_id)
-        if party is not None and "registrar" in party.roles:
+        if party is not None and role in party.roles:
             return party
     refuse(
-        f"{kind}.not_signed", "no registrar has signed", rule="domain.md 2.0", field="by",
-        advice="let a registrar sign", signed=", ".join(sorted(book.by)) or "nobody",
+        f"{kind}.not_signed", f"nobody with the role {role} has signed", rule="domain.md 2.0", field="by",
+        advice=f"let the {role} sign too", signed=", ".join(sorted(book.by)) or "nobody",
     )  # fmt: skip
 
 
-def enrol(book: Book, party_id: str, number: int, new: NewKey, *, prove: bool = True) -> PartyKey:
-    """Writes a new key of the party; `prove` is false for the founders' keys, which sign block 0 itself.
+def register(book: Book, do: RegisterParty, *, founding: bool = False) -> Party:
+    """Writes a party and its keys, after it was checked who may do so.
 
     Raises:
-        Refused: `key.reference`, `key.public_key`, `key.duplicate`, or `key.possession`.
-    """
-    id = f"{party_id}/{number}"
-    check_reference("key", new.holder, "holder")
-    public_key = _decoded(new.public_key, PUBLIC_KEY_BYTES, "public_key")
-    first = book.find(PublicKey, public_key.hex())
-    if first is not None:
-        refuse(
-            "key.duplicate", f"this public key was enrolled as {first.key} already", field="public_key",
-            value=new.public_key, advice="let the holder make a key of their own",
-        )  # fmt: skip
-    if prove:
-        _check_possession(book, id, new, public_key)
-    key = PartyKey(
-        id=id, duty=new.duty, holder=new.holder, party=party_id, public_key=new.public_key, suite=new.suite
-    )  # fmt: skip
-    book.put(key)
-    book.put(PublicKey(id=public_key.hex(), key=id))
-    return key
-
-
-def register(
-    book: Book,
-    do: RegisterParty,
-    *,
-    prove: bool = True,
-) -> Party:
-    """Writes a party and its keys, after whoever may do so was checked.
-
-    Raises:
-        Refused: See the rule of `party.register`.
+        Refused: `party.identifier`, `party.duplicate`, `party.reference`, `party.keys`, `party.threshold`,
+            `party.roles`, and what `enrol` raises.
     """
     check_identifier("party", do.id)
     held = book.find(Party, do.id)
     if held is not None:
-        refuse("party.duplicate", f"{do.id} is registered as {held.name}", field="id", value=do.id,
-               advice="choose another id, or change the party that is there")  # fmt: skip
+        refuse(
+            "party.duplicate", f"{do.id} is registered as {held.name}", field="id", value=do.id,
+            advice="choose another id, or change the party that is there",
+        )  # fmt: skip
     check_reference("party", do.name, "name")
-    identifiers = do.identifiers
-    if identifiers is not Absent:
-        for scheme, number in identifiers.items():
-            check_identifier("party", scheme, "identifiers")
-            check_reference("party", number, "identifiers")
+    _check_official_numbers(do)
     if not 1 <= len(do.keys) <= LIVE_KEYS_MAX:
-        refuse("party.keys", f"{len(do.keys)} keys are declared", field="keys", value=len(do.keys),
-               advice=f"declare 1 to {LIVE_KEYS_MAX}")  # fmt: skip
-    keys = [enrol(book, do.id, number, new, prove=prove) for number, new in enumerate(do.keys, 1)]
-    _check_threshold("party", do.threshold, keys)
+        refuse(
+            "party.keys", f"{len(do.keys)} keys are declared", field="keys", value=len(do.keys),
+            advice=f"declare 1 to {LIVE_KEYS_MAX}",
+        )  # fmt: skip
+    keys = [enrol(book, do.id, number, new, founding=founding) for number, new in enumerate(do.keys, 1)]
+    _check_threshold(do.threshold, keys)
     party = Party(
         id=do.id, keys=len(keys), live=tuple(range(1, len(keys) + 1)), name=do.name, roles=_checked_roles(do.roles),
-        threshold=do.threshold, identifiers=identifiers,
+        threshold=do.threshold, identifiers=do.identifiers,
     )  # fmt: skip
     book.put(party)
     return party
@@ -321,14 +216,14 @@ def register(
 
 @rule(RegisterParty)
 def _register(do: RegisterParty, book: Book) -> None:
-    require_registrar(book, "party")
+    require_any(book, "party", "registrar")
     _check_grant(book, do.roles, had=())
     register(book, do)
 
 
 @rule(SetRoles)
 def _set_roles(do: SetRoles, book: Book) -> None:
-    require_registrar(book, "party")
+    require_any(book, "party", "registrar")
     party = book.get(Party, do.id, field="id")
     _check_grant(book, do.roles, had=party.roles)
     book.put(msgspec.structs.replace(party, roles=_checked_roles(do.roles)))
@@ -337,7 +232,7 @@ def _set_roles(do: SetRoles, book: Book) -> None:
 @rule(SetThreshold)
 def _set_threshold(do: SetThreshold, book: Book) -> None:
     party = require(book, "party", do.id, field="id")
-    _check_threshold("party", do.threshold, _live_keys(book, party))
+    _check_threshold(do.threshold, _live_keys(book, party))
     book.put(msgspec.structs.replace(party, threshold=do.threshold))
 
 
@@ -345,12 +240,14 @@ def _set_threshold(do: SetThreshold, book: Book) -> None:
 def _add_key(do: AddKey, book: Book) -> None:
     party = _party_of(book, do.id)
     if party.id not in book.by and not can_sign(party.threshold, _live_keys(book, party)):
-        require_registrar(book, "key")
+        require_any(book, "key", "registrar")
     else:
         require(book, "key", party.id)
     if len(party.live) >= LIVE_KEYS_MAX:
-        refuse("key.limit", f"{party.id} has {len(party.live)} live keys", field="id", value=do.id,
-               advice=f"end one first; {LIVE_KEYS_MAX} are the most")  # fmt: skip
+        refuse(
+            "key.limit", f"{party.id} has {len(party.live)} live keys", field="id", value=do.id,
+            advice=f"end one first; {LIVE_KEYS_MAX} are the most",
+        )  # fmt: skip
     number = _next_number(party, do.id, "id")
     enrol(book, party.id, number, NewKey(do.holder, do.duty, do.suite, do.public_key, do.possession))
     book.put(msgspec.structs.replace(party, keys=number, live=(*party.live, number)))
@@ -364,8 +261,7 @@ def _rotate_key(do: RotateKey, book: Book) -> None:
     number = _next_number(party, do.successor, "successor")
     enrol(book, party.id, number, NewKey(old.holder, old.duty, do.suite, do.public_key, do.possession))
     book.put(msgspec.structs.replace(old, ended_ms=book.time_ms))
-    live = (*(each for each in party.live if f"{party.id}/{each}" != old.id), number)
-    book.put(msgspec.structs.replace(party, keys=number, live=live))
+    book.put(msgspec.structs.replace(party, keys=number, live=(*_live_without(party, old), number)))
 
 
 @rule(EndKey)
@@ -374,7 +270,11 @@ def _end_key(do: EndKey, book: Book) -> None:
     if party.id in book.by:
         require(book, "key", party.id)
     else:
-        require_registrar(book, "key")
+        require_any(book, "key", "registrar")
+    if do.compromised_since is not Absent:
+        _mark_compromised(book.get(PartyKey, do.id, field="id"), do.compromised_since, book)
+        if not _is_live(party, do.id):
+            return
     key = _live_key(book, do.id)
     left = [each for each in _live_keys(book, party) if each.id != key.id]
     if party.id in book.by and not can_sign(party.threshold, left):
@@ -382,54 +282,57 @@ def _end_key(do: EndKey, book: Book) -> None:
             "key.bad_state", f"without {key.id}, {party.id} could not reach its threshold of {party.threshold}",
             field="id", value=do.id, advice="rotate the key, add another first, or ask a registrar",
         )  # fmt: skip
-    if do.compromised_since is not Absent:
-        check_not_future("key", do.compromised_since, book.today, "compromised_since")
-    book.put(msgspec.structs.replace(key, ended_ms=book.time_ms, compromised_since=do.compromised_since))
-    live = tuple(number for number in party.live if f"{party.id}/{number}" != key.id)
-    book.put(msgspec.structs.replace(party, live=live))
+    book.put(msgspec.structs.replace(key, ended_ms=book.time_ms))
+    book.put(msgspec.structs.replace(party, live=_live_without(party, key)))
 
 
-def can_sign(threshold: int, keys: Iterable[PartyKey]) -> bool:
-    """Whether these keys can reach the threshold: that many holders, and from 2 on of both sides (format.md 3.3)."""
-    persons = [key for key in keys if key.duty != "service"]
-    if len({key.holder for key in persons}) < threshold:
-        return False
-    duties = {key.duty for key in persons}
-    return threshold == 1 or not (duties <= {"maker"} or duties <= {"checker"})
-
-
-def _check_threshold(kind: str, threshold: int, keys: list[PartyKey]) -> None:
+def _check_threshold(threshold: int, keys: list[PartyKey]) -> None:
     if not 1 <= threshold <= THRESHOLD_MAX or not can_sign(threshold, keys):
         refuse(
-            f"{kind}.threshold", f"a threshold of {threshold} cannot be reached with these keys", rule="format.md 3.3",
+            "party.threshold", f"a threshold of {threshold} cannot be reached with these keys", rule="format.md 3.3",
             field="threshold", value=threshold,
             advice=f"1 to {THRESHOLD_MAX}, not above the number of holders, and from 2 on both makers and checkers",
             holders=len({key.holder for key in keys if key.duty != "service"}),
         )  # fmt: skip
 
 
+def _check_official_numbers(do: RegisterParty) -> None:
+    if do.identifiers is Absent:
+        return
+    if len(do.identifiers) > IDENTIFIERS_MAX:
+        refuse(
+            "party.identifiers", f"{len(do.identifiers)} official numbers are stated", field="identifiers",
+            value=len(do.identifiers), advice=f"state up to {IDENTIFIERS_MAX}",
+        )  # fmt: skip
+    for scheme, number in do.identifiers.items():
+        check_identifier("party", scheme, "identifiers")
+        check_reference("party", number, "identifiers")
+
+
 def _checked_roles(roles: list[Role]) -> tuple[Role, ...]:
     if not roles or len(set(roles)) != len(roles):
-        refuse("party.roles", "roles are missing or doubled", field="roles", value=", ".join(roles),
-               advice="state at least one role, each once")  # fmt: skip
+        refuse(
+            "party.roles", "roles are missing or doubled", field="roles", value=", ".join(roles),
+            advice="state at least one role, each once",
+        )  # fmt: skip
+    # Who orders the log has no rights of value in it.
+    if "operator" in roles and not set(roles) <= {"operator", "registrar"}:
+        refuse(
+            "party.roles", "the operator cannot have a part in the business of its ledger", rule="domain.md 2.0",
+            field="roles", value=", ".join(roles), advice="register another party for it",
+        )  # fmt: skip
     return tuple(sorted(roles))
 
 
 def _check_grant(book: Book, roles: list[Role], had: tuple[Role, ...]) -> None:
-    """Refuses a registrar that makes registrars alone, or an operator at all."""
+    """Refuses a change of who is the operator at all, and of who is a registrar without the operator."""
     if ("operator" in roles) != ("operator" in had):
-        refuse("party.wrong_role", "the operator is stated once, in block 0", field="roles", value="operator",
-               advice="leave the role operator as it is")  # fmt: skip
-    if "registrar" in roles and "registrar" not in had:
-        operators = [party_id for party_id in sorted(book.by) if _is_operator(book, party_id)]
-        if not operators:
-            refuse("party.not_signed", "a new registrar needs the operator's signature", field="roles",
-                   value="registrar", advice="let the operator sign too")  # fmt: skip
-
-
-def _is_operator(book: Book, party_id: str) -> bool:
-    party = book.find(Party, party_id)
-    return party is not None and "operator" in party.roles and party_id not in book.service
+        refuse(
+            "party.wrong_role", "the operator is stated once, in block 0", field="roles", value=", ".join(roles),
+            advice="leave the role operator as it is",
+        )  # fmt: skip
+    if ("registrar" in roles) != ("registrar" in had):
+        require_any(book, "party", "operator")
 
 
 def _party_of(book: Book, key_id: str) -> Party:
@@ -439,9 +342,30 @@ def _party_of(book: Book, key_id: str) -> Party:
 def _live_key(book: Book, key_id: str) -> PartyKey:
     key = book.get(PartyKey, key_id, field="id")
     if key.ended_ms is not Absent:
-        refuse("key.bad_state", f"{key_id} has ended", field="id", value=key_id, advice="name a key that is live",
-               ended_ms=key.ended_ms)  # fmt: skip
+        refuse(
+            "key.bad_state", f"{key_id} has ended", field="id", value=key_id, advice="name a key that is live",
+            ended_ms=key.ended_ms,
+        )  # fmt: skip
     return key
+
+
+def _is_live(party: Party, key_id: str) -> bool:
+    return any(key_id == f"{party.id}/{number}" for number in party.live)
+
+
+def _live_without(party: Party, key: PartyKey) -> tuple[int, ...]:
+    return tuple(number for number in party.live if f"{party.id}/{number}" != key.id)
+
+
+def _mark_compromised(key: PartyKey, since: date, book: Book) -> None:
+    check_not_future("key", since, book.today, "compromised_since")
+    enrolled = book.get(PublicKey, public_key_id(key.public_key))
+    if enrolled.compromised_since is not Absent and enrolled.compromised_since <= since:
+        refuse(
+            "key.bad_state", f"{key.id} is doubtful since {enrolled.compromised_since} already",
+            field="compromised_since", value=str(since), advice="state an earlier date",
+        )  # fmt: skip
+    book.put(msgspec.structs.replace(enrolled, compromised_since=since))
 
 
 def _live_keys(book: Book, party: Party) -> list[PartyKey]:
@@ -450,31 +374,8 @@ def _live_keys(book: Book, party: Party) -> list[PartyKey]:
 
 def _next_number(party: Party, key_id: str, field: str) -> int:
     if key_id != f"{party.id}/{party.keys + 1}":
-        refuse("key.number", f"{key_id} is not the next key of {party.id}", rule="format.md 3.3", field=field,
-               value=key_id, advice=f"name it {party.id}/{party.keys + 1}")  # fmt: skip
+        refuse(
+            "key.number", f"{key_id} is not the next key of {party.id}", rule="format.md 3.3", field=field,
+            value=key_id, advice=f"name it {party.id}/{party.keys + 1}",
+        )  # fmt: skip
     return party.keys + 1
-
-
-def _decoded(text: str, size: int, field: str) -> bytes:
-    try:
-        decoded = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        decoded = b""
-    # Comparing with the encoding again refuses trailing bits that are not zero.
-    if len(decoded) != size or base64.b64encode(decoded).decode() != text:
-        refuse(f"key.{field}", f"{field} is not the Base64 of {size} bytes", rule="format.md 3.7", field=field,
-               value=text, advice="encode by RFC 4648 section 4, padded")  # fmt: skip
-    return decoded
-
-
-def _check_possession(book: Book, key_id: str, new: NewKey, public_key: bytes) -> None:
-    if new.possession is Absent:
-        refuse("key.possession", f"{key_id} has not shown that its holder has it", rule="format.md 3.7",
-               field="possession", advice="let the key sign the enrolment message")  # fmt: skip
-    signature = _decoded(new.possession, SIGNATURE_BYTES, "possession")
-    message = possession_message(book.ledger, key_id, new.suite, new.public_key)
-    try:
-        _verifiers[new.suite](public_key, signature, message)
-    except (FinchainError, ValueError):
-        refuse("key.possession", f"the signature is not the key's over its enrolment as {key_id}", rule="format.md 3.7",
-               field="possession", value=new.possession, advice=f"sign {message.decode()}")  # fmt: skip

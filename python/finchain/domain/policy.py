@@ -12,7 +12,7 @@ from typing import ClassVar, Final
 import msgspec
 
 from finchain.calendar import add_days
-from finchain.domain.party import Party, require, require_registrar
+from finchain.domain.party import require_any
 from finchain.domain.rule import AMOUNT_MAX_MINOR, Absent, Book, Instruction, Optional, Record, record, refuse, rule
 
 DAYS_MAX: Final = 3_660
@@ -143,25 +143,20 @@ def check_terms(terms: PolicyTerms) -> None:
     for name, (low, high) in _RANGES.items():
         limit = getattr(terms, name)
         if not low <= limit <= high:
-            refuse("policy.range", f"{name} is {limit}", field=f"terms.{name}", value=limit,
-                   advice=f"state {low} to {high}")  # fmt: skip
+            refuse(
+                "policy.range", f"{name} is {limit}", field=f"terms.{name}", value=limit,
+                advice=f"state {low} to {high}",
+            )  # fmt: skip
     if terms.tenor_warn_months > terms.tenor_max_months:
-        refuse("policy.range", "the tenor to warn at is longer than the longest tenor", field="terms.tenor_warn_months",
-               value=terms.tenor_warn_months, advice=f"state up to {terms.tenor_max_months}")  # fmt: skip
+        refuse(
+            "policy.range", "the tenor to warn at is longer than the longest tenor", field="terms.tenor_warn_months",
+            value=terms.tenor_warn_months, advice=f"state up to {terms.tenor_max_months}",
+        )  # fmt: skip
 
 
 @rule(SetPolicy)
 def _set_policy(do: SetPolicy, book: Book) -> None:
-    require_registrar(book, "policy")
-    operator = next((party for party in sorted(book.by) if _is_operator(book, party)), None)
-    if operator is None:
-        refuse("policy.not_signed", "the operator has not signed", rule="domain.md 2.0", field="by",
-               advice="let the operator sign too")  # fmt: skip
-    require(book, "policy", operator, role="operator")
+    require_any(book, "policy", "registrar")
+    require_any(book, "policy", "operator")
     check_terms(do.terms)
     book.put(Policy(id="policy", terms=in_force(book), next=do.terms, next_from=add_days(book.today, 1)))
-
-
-def _is_operator(book: Book, party_id: str) -> bool:
-    party = book.find(Party, party_id)
-    return party is not None and "operator" in party.roles

@@ -6,24 +6,14 @@ twice. There are no flags here: every amount lies in one bucket, and the status 
 
 from __future__ import annotations
 
-import hashlib
-import unicodedata
 from datetime import date
 from typing import ClassVar, Literal
 
 import msgspec
 
-from finchain.domain.cash_fact import require_cash_signer, state_cash_fact
-from finchain.domain.check import (
-    check_amount,
-    check_currency,
-    check_digest,
-    check_identifier,
-    check_not_future,
-    check_reference,
-)
+from finchain.domain.check import check_amount, check_currency, check_identifier, check_not_future, check_reference
+from finchain.domain.fingerprint import fingerprint_id, free_fingerprint, take_fingerprint
 from finchain.domain.party import require, require_role
-from finchain.domain.policy import value_date
 from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
 from finchain.domain.trade import check_contract
 from finchain.money import format_minor
@@ -32,7 +22,10 @@ Status = Literal[
     "submitted", "part_confirmed", "confirmed", "disputed", "rejected", "part_settled", "settled", "cancelled",
     "written_off",
 ]  # fmt: skip
-Mark = Literal["assigned", "pledged"]
+Bucket = Literal[
+    "free", "reserved", "assigned", "pledged", "converted", "conv_settled", "settled", "credited", "setoff",
+    "written_off", "disputed_free", "disputed_assigned", "disputed_pledged",
+]  # fmt: skip
 
 
 @record
@@ -130,55 +123,6 @@ class Receivable(Record, frozen=True, kw_only=True):
         return f"{self.id} {self.status.replace('_', ' ')}: {amounts} {self.currency}"
 
 
-@record
-class Part(Record, frozen=True, kw_only=True):
-    """A part of a confirmed claim that was assigned or pledged.
-
-    Attributes:
-        holder: The assignee or pledgee.
-        amount_minor: What is still open of it; the rest was settled or released.
-        taken: The day on which the holder took it.
-        notified: The day from which the debtor must pay the holder, and nobody else.
-        notice: SHA-256 of the notice, or absent where the debtor signed.
-        registration: Number in the public register; a pledge of receivables exists only from registration on.
-    """
-
-    kind: ClassVar[str] = "part"
-
-    receivable: str
-    holder: str
-    mark: Mark
-    amount_minor: int
-    taken: date
-    settled_minor: int = 0
-    released_minor: int = 0
-    notified: date | Optional = Absent
-    notice: str | Optional = Absent
-    registration: str | Optional = Absent
-    registered: date | Optional = Absent
-    description: str | Optional = Absent
-
-    def __str__(self) -> str:
-        return f"{self.id} of {self.receivable}: {self.mark} to {self.holder}, {self.amount_minor} minor units open"
-
-
-@record
-class Fingerprint(Record, frozen=True, kw_only=True):
-    """Keeps one invoice from being claimed twice.
-
-    Its id is a hash of the invoice without any secret, because two lenders' systems must find the same id. Somebody who
-    knows or guesses a whole invoice can therefore test the guess against a proof of this record or of its absence;
-    such proofs are given by the operator, and show no other invoice.
-
-    Attributes:
-        receivable: The live claim; absent once it was cancelled or rejected in full.
-    """
-
-    kind: ClassVar[str] = "fingerprint"
-
-    receivable: str | Optional = Absent
-
-
 class SubmitReceivable(Instruction, frozen=True, tag="receivable.submit"):
     """Claims an amount. Signed by the creditor.
 
@@ -229,83 +173,16 @@ class CancelReceivable(Instruction, frozen=True, tag="receivable.cancel"):
     id: str
 
 
-class AssignReceivable(Instruction, frozen=True, tag="receivable.assign"):
-    """Assigns a free part of the claim. Signed by creditor and assignee; the debtor's signature is notice to it.
-
-    Attributes:
-        id: Id of the part.
-        notice: SHA-256 of the notice that was sent to the debtor.
-    """
-
-    id: str
-    receivable: str
-    assignee: str
-    amount_minor: int
-    notice: str | Optional = Absent
-
-
-class PledgeReceivable(Instruction, frozen=True, tag="receivable.pledge"):
-    """Pledges a free part of the claim. Signed by creditor and pledgee.
-
-    Attributes:
-        id: Id of the part.
-        registration: Number of the entry in the public register, made on `registered`.
-        description: SHA-256 of the description of the collateral in that entry.
-        notice: SHA-256 of the notice that was sent to the debtor.
-    """
-
-    id: str
-    receivable: str
-    pledgee: str
-    amount_minor: int
-    registration: str
-    registered: date
-    description: str
-    notice: str | Optional = Absent
-
-
-class NotifyDebtor(Instruction, frozen=True, tag="receivable.notify"):
-    """Records that the debtor knows who holds a part. Signed by the holder or the creditor, or by the debtor itself."""
-
-    id: str
-    by: str
-    notice: str
-
-
-class ReleaseReceivable(Instruction, frozen=True, tag="receivable.release"):
-    """Gives a part, or some of it, back to the creditor. Signed by its holder."""
-
-    id: str
-    amount_minor: int
-
-
-class SettleReceivable(Instruction, frozen=True, tag="receivable.settle"):
-    """States that the debtor paid. Signed by the claim's settlement bank, or the payee where the claim names none.
-
-    Attributes:
-        payee: Who got the money.
-        reference: The bank's number of the entry; it counts once.
-        digest: SHA-256 of the bank's message.
-        part: The part that was paid; absent for the creditor's own free part.
-    """
-
-    id: str
-    amount_minor: int
-    payee: str
-    reference: str
-    digest: str
-    part: str | Optional = Absent
-    value_date: date | Optional = Absent
-
-
 @rule(SubmitReceivable)
 def _submit(do: SubmitReceivable, book: Book) -> None:
     check_identifier("receivable", do.id)
     require(book, "receivable", do.creditor, role="supplier", field="creditor", service_ok=True)
     require_role(book, "receivable", do.debtor, role="debtor", field="debtor")
     if do.creditor == do.debtor:
-        refuse("receivable.wrong_role", "one party cannot be both sides of a claim", rule="domain.md 2.0",
-               field="debtor", value=do.debtor, advice="name another debtor")  # fmt: skip
+        refuse(
+            "receivable.wrong_role", "one party cannot be both sides of a claim", rule="domain.md 2.0",
+            field="debtor", value=do.debtor, advice="name another debtor",
+        )  # fmt: skip
     check_amount("receivable", do.amount_minor)
     check_currency("receivable", do.currency)
     check_reference("receivable", do.invoice, "invoice")
@@ -314,18 +191,23 @@ def _submit(do: SubmitReceivable, book: Book) -> None:
     if do.issued is not Absent:
         check_not_future("receivable", do.issued, book.today, "issued")
         if do.due < do.issued:
-            refuse("receivable.date", f"it would be due on {do.due}, before its invoice of {do.issued}", field="due",
-                   value=str(do.due), advice=f"state a date from {do.issued} on")  # fmt: skip
+            refuse(
+                "receivable.date", f"it would be due on {do.due}, before its invoice of {do.issued}", field="due",
+                value=str(do.due), advice=f"state a date from {do.issued} on",
+            )  # fmt: skip
     check_contract(book, "receivable", do.contract, do.creditor, do.debtor, do.currency)
     if do.bank is not Absent:
         require_role(book, "receivable", do.bank, role="settlement_bank", field="bank")
-    print_id = fingerprint_id(book.ledger, do)
-    _check_unclaimed(do, book, print_id)
-    book.put(Fingerprint(id=print_id, receivable=do.id))
+    fingerprint = fingerprint_id(
+        book.ledger, seller=do.creditor, buyer=do.debtor, invoice=do.invoice, invoice_code=do.invoice_code,
+        issued=do.issued, amount_minor=do.amount_minor, currency=do.currency,
+    )  # fmt: skip
+    _check_new(do, fingerprint, book)
+    take_fingerprint(book, fingerprint, do.id, do.invoice)
     book.put(
         Receivable(
             id=do.id, creditor=do.creditor, debtor=do.debtor, currency=do.currency, due=do.due, invoice=do.invoice,
-            fingerprint=print_id, invoice_code=do.invoice_code, issued=do.issued, contract=do.contract, bank=do.bank,
+            fingerprint=fingerprint, invoice_code=do.invoice_code, issued=do.issued, contract=do.contract, bank=do.bank,
             claimed=do.amount_minor, pending=do.amount_minor,
         )
     )  # fmt: skip
@@ -338,7 +220,7 @@ def _confirm(do: ConfirmReceivable, book: Book) -> None:
     check_amount("receivable", do.amount_minor)
     if do.amount_minor > claim.pending:
         refuse(
-            "receivable.over_confirm", f"only {_money(claim, claim.pending)} of {claim.id} are pending",
+            "receivable.over_confirm", f"only {money_text(claim, claim.pending)} of {claim.id} are pending",
             rule="Civil Code 763, domain.md I-1", field="amount_minor", value=do.amount_minor,
             advice=f"confirm up to {claim.pending}; a higher price is a new claim with an invoice of its own",
             pending=claim.pending, claimed=claim.claimed,
@@ -359,14 +241,15 @@ def _reject(do: RejectReceivable, book: Book) -> None:
     check_amount("receivable", do.amount_minor)
     check_reference("receivable", do.reason, "reason")
     if do.amount_minor > claim.pending:
-        refuse("receivable.over_reject", f"only {_money(claim, claim.pending)} of {claim.id} are pending",
-               rule="domain.md I-1", field="amount_minor", value=do.amount_minor,
-               advice=f"reject up to {claim.pending}", pending=claim.pending)  # fmt: skip
+        refuse(
+            "receivable.over_reject", f"only {money_text(claim, claim.pending)} of {claim.id} are pending",
+            rule="domain.md I-1", field="amount_minor", value=do.amount_minor,
+            advice=f"reject up to {claim.pending}", pending=claim.pending,
+        )  # fmt: skip
     claim = msgspec.structs.replace(
         claim, pending=claim.pending - do.amount_minor, rejected=claim.rejected + do.amount_minor
     )  # fmt: skip
-    book.put(claim)
-    _free_fingerprint(claim, book)
+    _put_and_free(claim, book)
 
 
 @rule(CancelReceivable)
@@ -374,115 +257,13 @@ def _cancel(do: CancelReceivable, book: Book) -> None:
     claim = book.get(Receivable, do.id, field="id")
     require(book, "receivable", claim.creditor, field="creditor")
     if claim.pending != claim.claimed:
-        refuse("receivable.bad_state", f"{claim.id} is {claim.status.replace('_', ' ')}", rule="domain.md 2.1",
-               field="id", value=do.id, advice="only a claim that the debtor has not touched can be cancelled",
-               pending=claim.pending, claimed=claim.claimed)  # fmt: skip
-    claim = msgspec.structs.replace(claim, pending=0, cancelled=claim.pending)
-    book.put(claim)
-    _free_fingerprint(claim, book)
-
-
-@rule(AssignReceivable)
-def _assign(do: AssignReceivable, book: Book) -> None:
-    claim = _claim_to_take(do.id, do.receivable, do.amount_minor, book)
-    _check_taker(claim, do.assignee, "assignee", book)
-    require(book, "receivable", do.assignee, field="assignee")
-    book.put(move(claim, do.amount_minor, "free", "assigned"))
-    _put_part(
-        Part(
-            id=do.id, receivable=claim.id, holder=do.assignee, mark="assigned", amount_minor=do.amount_minor,
-            taken=book.today, notice=do.notice,
-        ), claim, book,
-    )  # fmt: skip
-
-
-@rule(PledgeReceivable)
-def _pledge(do: PledgeReceivable, book: Book) -> None:
-    claim = _claim_to_take(do.id, do.receivable, do.amount_minor, book)
-    _check_taker(claim, do.pledgee, "pledgee", book)
-    require(book, "receivable", do.pledgee, role=("lender", "factor", "guarantor"), field="pledgee")
-    # A pledge of receivables exists only from its registration on (Civil Code 445).
-    check_reference("receivable", do.registration, "registration")
-    check_not_future("receivable", do.registered, book.today, "registered")
-    check_digest("receivable", do.description, "description")
-    book.put(move(claim, do.amount_minor, "free", "pledged"))
-    _put_part(
-        Part(
-            id=do.id, receivable=claim.id, holder=do.pledgee, mark="pledged", amount_minor=do.amount_minor,
-            taken=book.today, notice=do.notice, registration=do.registration, registered=do.registered,
-            description=do.description,
-        ), claim, book,
-    )  # fmt: skip
-
-
-@rule(NotifyDebtor)
-def _notify(do: NotifyDebtor, book: Book) -> None:
-    part = book.get(Part, do.id, field="id")
-    claim = book.get(Receivable, part.receivable)
-    if do.by not in (part.holder, claim.creditor, claim.debtor):
-        refuse("receivable.wrong_role", f"{do.by} is no party of {part.id}", field="by", value=do.by,
-               advice=f"let {part.holder}, {claim.creditor} or {claim.debtor} record the notice")  # fmt: skip
-    require(book, "receivable", do.by)
-    check_digest("receivable", do.notice, "notice")
-    if part.notified is not Absent:
-        refuse("receivable.bad_state", f"{claim.debtor} knows of {part.id} since {part.notified}", field="id",
-               value=do.id, advice="a notice is recorded once")  # fmt: skip
-    book.put(msgspec.structs.replace(part, notified=book.today, notice=do.notice))
-
-
-@rule(ReleaseReceivable)
-def _release(do: ReleaseReceivable, book: Book) -> None:
-    part = book.get(Part, do.id, field="id")
-    require(book, "receivable", part.holder, field="holder")
-    check_amount("receivable", do.amount_minor)
-    claim = book.get(Receivable, part.receivable)
-    _check_part_open(part, claim, do.amount_minor)
-    book.put(
-        msgspec.structs.replace(
-            part, amount_minor=part.amount_minor - do.amount_minor, released_minor=part.released_minor + do.amount_minor
-        )
-    )  # fmt: skip
-    book.put(move(claim, do.amount_minor, part.mark, "free"))
-
-
-@rule(SettleReceivable)
-def _settle(do: SettleReceivable, book: Book) -> None:
-    claim = book.get(Receivable, do.id, field="id")
-    by = require_cash_signer(book, "receivable", claim.bank, do.payee)
-    check_amount("receivable", do.amount_minor)
-    last = None if claim.posted is Absent else claim.posted
-    on = value_date(book, "receivable", do.value_date, last=last, bank_fact=claim.bank is not Absent)
-    if do.part is Absent:
-        _check_payee(claim, do.payee, {claim.creditor})
-        _check_enough(claim, "free", do.amount_minor)
-        claim = move(claim, do.amount_minor, "free", "settled")
-    else:
-        part = book.get(Part, do.part, field="part")
-        if part.receivable != claim.id:
-            refuse("receivable.bad_state", f"{part.id} is a part of {part.receivable}", field="part", value=do.part,
-                   advice=f"name a part of {claim.id}")  # fmt: skip
-        # Until notice the debtor may pay the creditor, after it only the holder (Civil Code 546).
-        told = part.notified is not Absent and part.notified <= on
-        _check_payee(claim, do.payee, {part.holder} if told else {part.holder, claim.creditor})
-        _check_part_open(part, claim, do.amount_minor)
-        book.put(
-            msgspec.structs.replace(
-                part, amount_minor=part.amount_minor - do.amount_minor,
-                settled_minor=part.settled_minor + do.amount_minor,
-            )
+        refuse(
+            "receivable.bad_state", f"{claim.id} is {claim.status.replace('_', ' ')}", rule="domain.md 2.1",
+            field="id", value=do.id, advice="only a claim that the debtor has not touched can be cancelled",
+            pending=claim.pending, claimed=claim.claimed,
         )  # fmt: skip
-        claim = move(claim, do.amount_minor, part.mark, "settled")
-    state_cash_fact(
-        book, "receivable", by=by, reference=do.reference, digest=do.digest, amount_minor=do.amount_minor,
-        currency=claim.currency, on=on,
-    )  # fmt: skip
-    book.put(msgspec.structs.replace(claim, posted=on))
-
-
-Bucket = Literal[
-    "free", "reserved", "assigned", "pledged", "converted", "conv_settled", "settled", "credited", "setoff",
-    "written_off", "disputed_free", "disputed_assigned", "disputed_pledged",
-]  # fmt: skip
+    claim = msgspec.structs.replace(claim, pending=0, cancelled=claim.pending)
+    _put_and_free(claim, book)
 
 
 def move(claim: Receivable, amount_minor: int, source: Bucket, target: Bucket) -> Receivable:
@@ -494,113 +275,43 @@ def move(claim: Receivable, amount_minor: int, source: Bucket, target: Bucket) -
     Raises:
         Refused: `receivable.insufficient_<source>`, where the bucket holds less.
     """
-    _check_enough(claim, source, amount_minor)
+    check_enough(claim, source, amount_minor)
     changed = {source: getattr(claim, source) - amount_minor, target: getattr(claim, target) + amount_minor}
     return msgspec.structs.replace(claim, **changed)
 
 
-def fingerprint_id(ledger: str, do: SubmitReceivable) -> str:
-    """The id of the fingerprint of the invoice that a claim is made from (supervision rule R1).
+def check_enough(claim: Receivable, bucket: Bucket, amount_minor: int) -> None:
+    """Refuses an amount that a bucket does not hold.
 
-    Args:
-        ledger: The ledger's name, so that fingerprints of two ledgers cannot be joined.
-        do: The claim.
+    Raises:
+        Refused: `receivable.insufficient_<bucket>`.
     """
-    parts = {
-        "amount_minor": do.amount_minor,
-        "buyer": do.debtor,
-        "code": "" if do.invoice_code is Absent else normalised(do.invoice_code),
-        "currency": do.currency,
-        "issued": "" if do.issued is Absent else str(do.issued),
-        "ledger": ledger,
-        "number": normalised(do.invoice),
-        "seller": do.creditor,
-        "type": "finchain.fingerprint.1",
-    }
-    return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()
-
-
-def normalised(reference: str) -> str:
-    """A business reference without what people write in different ways: width, case, blanks and punctuation.
-
-    It uses the frozen Unicode 3.2 tables, so that every Python version gives the same answer.
-    """
-    wide = unicodedata.ucd_3_2_0.normalize("NFKC", reference)
-    kept = "".join(c for c in wide if not c.isascii() or c.isalnum())
-    return "".join(c.upper() if c.isascii() else c for c in kept) or wide
-
-
-def _check_unclaimed(do: SubmitReceivable, book: Book, print_id: str) -> None:
-    held = book.find(Receivable, do.id)
-    if held is not None:
-        refuse(
-            "receivable.duplicate", f"there is a claim {do.id} already", rule="domain.md 2.0", field="id", value=do.id,
-            advice="choose another id; nothing was overwritten", digest=print_id, digest_held=held.fingerprint,
-        )  # fmt: skip
-    seen = book.find(Fingerprint, print_id)
-    if seen is not None and seen.receivable is not Absent:
-        refuse(
-            "receivable.duplicate", f"invoice {do.invoice!r} is claimed as {seen.receivable}", rule="domain.md R1",
-            field="invoice", value=do.invoice, advice="finance the claim that is there", digest=print_id,
-        )  # fmt: skip
-
-
-def _free_fingerprint(claim: Receivable, book: Book) -> None:
-    if not claim.live:
-        book.put(Fingerprint(id=claim.fingerprint))
-
-
-def _claim_to_take(id: str, receivable: str, amount_minor: int, book: Book) -> Receivable:
-    check_identifier("part", id)
-    held = book.find(Part, id)
-    if held is not None:
-        refuse("part.duplicate", f"there is a part {id} already", field="id", value=id, advice="choose another id",
-               held=str(held))  # fmt: skip
-    claim = book.get(Receivable, receivable, field="receivable")
-    require(book, "receivable", claim.creditor, field="creditor")
-    check_amount("receivable", amount_minor)
-    _check_enough(claim, "free", amount_minor)
-    return claim
-
-
-def _check_taker(claim: Receivable, taker: str, field: str, book: Book) -> None:
-    if taker in (claim.creditor, claim.debtor):
-        refuse("receivable.wrong_role", f"{taker} is a side of {claim.id} itself", rule="domain.md 2.0", field=field,
-               value=taker, advice="name a third party")  # fmt: skip
-
-
-def _put_part(part: Part, claim: Receivable, book: Book) -> None:
-    if part.notice is not Absent:
-        check_digest("receivable", part.notice, "notice")
-    if part.notice is not Absent or claim.debtor in book.by:
-        part = msgspec.structs.replace(part, notified=book.today)
-    book.put(part)
-
-
-def _check_payee(claim: Receivable, payee: str, owed: set[str]) -> None:
-    if payee not in owed:
-        refuse(
-            "receivable.wrong_payee", f"paying {payee} does not discharge this part of {claim.id}",
-            rule="Civil Code 546", field="payee", value=payee, advice=f"pay {' or '.join(sorted(owed))}",
-        )  # fmt: skip
-
-
-def _check_part_open(part: Part, claim: Receivable, amount_minor: int) -> None:
-    if amount_minor > part.amount_minor:
-        refuse("part.insufficient", f"only {_money(claim, part.amount_minor)} of {part.id} are open",
-               field="amount_minor", value=amount_minor, advice=f"state up to {part.amount_minor}")  # fmt: skip
-
-
-def _check_enough(claim: Receivable, bucket: Bucket, amount_minor: int) -> None:
     there = getattr(claim, bucket)
     if amount_minor > there:
         refuse(
-            f"receivable.insufficient_{bucket}", f"only {_money(claim, there)} of {claim.id} are {bucket}",
+            f"receivable.insufficient_{bucket}", f"only {money_text(claim, there)} of {claim.id} are {bucket}",
             rule="domain.md I-3", field="amount_minor", value=amount_minor,
-            advice=f"state up to {there}; only what the debtor confirmed is free",
+            advice=f"state up to {there}; only what the debtor confirmed can be free",
             **{bucket: there}, pending=claim.pending,
         )  # fmt: skip
 
 
-def _money(claim: Receivable, amount_minor: int) -> str:
+def money_text(claim: Receivable, amount_minor: int) -> str:
+    """An amount of the claim as people write it, with its currency."""
     return f"{format_minor(amount_minor, claim.currency)} {claim.currency}"
+
+
+def _check_new(do: SubmitReceivable, fingerprint: str, book: Book) -> None:
+    held = book.find(Receivable, do.id)
+    if held is not None:
+        refuse(
+            "receivable.duplicate", f"there is a claim {do.id} already", rule="domain.md 2.0", field="id", value=do.id,
+            advice="choose another id; nothing was overwritten", digest=fingerprint, digest_held=held.fingerprint,
+        )  # fmt: skip
+
+
+def _put_and_free(claim: Receivable, book: Book) -> None:
+    """Writes the claim, and lets its invoice be claimed again where nothing of the claim is left."""
+    book.put(claim)
+    if not claim.live:
+        free_fingerprint(book, claim.fingerprint)

@@ -15,13 +15,28 @@ from typing import Any, Final
 
 import finchain.calendar
 import finchain.money
-from finchain.domain import arithmetic, cash_fact, check, founding, party, policy, receivable, rule, trade
+from finchain.domain import (
+    arithmetic,
+    cash_fact,
+    check,
+    fingerprint,
+    founding,
+    key,
+    part,
+    party,
+    policy,
+    receivable,
+    rule,
+    trade,
+)
 from finchain.domain.rule import RECORDS, RULES
 
 RULEBOOK: Final = 1
 """The number that transactions and block headers carry."""
 
-INSTRUMENTS: Final[tuple[ModuleType, ...]] = (party, policy, founding, cash_fact, trade, receivable)
+INSTRUMENTS: Final[tuple[ModuleType, ...]] = (
+    key, party, policy, founding, cash_fact, trade, fingerprint, receivable, part,
+)  # fmt: skip
 """The rule files, each importing only from those before it."""
 
 _GROUND: Final[tuple[ModuleType, ...]] = (finchain.money, finchain.calendar, rule, check, arithmetic)

@@ -82,11 +82,15 @@ def _sign(do: SignContract, book: Book) -> None:
     check_identifier("contract", do.id)
     if book.find(Contract, do.id) is not None:
         held = book.get(Contract, do.id)
-        refuse("contract.duplicate", f"there is a contract {do.id} already", field="id", value=do.id,
-               advice="choose another id", digest=do.digest, digest_held=held.digest)  # fmt: skip
+        refuse(
+            "contract.duplicate", f"there is a contract {do.id} already", field="id", value=do.id,
+            advice="choose another id", digest=do.digest, digest_held=held.digest,
+        )  # fmt: skip
     if do.seller == do.buyer:
-        refuse("contract.wrong_role", "one party cannot be both sides", rule="domain.md 2.0", field="buyer",
-               value=do.buyer, advice="name another buyer")  # fmt: skip
+        refuse(
+            "contract.wrong_role", "one party cannot be both sides", rule="domain.md 2.0", field="buyer",
+            value=do.buyer, advice="name another buyer",
+        )  # fmt: skip
     require(book, "contract", do.seller, role=("supplier", "contractor"), field="seller")
     require(book, "contract", do.buyer, role=("debtor", "owner", "contractor"), field="buyer")
     check_digest("contract", do.digest)
@@ -106,8 +110,10 @@ def _lodge(do: LodgeEvidence, book: Book) -> None:
     check_identifier("evidence", do.id)
     held = book.find(Evidence, do.id)
     if held is not None:
-        refuse("evidence.duplicate", f"there is evidence {do.id} already", field="id", value=do.id,
-               advice="choose another id", digest=do.digest, digest_held=held.digest)  # fmt: skip
+        refuse(
+            "evidence.duplicate", f"there is evidence {do.id} already", field="id", value=do.id,
+            advice="choose another id", digest=do.digest, digest_held=held.digest,
+        )  # fmt: skip
     contract = book.get(Contract, do.contract, field="contract")
     if do.by in (contract.seller, contract.buyer):
         require(book, "evidence", do.by, service_ok=True)
@@ -129,8 +135,12 @@ def check_contract(book: Book, kind: str, contract: str | Optional, seller: str,
         return
     held = book.get(Contract, contract, field="contract")
     if (held.seller, held.buyer) != (seller, buyer):
-        refuse(f"{kind}.contract", f"contract {contract} is of {held.seller} and {held.buyer}", field="contract",
-               value=contract, advice="name the contract of these two parties")  # fmt: skip
+        refuse(
+            f"{kind}.contract", f"contract {contract} is of {held.seller} and {held.buyer}", field="contract",
+            value=contract, advice="name the contract of these two parties",
+        )  # fmt: skip
     if held.currency != currency:
-        refuse(f"{kind}.currency", f"contract {contract} is in {held.currency}", field="currency", value=currency,
-               advice=f"claim in {held.currency}")  # fmt: skip
+        refuse(
+            f"{kind}.currency", f"contract {contract} is in {held.currency}", field="currency", value=currency,
+            advice=f"claim in {held.currency}",
+        )  # fmt: skip
