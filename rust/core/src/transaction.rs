@@ -292,7 +292,7 @@ fn spelling(what: &str, error: &CanonicalError) -> Rejection {
 }
 
 fn text_value(raw: &[u8]) -> Option<std::borrow::Cow<'_, str>> {
-    match canonical::parse(raw, 1).ok()? {
+    match canonical::Value::parse(raw, 1).ok()? {
         canonical::Value::Text(text) => Some(text),
         _ => None,
     }
@@ -368,7 +368,7 @@ fn parse_signatures(text: &[u8]) -> Result<Vec<Signature>, Rejection> {
         let key = reader.plain("key", |s| s.contains('/'), "party, / and the key's number")?;
         let signature = reader.plain("signature", |_| true, "Base64")?;
         reader.end()?;
-        let bytes = encoding::base64_decode(signature)
+        let bytes = encoding::unbase64(signature)
             .ok_or_else(|| Rejection::malformed(format!("the signature of {key} is not strict Base64"), "padded, with zero trailing bits"))?;
         if signatures.last().is_some_and(|last| *last.key >= *key) {
             return Err(Rejection::malformed("the signatures are not sorted by key", "sorted by key, none twice"));

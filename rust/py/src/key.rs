@@ -22,7 +22,7 @@ impl SecretKey {
     #[staticmethod]
     fn from_seed(seed: &[u8]) -> PyResult<Self> {
         let seed: [u8; 32] = seed.try_into().map_err(|_| ConfigError::new_err(format!("a seed has 32 bytes, and this has {}", seed.len())))?;
-        Ok(Self(signature::SecretKey::from_seed(seed)))
+        Ok(Self(signature::SecretKey::from_seed(&seed)))
     }
 
     #[staticmethod]

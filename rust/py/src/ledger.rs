@@ -17,6 +17,7 @@ use pyo3::types::{PyBytes, PyDict};
 use crate::error::{ConfigError, ledger_error, locked};
 use crate::key::SecretKey;
 use crate::opened::Opened;
+use crate::receipt::verifier_keys;
 
 /// A chunk of transactions after the check stage.
 #[pyclass(frozen, module = "finchain._core")]
@@ -280,6 +281,12 @@ impl Ledger {
     /// Compares the signed mark at that path with the blocks.
     fn compare_mark(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
         py.detach(|| SignedMark::read(&path)?.map_or(Ok(()), |mark| self.0.compare_mark(&mark))).map_err(ledger_error)
+    }
+
+    /// Compares a checkpoint with the blocks; gives its size, or `None` where none of the keys signed it.
+    fn compare_checkpoint(&self, py: Python<'_>, note: Vec<u8>, keys: Vec<String>) -> PyResult<Option<u64>> {
+        let keys = verifier_keys(&keys)?;
+        py.detach(|| self.0.compare_checkpoint(&note, &keys)).map_err(ledger_error)
     }
 
     /// Signs a checkpoint over all blocks, after the mark at that path is synced.

@@ -8,7 +8,7 @@ use pyo3::types::{PyBytes, PyDict};
 
 use crate::error::{ConfigError, TamperError};
 
-fn keys(texts: &[String]) -> PyResult<Vec<VerifierKey>> {
+pub(crate) fn verifier_keys(texts: &[String]) -> PyResult<Vec<VerifierKey>> {
     texts.iter().map(|text| VerifierKey::parse(text).map_err(|e| ConfigError::new_err(format!("verifier key {text:?}: {e}")))).collect()
 }
 
@@ -23,7 +23,7 @@ pub(crate) fn verify_receipt<'py>(
     witnesses_needed: usize,
     operator_alone: bool,
 ) -> PyResult<Bound<'py, PyDict>> {
-    let trust = Trust { log_keys: keys(&log_keys)?, witnesses: keys(&witnesses)?, witnesses_needed, operator_alone };
+    let trust = Trust { log_keys: verifier_keys(&log_keys)?, witnesses: verifier_keys(&witnesses)?, witnesses_needed, operator_alone };
     let verified = py.detach(|| receipt::verify(&bytes, &trust)).map_err(|e| TamperError::new_err(e.to_string()))?;
     let out = PyDict::new(py);
     out.set_item("ledger", verified.ledger)?;

@@ -92,7 +92,7 @@ pub fn record(lane_id: &str, position: &Position) -> Vec<u8> {
 /// Reads a lane's record.
 #[must_use]
 pub fn parse(record: &[u8]) -> Option<Position> {
-    let value = canonical::parse(record, canonical::DEPTH_MAX).ok()?;
+    let value = canonical::Value::parse(record, canonical::DEPTH_MAX).ok()?;
     let sequence = u64::try_from(value.get("sequence")?.as_integer()?).ok()?;
     let transaction = encoding::unhex::<32>(value.get("transaction")?.as_text()?)?;
     Some(Position { sequence, transaction })

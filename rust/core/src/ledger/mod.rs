@@ -445,7 +445,7 @@ fn read_ledger_json(path: &Path) -> Result<String, LedgerError> {
     })?;
     let wrong = |message: String| LedgerError::Tampered { height: 0, message: format!("{}: {message}", path.display()) };
     let line = text.strip_suffix(b"\n").ok_or_else(|| wrong("does not end with a line feed".into()))?;
-    let value = canonical::parse(line, 1).map_err(|e| wrong(e.to_string()))?;
+    let value = canonical::Value::parse(line, 1).map_err(|e| wrong(e.to_string()))?;
     let format = value.get("format").and_then(canonical::Value::as_integer);
     if format.is_some_and(|format| format > i64::try_from(FORMAT).unwrap_or(i64::MAX)) {
         return Err(wrong(format!("format {}, and this version reads up to {FORMAT}", format.unwrap_or_default())));
@@ -470,7 +470,7 @@ fn read_suite(reader: &LogReader, zero: &Hash) -> Result<&'static dyn HashSuite,
     for suite in ["blake3", "sha256"].iter().filter_map(|name| hash::suite(name)) {
         let Ok((transaction, _)) = payload.transaction(0, suite) else { continue };
         let instruction = transaction.instruction(0).unwrap_or_default();
-        let value = canonical::parse(instruction, canonical::DEPTH_MAX).map_err(|e| tampered(e.to_string()))?;
+        let value = canonical::Value::parse(instruction, canonical::DEPTH_MAX).map_err(|e| tampered(e.to_string()))?;
         if value.get("hash").and_then(canonical::Value::as_text) == Some(suite.name()) {
             return Ok(suite);
         }

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use super::open::StoredBlock;
 use super::{Ledger, LedgerError, locked};
 use crate::block::{self, BlockHeader, EntryView, Payload};
+use crate::checkpoint::Checkpoint;
 use crate::hash::{Hash, Purpose};
 use crate::index::{Stored, Touch};
 use crate::log::Place;
 use crate::merkle;
+use crate::note::Note;
 use crate::receipt::write;
 use crate::state_map::{self, MapPath};
 use crate::transaction::Transaction;
@@ -288,7 +290,9 @@ impl Ledger {
 
     fn receipt(&self, inner: &[u8], height: u64, note: &[u8]) -> Result<Vec<u8>, LedgerError> {
         let sealed = self.shared.sealed();
-        let size = crate::checkpoint::size_of(note).map_err(|e| LedgerError::Internal(e.to_string()))?;
+        let internal = |e: &dyn std::fmt::Display| LedgerError::Internal(e.to_string());
+        let parsed = Note::parse(note).map_err(|e| internal(&e))?;
+        let size = Checkpoint::parse_text(parsed.text()).map_err(|e| internal(&e))?.size;
         let path = sealed.blocks.inclusion(height, size).map_err(|e| LedgerError::Internal(e.to_string()))?;
         Ok(write::receipt(inner, height, &path, note))
     }

@@ -8,7 +8,7 @@ use crate::checkpoint::Checkpoint;
 use crate::encoding;
 use crate::hash::Hash;
 use crate::log;
-use crate::note;
+use crate::note::{self, Note, VerifierKey};
 use crate::signature::SecretKey;
 
 /// The largest tree that a key has signed (`docs/format.md` section 7).
@@ -38,7 +38,7 @@ impl SignedMark {
     }
 
     fn parse(text: &[u8]) -> Option<Self> {
-        let value = canonical::parse(text.strip_suffix(b"\n")?, 1).ok()?;
+        let value = canonical::Value::parse(text.strip_suffix(b"\n")?, 1).ok()?;
         let mark = Self {
             origin: value.get("origin")?.as_text()?.to_owned(),
             root: encoding::unhex(value.get("root")?.as_text()?)?,
@@ -86,9 +86,25 @@ impl Ledger {
         let mark = SignedMark { origin: self.origin.clone(), root: root_hash, size };
         let storage = |e: log::LogError| LedgerError::Storage(e.to_string());
         log::replace(mark_path, &mark.to_bytes()).map_err(storage)?;
-        let text = Checkpoint { origin: self.origin.clone(), size, root_hash }.to_text();
-        let note = note::sign_note(&text, &self.origin, key).map_err(|e| LedgerError::Internal(e.to_string()))?.to_bytes();
+        let internal = |e: &dyn std::fmt::Display| LedgerError::Internal(e.to_string());
+        let text = Checkpoint { origin: self.origin.clone(), size, root_hash }.to_text().map_err(|e| internal(&e))?;
+        let note = note::sign_note(&text, &self.origin, key).map_err(|e| internal(&e))?.to_bytes();
         log::replace(&self.dir.join("checkpoint"), &note).map_err(storage)?;
         Ok(note)
+    }
+
+    /// Compares a checkpoint with the blocks; gives its size, or `None` where none of `keys` has signed it.
+    ///
+    /// # Errors
+    /// It is no checkpoint, or its root is not that of these blocks.
+    pub fn compare_checkpoint(&self, note: &[u8], keys: &[VerifierKey]) -> Result<Option<u64>, LedgerError> {
+        let tampered = |message: String| LedgerError::Tampered { height: 0, message };
+        let note = Note::parse(note).map_err(|e| tampered(format!("the checkpoint is no signed note: {e}")))?;
+        let checkpoint = Checkpoint::parse_text(note.text()).map_err(|e| tampered(format!("the checkpoint: {e}")))?;
+        if !keys.iter().any(|key| note.verify(key).is_ok()) {
+            return Ok(None);
+        }
+        self.compare_mark(&SignedMark { origin: checkpoint.origin, root: checkpoint.root_hash, size: checkpoint.size })?;
+        Ok(Some(checkpoint.size))
     }
 }
