@@ -74,7 +74,8 @@ impl Sealer {
     fn seal(&mut self, job: Job) -> Result<(), LedgerError> {
         let started = Instant::now();
         let Job { opened, executed, rulebook, ledger } = job;
-        let mut block = Sealing::new(self.suite, &self.shared, executed.refused.len());
+        let shared = Arc::clone(&self.shared);
+        let mut block = Sealing::new(self.suite, &shared, executed.refused.len());
         for (position, (refused, writes)) in executed.refused.iter().zip(executed.writes).enumerate() {
             let Some(transaction) = opened.transaction(position) else { break };
             block.add(transaction, refused, writes);
