@@ -217,7 +217,7 @@ impl Ledger {
 
     /// Number of records in the state.
     #[getter]
-    fn records_count(&self) -> usize {
+    fn records_count(&self) -> u64 {
         self.0.records_count()
     }
 

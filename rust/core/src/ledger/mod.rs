@@ -119,7 +119,7 @@ impl Genesis {
         let writer = LogWriter::create(&self.dir.join("blocks"), first)?;
         let name = format!("{}#{}", self.origin, encoding::hex(hash));
         let text = format!("{{\"format\":{FORMAT},\"ledger\":\"{name}\",\"type\":\"finchain.ledger.1\"}}\n");
-        log::create_new(&self.dir.join("ledger.json"), text.as_bytes(), 0o644)?;
+        log::durable::create_new(&self.dir.join("ledger.json"), text.as_bytes(), 0o644)?;
         shared.name_block_zero(hash);
         Ok(writer)
     }
@@ -491,7 +491,7 @@ fn scan(
 ) -> Result<(Option<LogWriter>, Frames, Option<String>), LedgerError> {
     if read_only {
         let mut frames = Frames::new();
-        for frame in reader.frames(from.map(|(place, _)| place)) {
+        for frame in reader.frames(from) {
             let (height, place, _) = frame?;
             if from.is_none_or(|(_, known)| height > known) {
                 frames.push((height, place));
@@ -501,7 +501,10 @@ fn scan(
     }
     let (writer, recovered) = LogWriter::open(blocks_dir, short, from, Evidence { durable_height })?;
     let frames = recovered.frames.into_iter().filter(|(height, _)| from.is_none_or(|(_, known)| *height > known)).collect();
-    Ok((Some(writer), frames, recovered.cut.map(|cut| cut.to_string())))
+    let cut = recovered.cut.map(|cut| {
+        format!("{}: {} bytes from offset {} were no finished block and were cut off: {}", cut.file.display(), cut.bytes, cut.offset, cut.why)
+    });
+    Ok((Some(writer), frames, cut))
 }
 
 /// Takes state, authorities and lanes from the index and compares the state's root with the header.

@@ -284,7 +284,7 @@ impl Ledger {
 
     /// Records in the state map.
     #[must_use]
-    pub fn records_count(&self) -> usize {
+    pub fn records_count(&self) -> u64 {
         self.shared.sealed().map.len()
     }
 

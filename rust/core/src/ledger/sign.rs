@@ -85,11 +85,11 @@ impl Ledger {
         let (size, root_hash) = self.log_root();
         let mark = SignedMark { origin: self.origin.clone(), root: root_hash, size };
         let storage = |e: log::LogError| LedgerError::Storage(e.to_string());
-        log::replace(mark_path, &mark.to_bytes()).map_err(storage)?;
+        log::durable::replace(mark_path, &mark.to_bytes()).map_err(storage)?;
         let internal = |e: &dyn std::fmt::Display| LedgerError::Internal(e.to_string());
         let text = Checkpoint { origin: self.origin.clone(), size, root_hash }.to_text().map_err(|e| internal(&e))?;
         let note = note::sign_note(&text, &self.origin, key).map_err(|e| internal(&e))?.to_bytes();
-        log::replace(&self.dir.join("checkpoint"), &note).map_err(storage)?;
+        log::durable::replace(&self.dir.join("checkpoint"), &note).map_err(storage)?;
         Ok(note)
     }
 
