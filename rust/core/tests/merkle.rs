@@ -199,7 +199,8 @@ proptest! {
         index in prop_oneof![0..100_u64, any::<u64>()], size in prop_oneof![0..100_u64, any::<u64>()],
         path in prop::collection::vec(any::<[u8; 32]>(), 0..9), leaf in any::<[u8; 32]>(),
     ) {
-        prop_assert_eq!(root_from_path(&Rfc9162, &leaf, index, size, &path).ok(), rfc_inclusion(leaf, index, size, &path));
+        let found = root_from_path(&Rfc9162, &leaf, index, size, &path);
+        prop_assert_eq!(found.ok(), rfc_inclusion(leaf, index, size, &path));
     }
 
     #[test]
@@ -226,8 +227,8 @@ proptest! {
 
     #[test]
     fn a_consistency_mutant_is_refused(
-        size2 in 2..200_usize, size1 in any::<prop::sample::Index>(), at in any::<prop::sample::Index>(), bit in 0..8_u8,
-        byte in 0..32_usize, change in 0..6,
+        size2 in 2..200_usize, size1 in any::<prop::sample::Index>(), at in any::<prop::sample::Index>(),
+        bit in 0..8_u8, byte in 0..32_usize, change in 0..6,
     ) {
         let log = log(&leaves(size2));
         let mut size1 = size1.index(size2 - 1) as u64 + 1;

@@ -236,7 +236,8 @@ fn a_secret_key_is_its_seed_and_does_not_print_itself() {
 proptest! {
     #[test]
     fn any_encoding_is_judged_as_by_definition(
-        public_key in encodings(), nonce in encodings(), s in encodings(), message in prop::collection::vec(any::<u8>(), 0..4),
+        public_key in encodings(), nonce in encodings(), s in encodings(),
+        message in prop::collection::vec(any::<u8>(), 0..4),
     ) {
         let signature = [nonce, s].concat();
         let claim = Claim { public_key: &public_key, signature: &signature, message: &message };

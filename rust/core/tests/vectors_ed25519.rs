@@ -1,4 +1,4 @@
-//! Suite `ed25519` against Wycheproof, the 196 small-order cases, and the deterministic signatures of OpenSSL and Botan.
+//! Suite `ed25519` against Wycheproof, the 196 small-order cases, and the signatures of OpenSSL and Botan.
 // A failed expectation is how a test reports.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

@@ -1,6 +1,6 @@
 //! The block log: the append-only tree over all block headers, with SHA-256 as RFC 9162 prescribes.
 //!
-//! It keeps every complete subtree (64 bytes a block), so that the root and every proof for any earlier size is
+//! It keeps every complete subtree (64 bytes a block), so that the root and every path for any earlier size is
 //! a walk over a few hashes. It refuses to prove anything about leaves it does not hold.
 
 use super::{PathError, wide};

@@ -1,4 +1,6 @@
-//! Trees over a list of leaves that is complete: instructions of a transaction, entries of a block, changes of an entry.
+//! Trees over complete lists of leaves: instructions of a transaction, entries of a block, changes of an entry.
+//!
+//! A list is hashed in one go and nothing is kept. An index outside of the list is refused.
 
 use super::{PathError, wide};
 use crate::hash::{EMPTY, Hash, NodeHash};

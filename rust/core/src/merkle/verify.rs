@@ -51,7 +51,7 @@ pub fn verify_inclusion(
 /// Verifies that the tree of `size2` leaves with `root2` continues the tree of `size1` leaves with `root1`.
 ///
 /// Equal sizes need equal roots and an empty path. The empty tree is refused as a start: every tree continues it, so
-/// such a proof would read as an assurance and be none. A caller who has seen no tree yet has nothing to compare.
+/// such a path would read as an assurance and be none. A caller who has seen no tree yet has nothing to compare.
 ///
 /// # Errors
 /// `FromEmpty` for `size1 = 0`; `SizesSwapped` unless `size1 <= size2`; `PathLength` unless the path is exactly as
@@ -74,7 +74,7 @@ pub fn verify_consistency(
         check_length(0, path)?;
         return if root1 == root2 { Ok(()) } else { Err(PathError::RootDiffers { expected: *root2, found: *root1 }) };
     }
-    // The proof climbs from the last complete subtree of the older tree. Where that is the older tree as a whole, its
+    // The path climbs from the last complete subtree of the older tree. Where that is the older tree as a whole, its
     // root is known already; else the path starts with it.
     let skipped = size1.trailing_zeros() as usize;
     let (inner, border) = lengths(size1 - 1, size2);
