@@ -6,6 +6,7 @@ only when its block is durable. A rule that fails unexpectedly drops its transac
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from collections.abc import Iterable, Iterator
@@ -142,24 +143,22 @@ class Pipe:
         """
         checking: tuple[_core.Checking, int] | None = None
         sealing: tuple[int, list[Outcome]] | None = None
-        for chunk in chunks:
-            started = self.core.check(chunk)
+        for chunk in itertools.chain(chunks, [None]):
+            started = None if chunk is None else (self.core.check(chunk), len(chunk))
             if checking is not None:
-                done = self._execute_chunk(*checking, now_ms)
+                executed = self._execute_chunk(*checking, now_ms)
                 if sealing is not None:
-                    self.core.wait_sealed(sealing[0])
-                    yield sealing[1]
-                sealing = done
-            checking = (started, len(chunk))
-        if checking is not None:
-            done = self._execute_chunk(*checking, now_ms)
-            if sealing is not None:
-                self.core.wait_sealed(sealing[0])
-                yield sealing[1]
-            sealing = done
+                    yield self._durable(*sealing)
+                sealing = executed
+            checking = started
         if sealing is not None:
-            self.core.wait_sealed(sealing[0])
-            yield sealing[1]
+            yield self._durable(*sealing)
+
+    def _durable(self, height: int, outcomes: list[Outcome]) -> list[Outcome]:
+        """The outcomes, once the block at `height` is sealed; -1 where no block was needed."""
+        if height >= 0:
+            self.core.wait_sealed(height)
+        return outcomes
 
     def replay(self, height: int, *, verify_signatures: bool) -> tuple[int, int]:
         """Executes a stored block again and lets the core compare; gives its transactions and instructions.
