@@ -23,7 +23,8 @@ from blake3 import blake3
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-PURPOSES = "instruction,salt,entry,node,transaction,record key,record salt,record,state leaf,field".split(",")
+PURPOSES = ("instruction", "salt", "entry", "node", "transaction", "record key", "record salt", "record", "state leaf",
+            "field")  # fmt: skip
 INTEGER_MAX, BYTES_MAX, RECEIPT_BYTES_MAX, DEPTH_MAX = 2**53 - 1, 16_384, 524_288, 8
 FORBIDDEN, NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]"), re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]+")
 FIELD, ORDER = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
@@ -170,8 +171,7 @@ def verify_checkpoint(note: bytes, trust: str, quorum: int, witnesses: list[str]
             witnessed[name] = int.from_bytes(signature[:8], "big")
             need(witnessed[name] < 2**63, "cosignature: its time")
             verify_ed25519(known[by], signature[8:], f"cosignature/v1\ntime {witnessed[name]}\n{text}".encode())
-    need(signed, "note: no signature of the trusted key")
-    need(len(witnessed) >= quorum, f"checkpoint: {len(witnessed)} witnesses where {quorum} are asked for")
+    need(signed and len(witnessed) >= quorum, f"note: signed {signed}; {len(witnessed)} witnesses, {quorum} asked for")
     return int(size), unbase64(tree_hash, 32).hex(), witnessed
 
 

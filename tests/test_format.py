@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-import format_examples as examples
 import pytest
+
+import format_examples as examples
 import reference
 import second_verifier as verifier
 

@@ -1,27 +1,22 @@
 """Two writings of docs/format.md agree: what the reference builds, the second verifier accepts, and nothing else.
 
-Third-party vectors hold both to the world outside, where they are at hand.
+The mutants are exhaustive where that is quick: each byte of a receipt, each edit of its inner half, each path and size.
 """
 
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
-import os
 import random
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
+
+import pytest
 
 import format_examples as examples
 import mutants
-import pytest
 import reference as ref
 import second_verifier as verifier
 
-VECTORS = Path(os.environ.get("FINCHAIN_VECTORS", Path(__file__).resolve().parents[2] / "shared" / "vectors"))
-needs_vectors = pytest.mark.skipif(not VECTORS.is_dir(), reason=f"no third-party vectors at {VECTORS}")
 suites = pytest.mark.parametrize("suite", examples.SUITES)
 
 FORMS: dict[str, Callable[[ref.Ledger], Any]] = {
@@ -198,9 +193,9 @@ def _paths() -> Iterator[tuple[list[bytes], int, list[str]]]:
 
 
 def _includes(leaves: list[bytes], index: int, path: list[str], leaf: bytes | None = None, size: int = 0) -> bool:
-    root = ref.tree(ref.log_node, leaves).hex()
+    tree_hash = ref.tree(ref.log_node, leaves).hex()
     try:
-        verifier.verify_inclusion("log", leaf or leaves[index], index, size or len(leaves), path, root)
+        verifier.verify_inclusion("log", leaf or leaves[index], index, size or len(leaves), path, tree_hash)
     except ValueError:
         return False
     return True
@@ -289,7 +284,7 @@ def test_a_record_is_not_absent_by_its_own_leaf_nor_by_one_off_its_way(suite: st
         if ref.record_key(suite, "receivable", name)[0] >> 7
         != bytes.fromhex(elsewhere.get("other", own)["key"])[0] >> 7
     )
-    with pytest.raises(ValueError, match="on its way|another state"):
+    with pytest.raises(ValueError, match=r"on its way|another state"):
         _verify(ledger.receipt(elsewhere | {"id": far, "other": elsewhere.get("other", own)}), ledger)
 
 
@@ -320,8 +315,13 @@ def test_records_and_instructions_end_at_16384_bytes_and_8_levels(spare: int, de
 
 @pytest.mark.parametrize(
     ("record_id", "fits"),
-    [("a" * 64, True), ("a" * 65, False), ("a b", True), ("a  b", False), ("a ", False), ("é", False)]
-    + [
+    [
+        ("a" * 64, True),
+        ("a" * 65, False),
+        ("a b", True),
+        ("a  b", False),
+        ("a ", False),
+        ("é", False),
         ("a/b:c.d_e-f", True),
         (" ".join(["a" * 49] * 4), True),
         (" ".join(["a" * 49] * 4) + "a", True),
@@ -346,9 +346,14 @@ def test_ids_have_their_form(record_id: str, fits: bool) -> None:
         ("by", ["shop", "z", "a"]),
         ("lane", "a b"),
         ("lane", ""),
-    ]
-    + [("count", 4097), ("sequence", 0), ("type", "finchain.transaction.2"), ("ledger", "example.com/finchain#")]
-    + [("rulebook", 0), ("expires_ms", -1), ("more", 1)],
+        ("count", 4097),
+        ("sequence", 0),
+        ("type", "finchain.transaction.2"),
+        ("ledger", "example.com/finchain#"),
+        ("rulebook", 0),
+        ("expires_ms", -1),
+        ("more", 1),
+    ],
 )
 def test_a_header_that_an_operator_spoilt_is_refused_though_it_is_committed_to(member: str, value: Any) -> None:
     ledger = examples.example_ledger()
@@ -483,7 +488,7 @@ def test_a_quorum_of_known_witnesses_is_counted_once_each() -> None:
     assert set(verifier.verify_checkpoint(note.encode(), ledger.trust, 2, WITNESS_KEYS)[2]) == set(WITNESSES)
     assert verifier.verify_checkpoint(note.encode(), ledger.trust, 0, [])[2] == {}
     for text, keys, quorum in ((one, WITNESS_KEYS, 2), (twice, WITNESS_KEYS, 2), (note, WITNESS_KEYS[:1], 2)):
-        with pytest.raises(ValueError, match="where 2 are asked for"):
+        with pytest.raises(ValueError, match="witnesses, 2 asked for"):
             verifier.verify_checkpoint(text.encode(), ledger.trust, quorum, keys)
 
 
@@ -506,8 +511,13 @@ def test_unknown_signatures_are_passed_over_and_false_known_ones_are_not() -> No
 
 @pytest.mark.parametrize(
     "body",
-    ["\n3\n{1}\n", "{0}\n03\n{1}\n", "{0}\n-3\n{1}\n", "{0}\n3\n{1}\nmore\n", "{0}\n3\n", "{0}\n3 \n{1}\n"]
-    + [
+    [
+        "\n3\n{1}\n",
+        "{0}\n03\n{1}\n",
+        "{0}\n-3\n{1}\n",
+        "{0}\n3\n{1}\nmore\n",
+        "{0}\n3\n",
+        "{0}\n3 \n{1}\n",
         "{0}\r\n3\n{1}\n",
         "{0}\n3\nAAAA\n",
         "{0}\n99999999999999999\n{1}\n",
@@ -529,118 +539,3 @@ def test_a_verifier_key_must_be_whole() -> None:
     for spoilt in [*flipped, *(trust[:at] for at in range(len(trust)))]:
         with pytest.raises(ValueError, match=r"."):
             verifier.verify_checkpoint(note, spoilt, 0, [])
-
-
-# ---- canonical JSON
-def test_depth_and_integers_end_where_the_format_says() -> None:
-    assert verifier.parse(b"[" * 16 + b"]" * 16)
-    for refused in (b"[" * 17 + b"]" * 17, b"[" * 100_000, b"9007199254740992", b"-9007199254740992", b"9" * 5000):
-        with pytest.raises(ValueError, match=r"."):
-            verifier.parse(refused)
-    assert verifier.parse(b"-9007199254740991") == -(2**53) + 1
-
-
-@needs_vectors
-def test_what_the_json_suite_calls_malformed_is_refused() -> None:
-    files = sorted((VECTORS / "json" / "jsontestsuite").glob("n_*.json"))
-    assert len(files) > 50
-    for file in files:
-        with pytest.raises(ValueError, match=r"."):
-            verifier.parse(file.read_bytes())
-
-
-@needs_vectors
-def test_rfc_8785_outputs_within_the_subset_are_canonical() -> None:
-    accepted = {}
-    for file in sorted((VECTORS / "json" / "jcs" / "output").glob("*.json")):
-        try:
-            accepted[file.stem] = verifier.canonical(verifier.parse(file.read_bytes())) == file.read_bytes()
-        except ValueError:
-            accepted[file.stem] = False
-    assert accepted == {
-        "arrays": False,
-        "french": False,
-        "structures": False,
-        "unicode": True,
-        "values": False,
-        "weird": False,
-    }
-
-
-# ---- Ed25519
-def test_the_exact_equation_accepts_what_cryptography_cannot() -> None:
-    """A key of mixed order, made on purpose: Algorithm 2 multiplies the small part away, a plain verifier does not."""
-    torsion = ref.decode_point(verifier.TORSION_Y.to_bytes(32, "little"))
-    assert torsion is not None and ref.multiply_point(8, torsion) == (0, 1) and ref.BASE is not None
-    secret, nonce, message = 12345, 67890, b"mixed order"
-    key = ref.encode_point(ref.add_points(ref.multiply_point(secret, ref.BASE), torsion))
-    commitment = ref.encode_point(ref.multiply_point(nonce, ref.BASE))
-    k = int.from_bytes(hashlib.sha512(commitment + key + message).digest(), "little") % ref.ORDER
-    signature = commitment + ((nonce + k * secret) % ref.ORDER).to_bytes(32, "little")
-    assert k % 8 and ref.accepts(key, signature, message)
-    with pytest.raises(ValueError, match="not the key's"):
-        verifier.verify_ed25519(key, signature, message)
-
-
-def test_the_order_of_a_key_is_8_at_most_for_the_listed_points() -> None:
-    for y in verifier.SMALL_ORDER_Y:
-        point = ref.decode_point(y.to_bytes(32, "little"))
-        assert point is not None and ref.multiply_point(8, point) == (0, 1)
-    assert ref.BASE is not None and ref.multiply_point(8, ref.BASE) != (0, 1)
-
-
-def _accepted(key: bytes, signature: bytes, message: bytes) -> bool:
-    try:
-        verifier.verify_ed25519(key, signature, message)
-    except ValueError:
-        return False
-    return True
-
-
-def test_s_ends_below_the_order_and_encodings_are_canonical() -> None:
-    seed, message = examples.SEEDS["shop/1"], b"message"
-    key, signature = ref.public_key(seed), ref.sign(seed, message)
-    assert _accepted(key, signature, message) and ref.accepts(key, signature, message)
-    larger = signature[:32] + (int.from_bytes(signature[32:], "little") + ref.ORDER).to_bytes(32, "little")
-    minus_zero = (1 + 2**255).to_bytes(32, "little")
-    spoilt = [(key, larger), (minus_zero, signature), (bytes(32), signature), (key, minus_zero + signature[32:])]
-    spoilt += [((ref.FIELD + 3).to_bytes(32, "little"), signature), (key[:-1], signature), (key, signature[:-1])]
-    for other_key, other_signature in spoilt:
-        assert not _accepted(other_key, other_signature, message)
-        assert not ref.accepts(other_key, other_signature, message)
-
-
-@needs_vectors
-def test_wycheproof_and_zip215_are_judged_alike_by_both() -> None:
-    groups = json.loads((VECTORS / "ed25519" / "wycheproof_ed25519_test.json").read_text())["testGroups"]
-    for group in groups:
-        key = bytes.fromhex(group["publicKey"]["pk"])
-        for case in group["tests"]:
-            parts = key, bytes.fromhex(case["sig"]), bytes.fromhex(case["msg"])
-            assert _accepted(*parts) == ref.accepts(*parts) == (case["result"] == "valid"), case["tcId"]
-    zip215 = json.loads((VECTORS / "ed25519" / "zip215_196_cases.json").read_text())
-    for case in zip215["cases"]:
-        parts = bytes.fromhex(case["vk"]), bytes.fromhex(case["sig"]), bytes.fromhex(zip215["msg_hex"])
-        assert not _accepted(*parts) and not ref.accepts(*parts)
-
-
-# ---- logs that others made
-@needs_vectors
-def test_the_reference_tree_of_rfc_6962() -> None:
-    vector = json.loads((VECTORS / "merkle" / "rfc6962_reference_tree.json").read_text())
-    leaves = [ref.log_leaf(bytes.fromhex(one)) for one in vector["leaf_inputs_hex"]]
-    empty = hashlib.sha256(b"").digest()
-    made = [ref.tree(ref.log_node, leaves[:size], empty).hex() for size in range(9)]
-    roots = vector["roots"]
-    assert made == [roots[str(size)] if isinstance(roots, dict) else roots[size] for size in range(9)]
-
-
-@needs_vectors
-def test_checkpoints_of_another_log_verify() -> None:
-    folder = VECTORS / "tlog" / "tessera_log"
-    trust = next(text for text in json.loads((folder / "VKEY.json").read_text()).values() if text.count("+") > 1)
-    for size in range(16):
-        note = (folder / f"checkpoint.{size}").read_bytes()
-        assert verifier.verify_checkpoint(note, trust, 0, [])[0] == size
-        with pytest.raises(ValueError, match=r"."):
-            verifier.verify_checkpoint(note.replace(b"\n\n", b"\nmore\n\n", 1), trust, 0, [])
