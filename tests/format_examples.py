@@ -304,9 +304,7 @@ def records() -> str:
 
 def _values(count: int) -> dict[bytes, bytes]:
     state = list(LAST.state.items())[:count]
-    return {
-        ref.record_key("blake3", *name): ref.record_value("blake3", salt, record) for name, (salt, record) in state
-    }
+    return {ref.record_key("blake3", *name): ref.record_value("blake3", salt, record) for name, (salt, record) in state}
 
 
 def states() -> str:

@@ -24,7 +24,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 PURPOSES = ("instruction", "salt", "entry", "node", "transaction", "record key", "record salt", "record", "state leaf",
-            "field")  # in the order of their bytes, which start at 2; the block log has two purposes of its own
+            "field")  # fmt: skip
 INTEGER_MAX, BYTES_MAX, RECEIPT_BYTES_MAX, DEPTH_MAX = 2**53 - 1, 16_384, 524_288, 8
 FORBIDDEN, NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]"), re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]+")
 FIELD, ORDER = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
@@ -71,7 +71,7 @@ def unbase64(text: str, length: int) -> bytes:
 
 
 def digest(suite: str, purpose: str, material: bytes) -> bytes:
-    """`hash(purpose, material)` of a suite, 32 bytes; suite `log` is that of the block log."""
+    """`hash(purpose, material)`, where the purposes' bytes start at 2; suite `log` is that of the block log."""
     if suite == "blake3":
         return blake3(material, derive_key_context=f"finchain v1 {purpose}").digest()
     number = ("leaf", "node").index(purpose) if suite == "log" else PURPOSES.index(purpose) + 2
@@ -107,8 +107,7 @@ def verify_inclusion(suite: str, leaf: bytes, index: int, size: int, path: Seque
         else:
             current = digest(suite, "node", current + sibling)
         position, last = position >> 1, last >> 1
-    need(last == 0, "path: too short")
-    need(current.hex() == tree_hash, "path: it leads to another tree")
+    need(last == 0 and current.hex() == tree_hash, "path: too short, or it leads to another tree")
 
 
 def state_leaf(suite: str, at: dict[str, Any]) -> bytes:
@@ -139,7 +138,7 @@ def verify_state(suite: str, at: dict[str, Any], state: str) -> None:
 # ---- checkpoints (4.4)
 def verifier_key(text: str, algorithm: int) -> tuple[tuple[str, bytes], bytes]:
     """Name and id, and public key, of a verifier key: algorithm 1 is a log's, 4 a witness's."""
-    name, key_id, encoded = (text.split("+", 2) + ["", ""])[:3]
+    name, key_id, encoded = [*text.split("+", 2), "", ""][:3]
     raw = unbase64(encoded, 33)
     need(re.fullmatch(r"[^\s+]+", name) and raw[0] == algorithm, "verifier key: malformed")
     expected = hashlib.sha256(name.encode() + b"\n" + raw).digest()[:4]
@@ -172,12 +171,12 @@ def verify_checkpoint(note: bytes, trust: str, quorum: int, witnesses: list[str]
             witnessed[name] = int.from_bytes(signature[:8], "big")
             need(witnessed[name] < 2**63, "cosignature: its time")
             verify_ed25519(known[by], signature[8:], f"cosignature/v1\ntime {witnessed[name]}\n{text}".encode())
-    need(signed, "note: no signature of the trusted key")
-    need(len(witnessed) >= quorum, f"checkpoint: {len(witnessed)} witnesses where {quorum} are asked for")
+    need(signed and len(witnessed) >= quorum, f"note: signed {signed}; {len(witnessed)} witnesses, {quorum} asked for")
     return int(size), unbase64(tree_hash, 32).hex(), witnessed
 
 
 # ---- receipts (6): a shape gives each member's own shape, or the pattern of its canonical JSON; "?" is optional
+# fmt: off
 INTEGER, POSITIVE, TEXT, SALT, HASH = "0|[1-9][0-9]*", "[1-9][0-9]*", '".+"', '"[0-9a-f]{32}"', '"[0-9a-f]{64}"'
 HASHES, OBJECT, LEDGER = rf"\[({HASH}(,{HASH})*)?\]", r"\{.*\}", r'"[^\s+#"\\]+#([0-9a-f]{64})?"'
 PARTY, PART = "[A-Za-z0-9._:-]{1,64}", "[A-Za-z0-9._:/-]{1,64}"
@@ -185,14 +184,14 @@ KEY_ID, RECORD_ID = rf'"{PARTY}/[1-9][0-9]*"', rf'"(?=[^"]{{1,200}}"){PART}( {PA
 SIGNATURE = rf'\{{"key":{KEY_ID},"signature":"[A-Za-z0-9+/]{{85}}[AQgw]=="\}}'
 REFUSED = rf'\{{"code":"[^"\\]+","instruction":({INTEGER})\}}'
 BLOCK = {"entries": INTEGER, "height": INTEGER, "ledger": LEDGER, "previous": HASH, "root": HASH, "rulebook": POSITIVE,
-         "state": HASH, "time_ms": INTEGER, "type": '"finchain.block.1"'}
+         "state": HASH, "time_ms": INTEGER, "type": '"finchain[.]block[.]1"'}
 HEADER = {"by": rf'\["{PARTY}"(,"{PARTY}"){{0,15}}\]', "count": POSITIVE, "expires_ms": INTEGER,
           "lane": f'"{PART}"', "ledger": LEDGER, "mode": '"(all|each)"', "root": HASH, "rulebook": POSITIVE,
-          "sequence": POSITIVE, "type": '"finchain.transaction.1"'}
+          "sequence": POSITIVE, "type": '"finchain[.]transaction[.]1"'}
 ENTRY = {"changes": HASH, "header": HEADER, "refused": rf"\[({REFUSED}(,{REFUSED})*)?\]",
          "signatures": rf"\[{SIGNATURE}(,{SIGNATURE}){{0,15}}\]", "writes": POSITIVE}
 RECORD = {"id": RECORD_ID, "kind": TEXT, "record": OBJECT, "salt": SALT}
-AT = {"block": BLOCK, "hash": '"(blake3|sha256)"', "type": '"finchain.receipt.1"', "what": TEXT}
+AT = {"block": BLOCK, "hash": '"(blake3|sha256)"', "type": '"finchain[.]receipt[.]1"', "what": TEXT}
 IN_ENTRY = AT | {"entry": ENTRY, "entry_index": INTEGER, "entry_path": HASHES, "index": INTEGER, "path": HASHES}
 SIGNERS = {"block": BLOCK, "records": [RECORD | {"siblings": HASHES}]}
 FORMS: dict[str, dict[str, Any]] = {
@@ -202,6 +201,7 @@ FORMS: dict[str, dict[str, Any]] = {
     "absence": AT | {"id": RECORD_ID, "kind": TEXT, "siblings": HASHES, "other?": {"key": HASH, "value": HASH}}}
 KEY = {"duty": '"(any|checker|maker|service)"', "holder": TEXT, "id": KEY_ID, "party": TEXT, "public_key": TEXT,
        "suite": '"ed25519"'}
+# fmt: on
 
 
 def fit(value: Any, wanted: Any, where: str) -> None:
@@ -213,8 +213,8 @@ def fit(value: Any, wanted: Any, where: str) -> None:
         for element in value:
             fit(element, wanted[0], where)
     else:
-        need(isinstance(value, dict) and {name for name in wanted if name[-1] != "?"} <= value.keys()
-             <= {name.rstrip("?") for name in wanted}, f"{where}: a member too many or missing")
+        least, most = {name for name in wanted if name[-1] != "?"}, {name.rstrip("?") for name in wanted}
+        need(isinstance(value, dict) and least <= value.keys() <= most, f"{where}: a member too many or missing")
         for name, element in value.items():
             fit(element, wanted.get(name) or wanted[name + "?"], f"{where}.{name}")
 
@@ -228,7 +228,7 @@ def block_hash(block: dict[str, Any]) -> bytes:
 def judge_signers(suite: str, block: dict[str, Any], entry: dict[str, Any], signers: dict[str, Any]) -> None:
     """Judges the signatures of an entry in full (3.3), by the keys and parties in the state of the block before."""
     before, header = signers["block"], entry["header"]
-    need(block_hash(before).hex() == block["previous"] and before["height"] == block["height"] - 1, "signers: not block H-1")
+    need(block_hash(before).hex() == block["previous"] and before["height"] == block["height"] - 1, "signers: not H-1")
     signatures = {one["key"]: one["signature"] for one in entry["signatures"]}
     names = [("key", key) for key in sorted(signatures)] + [("party", party) for party in sorted(header["by"])]
     need([(at["kind"], at["id"]) for at in signers["records"]] == names, "signers: other records than are needed")
@@ -262,8 +262,8 @@ def verify_entry(inner: dict[str, Any]) -> Any:
     need(max(refused, default=0) < header["count"], "entry: a refused instruction that is not there")
     need(header["mode"] == "each" or len(refused) <= 1, "entry: more than one refusal under all")
     need(header["ledger"] == block["ledger"], "entry: of another ledger")
-    verify_inclusion(suite, digest(suite, "entry", canonical(entry)), inner["entry_index"], block["entries"],
-                     inner["entry_path"], block["root"])
+    leaf = digest(suite, "entry", canonical(entry))
+    verify_inclusion(suite, leaf, inner["entry_index"], block["entries"], inner["entry_path"], block["root"])
     if inner["what"] == "change":
         leaf, size, tree_hash = state_leaf(suite, inner), entry["writes"], entry["changes"]
     else:
@@ -294,7 +294,7 @@ def verify_receipt(receipt: bytes, trust: str, quorum: int, witnesses: list[str]
     verify_inclusion("log", block_hash(block), block["height"], size, path, tree_hash)
     if "entry" not in inner:
         verify_state(inner["hash"], inner, block["state"])
-    return {"what": inner["what"], "height": block["height"], "time_ms": block["time_ms"], "ledger": block["ledger"],
-            "kind": inner.get("kind"), "id": inner.get("id"), "content": inner.get("record", inner.get("instruction")),
-            "outcome": verify_entry(inner) if "entry" in inner else None,
-            "signatures_judged": "signers" in inner, "witnessed": witnessed}
+    shown = {"outcome": verify_entry(inner) if "entry" in inner else None, "signatures_judged": "signers" in inner}
+    shown |= {"content": inner.get("record", inner.get("instruction")), "witnessed": witnessed}
+    shown |= {name: block[name] for name in ("height", "time_ms", "ledger")}
+    return shown | {name: inner.get(name) for name in ("what", "kind", "id")}
