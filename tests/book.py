@@ -15,11 +15,10 @@ from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
+import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
-import pytest
 
 from finchain import instructions as do
 from finchain.domain import rulebook

@@ -6,8 +6,8 @@ import base64
 
 import msgspec
 import pytest
-from book import MemoryBook, create_ledger, new_ledger, refused
 
+from book import MemoryBook, create_ledger, new_ledger, refused
 from finchain import instructions as do
 from finchain.domain.founding import LedgerRecord
 from finchain.domain.party import Party

@@ -7,10 +7,18 @@ from datetime import date
 
 import msgspec
 import pytest
-from book import (
-    LEDGER, MemoryBook, create_ledger, new_key, new_ledger, possession, public_key, refused, town,
-)  # fmt: skip
 
+from book import (
+    LEDGER,
+    MemoryBook,
+    create_ledger,
+    new_key,
+    new_ledger,
+    possession,
+    public_key,
+    refused,
+    town,
+)  # fmt: skip
 from finchain import instructions as do
 from finchain.domain.key import Duty, PartyKey, PublicKey, can_sign, possession_message, public_key_id
 from finchain.domain.party import LIVE_KEYS_MAX, THRESHOLD_MAX, Party, Role, require, require_any, require_role

@@ -6,8 +6,8 @@ from datetime import date
 
 import msgspec
 import pytest
-from book import START, MemoryBook, new_ledger, refused
 
+from book import START, MemoryBook, new_ledger, refused
 from finchain import instructions as do
 from finchain.domain.policy import DEFAULT_POLICY, Policy, in_force, value_date
 from finchain.domain.rule import Absent

@@ -6,8 +6,8 @@ from datetime import date
 
 import msgspec
 import pytest
-from book import MemoryBook, digest, refused, town
 
+from book import MemoryBook, digest, refused, town
 from finchain import instructions as do
 from finchain.domain.trade import Contract, Evidence
 
