@@ -215,8 +215,11 @@ class AnythingGoes(Machine):
     def everybody_signs(self, instruction: Instruction) -> None:
         self.outcome(instruction, by={*PARTIES, "operator", "registrar"})
 
-    @rule(instruction=instructions(BUSINESS), by=st.sets(st.sampled_from([*PARTIES, "registrar", "nobody"]), max_size=3),
-          service=st.sets(st.sampled_from(PARTIES), max_size=1))  # fmt: skip
+    @rule(
+        instruction=instructions(BUSINESS),
+        by=st.sets(st.sampled_from([*PARTIES, "registrar", "nobody"]), max_size=3),
+        service=st.sets(st.sampled_from(PARTIES), max_size=1),
+    )
     def somebody_signs(self, instruction: Instruction, by: set[str], service: set[str]) -> None:
         self.outcome(instruction, by=by, service=service)
 
