@@ -11,8 +11,10 @@ from typing import ClassVar, Final, Literal
 
 import msgspec
 
+from finchain.calendar import add_days
 from finchain.domain.check import check_amount, check_currency, check_identifier, check_reference
 from finchain.domain.party import require, require_role
+from finchain.domain.policy import in_force
 from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
 from finchain.domain.trade import EvidenceForm
 from finchain.money import format_minor
@@ -202,9 +204,11 @@ def _set_mandate(do: SetMandate, book: Book) -> None:
                    field="payee.party", value=account.owner, advice="name another payee")  # fmt: skip
     check_amount("mandate", do.cap_minor, "cap_minor")
     check_amount("mandate", do.per_payment_minor, "per_payment_minor")
-    if do.end < do.start or do.end < book.today:
-        refuse("mandate.date", f"it would hold from {do.start} to {do.end}", field="end", value=str(do.end),
-               advice=f"state a date from {max(do.start, book.today)} on")  # fmt: skip
+    # A payee that can be paid at once is how stolen signatures empty an account; the days give time to notice.
+    earliest = add_days(book.today, in_force(book).cooling_days)
+    if not earliest <= do.start <= do.end:
+        refuse("mandate.date", f"it would hold from {do.start} to {do.end}", rule="domain.md 2.5", field="start",
+               value=str(do.start), advice=f"let it start on {earliest} or later, and end after that")  # fmt: skip
     book.put(
         Mandate(
             id=id, account=do.account, name=do.name, category=do.category, payee=do.payee, cap_minor=do.cap_minor,

@@ -72,10 +72,14 @@ def _prepay(do: PrepayLoan, book: Book) -> None:
     if loan.prepayment == "none" or book.today >= loan.maturity:
         refuse("loan.bad_state", f"{loan.id} cannot be prepaid", rule="domain.md 2.4", field="id", value=do.id,
                advice=f"repay it on {loan.maturity}", prepayment=loan.prepayment)  # fmt: skip
-    if do.amount_minor > loan.outstanding_minor:
-        refuse("loan.over_paid", f"{loan.outstanding_minor} of principal are outstanding", field="amount_minor",
-               value=do.amount_minor, advice=f"prepay up to {loan.outstanding_minor}")  # fmt: skip
+    _check_outstanding(loan, do.amount_minor)
     book.put(msgspec.structs.replace(loan, notice=Notice(do.amount_minor, book.today)))
+
+
+def _check_outstanding(loan: Loan, amount_minor: int) -> None:
+    if amount_minor > loan.outstanding_minor:
+        refuse("loan.over_paid", f"{loan.outstanding_minor} of principal are outstanding", field="amount_minor",
+               value=amount_minor, advice=f"prepay up to {loan.outstanding_minor}")  # fmt: skip
 
 
 @rule(ReceivePrepayment)
@@ -86,7 +90,8 @@ def _receive_prepayment(do: ReceivePrepayment, book: Book) -> None:
     if notice is Absent or on < add_days(notice.given, loan.prepayment_days) or on >= loan.maturity:
         refuse("loan.bad_state", f"no notice of {loan.id} makes a prepayment on {on} right", rule="domain.md 2.4",
                field="value_date", value=str(on),
-               advice=f"let {loan.borrower} give notice {loan.prepayment_days} days before, or repay at maturity")  # fmt: skip
+               advice=f"let {loan.borrower} give notice {loan.prepayment_days} days before, or wait")  # fmt: skip
+    _check_outstanding(loan, notice.amount_minor)
     loan, now = _prepaid(loan, notice.amount_minor, on)
     if do.amount_minor != notice.amount_minor + now:
         refuse("loan.amount", f"the notice is of {notice.amount_minor}, with {now} of interest now",
