@@ -9,6 +9,7 @@ import re
 from datetime import date
 from typing import Final
 
+from finchain.domain.arithmetic import RATE_MAX_PER_YEAR, RATE_SCALE_MAX, Rate
 from finchain.domain.rule import AMOUNT_MAX_MINOR, refuse
 from finchain.money import EXPONENTS
 
@@ -99,4 +100,17 @@ def check_not_future(kind: str, day: date, today: date, field: str) -> None:
         refuse(
             f"{kind}.date", f"{field} {day} lies after today, {today}", field=field, value=str(day),
             advice=f"state a date up to {today}", today=str(today),
+        )  # fmt: skip
+
+
+def check_rate(kind: str, rate: Rate, field: str) -> None:
+    """Refuses a rate that is negative, finer than any contract states, or a slip of the pen.
+
+    Raises:
+        Refused: `<kind>.rate`.
+    """
+    if not (1 <= rate.scale <= RATE_SCALE_MAX and 0 <= rate.value <= RATE_MAX_PER_YEAR * rate.scale):
+        refuse(
+            f"{kind}.rate", f"{rate.value} / {rate.scale} is no rate per year", rule="domain.md 2.10", field=field,
+            value=f"{rate.value}/{rate.scale}", advice=f"state a scale of 1 to {RATE_SCALE_MAX}, and a rate from 0 on",
         )  # fmt: skip
