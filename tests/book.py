@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
+import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -23,6 +25,7 @@ from finchain.domain import rulebook
 from finchain.domain.key import Duty, possession_message, set_possession_verifier
 from finchain.domain.party import Role
 from finchain.domain.rule import Book, Instruction, Record
+from finchain.errors import Refused
 
 ORIGIN = "test.example/ledger"
 LEDGER = f"{ORIGIN}#{'5a' * 32}"
@@ -151,6 +154,18 @@ class MemoryBook:
         held = list(holders) or [(f"Ms {id}", "any")]
         keys = [new_key(f"{id}/{number}", holder, duty) for number, (holder, duty) in enumerate(held, 1)]
         self.apply(do.RegisterParty(id, f"{id} Ltd", list(roles), threshold, keys), by={"registrar"})
+
+
+@contextmanager
+def refused(ledger: MemoryBook, code: str) -> Iterator[pytest.ExceptionInfo[Refused]]:
+    """Expects a refusal with this code, that says what would have been right, and after which nothing has changed."""
+    before, height = dict(ledger.records), ledger.height
+    with pytest.raises(Refused) as refusal:
+        yield refusal
+    assert refusal.value.code == code, str(refusal.value)
+    assert refusal.value.advice
+    assert ledger.records == before
+    assert ledger.height == height
 
 
 def create_ledger(

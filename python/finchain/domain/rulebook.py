@@ -16,18 +16,28 @@ from typing import Any, Final
 import finchain.calendar
 import finchain.money
 from finchain.domain import (
+    account,
+    accrual,
     arithmetic,
+    cash,
     cash_fact,
+    certificate,
     check,
     fingerprint,
     founding,
+    guarantee,
     key,
+    loan,
     part,
     party,
+    payment,
     policy,
     receivable,
+    repayment,
     rule,
+    settlement,
     trade,
+    transfer,
 )
 from finchain.domain.rule import RECORDS, RULES
 
@@ -35,11 +45,12 @@ RULEBOOK: Final = 1
 """The number that transactions and block headers carry."""
 
 INSTRUMENTS: Final[tuple[ModuleType, ...]] = (
-    key, party, policy, founding, cash_fact, trade, fingerprint, receivable, part,
+    key, party, policy, founding, cash_fact, cash, trade, fingerprint, receivable, part, guarantee, certificate,
+    transfer, account, payment, loan, repayment, settlement,
 )  # fmt: skip
 """The rule files, each importing only from those before it."""
 
-_GROUND: Final[tuple[ModuleType, ...]] = (finchain.money, finchain.calendar, rule, check, arithmetic)
+_GROUND: Final[tuple[ModuleType, ...]] = (finchain.money, finchain.calendar, rule, check, arithmetic, accrual)
 
 INSTRUCTIONS: Final[Any] = functools.reduce(operator.or_, RULES)
 """Union of all instruction types: what a decoder of instructions takes."""
