@@ -1,0 +1,165 @@
+"""The founding of a ledger: block 0, and what the ledger says about itself ever after.
+
+Block 0 is signed by the keys that it declares. It names the operator, who orders the log and has no rights of value,
+and the registrar, who enrols everybody else. Nothing here can be done twice.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar, Final, Literal
+
+import msgspec
+
+from finchain.domain.check import check_amount, check_digest
+from finchain.domain.key import NewKey
+from finchain.domain.party import RegisterParty, Role, register, require
+from finchain.domain.policy import Policy, PolicyTerms, check_terms
+from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
+
+ZONE_MINUTES_MAX: Final = 14 * 60
+"""No place on Earth is further from UTC than 14 hours."""
+
+CHECKPOINT_KEYS_MAX: Final = 8
+
+_ORIGIN: Final = re.compile(r"[A-Za-z0-9._:/-]{1,64}", re.ASCII)
+_LEDGER: Final = re.compile(r"[A-Za-z0-9._:/-]{1,64}#[0-9a-f]{64}", re.ASCII)
+_VERIFIER_KEY: Final = re.compile(r"([A-Za-z0-9._:/-]{1,64})\+[0-9a-f]{8}\+[A-Za-z0-9+/]{44}", re.ASCII)
+
+
+class Founder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A party that block 0 declares. Its keys need no proof of possession, because they sign block 0."""
+
+    id: str
+    name: str
+    threshold: int
+    keys: list[NewKey]
+
+
+@record
+class LedgerRecord(Record, frozen=True, kw_only=True):
+    """What the ledger says about itself; there is one, with the id `ledger`.
+
+    Attributes:
+        origin: The log's name, which checkpoints carry.
+        clock: `real`, or `simulated` for tests and demonstrations.
+        hash: The suite of everything inside a block.
+        time_zone_minutes: Offset east of UTC in which today begins.
+        checkpoint_keys: Verifier keys of the checkpoints in force.
+        rulebook_digest: SHA-256 over the rule files that were in force at the founding.
+        predecessor: Name of the ledger that this one continues.
+    """
+
+    kind: ClassVar[str] = "ledger"
+
+    origin: str
+    clock: Literal["real", "simulated"]
+    hash: Literal["blake3", "sha256"]
+    time_zone_minutes: int
+    operator: str
+    registrar: str
+    checkpoint_keys: list[str]
+    rulebook: int
+    rulebook_digest: str
+    predecessor: str | Optional = Absent
+
+
+class CreateLedger(Instruction, frozen=True, tag="ledger.create"):
+    """Founds the ledger, in block 0 only. Signed by the operator and, where it is another party, the registrar.
+
+    Attributes:
+        registrar: Absent where the operator enrols parties itself.
+    """
+
+    origin: str
+    clock: Literal["real", "simulated"]
+    hash: Literal["blake3", "sha256"]
+    time_zone_minutes: int
+    operator: Founder
+    checkpoint_keys: list[str]
+    rulebook: int
+    rulebook_digest: str
+    policy: PolicyTerms
+    registrar: Founder | Optional = Absent
+    predecessor: str | Optional = Absent
+
+
+class SetCheckpointKeys(Instruction, frozen=True, tag="ledger.checkpoint_keys"):
+    """Replaces the keys that may sign checkpoints. Signed by the operator."""
+
+    checkpoint_keys: list[str]
+
+
+@rule(CreateLedger)
+def _create(do: CreateLedger, book: Book) -> None:
+    if book.height != 0 or book.find(LedgerRecord, "ledger") is not None:
+        refuse(
+            "ledger.bad_state", "a ledger is founded once, in block 0", rule="format.md 4.3",
+            advice="found another ledger in another place",
+        )  # fmt: skip
+    if not _ORIGIN.fullmatch(do.origin):
+        refuse(
+            "ledger.identifier", "the origin is no name of a log", field="origin", value=do.origin,
+            advice="use 1 to 64 characters of A-Z a-z 0-9 . _ : / -",
+        )  # fmt: skip
+    if abs(do.time_zone_minutes) > ZONE_MINUTES_MAX:
+        refuse(
+            "ledger.time_zone", "no place has this offset from UTC", field="time_zone_minutes",
+            value=do.time_zone_minutes, advice=f"state up to {ZONE_MINUTES_MAX} minutes either way",
+        )  # fmt: skip
+    check_amount("ledger", do.rulebook, "rulebook")
+    check_digest("ledger", do.rulebook_digest, "rulebook_digest")
+    if do.predecessor is not Absent and not _LEDGER.fullmatch(do.predecessor):
+        refuse(
+            "ledger.predecessor", "this is no name of a ledger", rule="format.md 3.1", field="predecessor",
+            value=do.predecessor, advice="state the origin, #, and the hash of block 0 in hex",
+        )  # fmt: skip
+    check_terms(do.policy)
+    _check_checkpoint_keys(do.checkpoint_keys, do.origin)
+    registrar = do.operator if do.registrar is Absent else do.registrar
+    for founder in (do.operator, registrar):
+        if founder.id not in book.by:
+            refuse(
+                "ledger.not_signed", f"{founder.id} has not signed", rule="format.md 4.3", field="operator",
+                value=founder.id, advice=f"let {founder.id} sign block 0",
+            )  # fmt: skip
+    if registrar is do.operator:
+        _found(book, do.operator, ["operator", "registrar"])
+    else:
+        _found(book, do.operator, ["operator"])
+        _found(book, registrar, ["registrar"])
+    book.put(Policy(id="policy", terms=do.policy))
+    book.put(
+        LedgerRecord(
+            id="ledger", origin=do.origin, clock=do.clock, hash=do.hash, time_zone_minutes=do.time_zone_minutes,
+            operator=do.operator.id, registrar=registrar.id, checkpoint_keys=do.checkpoint_keys, rulebook=do.rulebook,
+            rulebook_digest=do.rulebook_digest, predecessor=do.predecessor,
+        )
+    )  # fmt: skip
+
+
+@rule(SetCheckpointKeys)
+def _set_checkpoint_keys(do: SetCheckpointKeys, book: Book) -> None:
+    ledger = book.get(LedgerRecord, "ledger")
+    require(book, "ledger", ledger.operator, role="operator")
+    _check_checkpoint_keys(do.checkpoint_keys, ledger.origin)
+    book.put(msgspec.structs.replace(ledger, checkpoint_keys=do.checkpoint_keys))
+
+
+def _found(book: Book, founder: Founder, roles: list[Role]) -> None:
+    register(book, RegisterParty(founder.id, founder.name, roles, founder.threshold, founder.keys), founding=True)
+
+
+def _check_checkpoint_keys(keys: list[str], origin: str) -> None:
+    if not 1 <= len(keys) <= CHECKPOINT_KEYS_MAX or len(set(keys)) != len(keys):
+        refuse(
+            "ledger.checkpoint_keys", f"{len(keys)} checkpoint keys are stated, or one twice",
+            field="checkpoint_keys", value=len(keys), advice=f"state 1 to {CHECKPOINT_KEYS_MAX}",
+        )  # fmt: skip
+    for key in keys:
+        match = _VERIFIER_KEY.fullmatch(key)
+        if match is None or match[1] != origin:
+            refuse(
+                "ledger.checkpoint_keys", "this is no verifier key of this origin", rule="format.md 4.4",
+                field="checkpoint_keys", value=key, advice=f"state {origin}+<key id>+<Base64>",
+            )  # fmt: skip

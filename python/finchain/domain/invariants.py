@@ -1,0 +1,225 @@
+"""What is true of a whole ledger after every instruction: no money and no claim is made, lost or owned twice.
+
+The rules keep these by themselves. Here they are said once more over all records together, in other words, so that
+tests, an audit or a doubtful operator can ask. The numbers are those of domain.md.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import NoReturn, TypeVar
+
+from finchain.domain.account import Account, Mandate
+from finchain.domain.cash import Cash
+from finchain.domain.certificate import Certificate, Lot, lot_id
+from finchain.domain.guarantee import Guarantee
+from finchain.domain.loan import Loan
+from finchain.domain.payment import Payment
+from finchain.domain.receivable import Receivable
+from finchain.domain.rule import AMOUNT_MAX_MINOR, Absent, Record
+
+R = TypeVar("R", bound=Record)
+
+
+class InvariantError(AssertionError):
+    """An invariant does not hold: a fault of the rules, or records that no rule wrote."""
+
+
+class Ledger:
+    """All records, by kind and id."""
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        self._kinds: dict[type[Record], dict[str, Record]] = defaultdict(dict)
+        for record in records:
+            self._kinds[type(record)][record.id] = record
+
+    def all(self, kind: type[R]) -> Mapping[str, R]:
+        """The records of a kind, by id."""
+        return self._kinds[kind]  # type: ignore[return-value]
+
+
+def check_all(records: Iterable[Record]) -> None:
+    """Checks every invariant over the records of one ledger.
+
+    Raises:
+        InvariantError: One does not hold; it says which, of what, with the numbers.
+    """
+    ledger = Ledger(records)
+    for check in (
+        check_cash, check_receivables, check_certificates, check_conversion, check_guarantees, check_loans,
+        check_accounts,
+    ):  # fmt: skip
+        check(ledger)
+
+
+def check_cash(ledger: Ledger) -> None:
+    """I-0: in each currency, what some paid others received."""
+    totals: dict[str, int] = defaultdict(int)
+    for cash in ledger.all(Cash).values():
+        totals[cash.id.rpartition(" ")[2]] += cash.net_minor
+    for currency, total in totals.items():
+        _equal("I-0", f"the cash journal in {currency}", total, 0)
+
+
+def check_receivables(ledger: Ledger) -> None:
+    """I-1 to I-3: every unit of a claim lies in one bucket."""
+    for claim in ledger.all(Receivable).values():
+        _natural("I-1", claim, "pending", "confirmed", "disputed_pre", "rejected", "cancelled", "waived")
+        parts = claim.pending + claim.confirmed + claim.disputed_pre + claim.rejected + claim.cancelled
+        _equal("I-1", f"claim {claim.id}", parts, claim.claimed)
+        _natural("I-2", claim, "converted", "conv_settled", "settled", "credited", "setoff", "written_off")
+        parts = claim.open + claim.disputed_post + claim.converted + claim.conv_settled
+        parts += claim.settled + claim.credited + claim.setoff + claim.written_off
+        _equal("I-2", f"claim {claim.id}", parts, claim.confirmed)
+        _natural("I-3", claim, "free", "reserved", "assigned", "pledged")
+        _natural("I-3", claim, "disputed_free", "disputed_assigned", "disputed_pledged")
+
+
+def check_certificates(ledger: Ledger) -> None:
+    """I-4 and I-5: lots cover a certificate's units without gap or overlap, and what is not live was settled."""
+    lots: dict[str, dict[str, Lot]] = defaultdict(dict)
+    for lot in ledger.all(Lot).values():
+        lots[lot.certificate][lot.id] = lot
+    for certificate in ledger.all(Certificate).values():
+        what = f"certificate {certificate.id}"
+        _natural("I-4", certificate, "live_minor", "settled_minor", "cancelled_minor", "suspense_minor")
+        parts = certificate.live_minor + certificate.settled_minor + certificate.cancelled_minor
+        _equal("I-4", what, parts, certificate.amount_minor)
+        own = lots.pop(certificate.id)
+        chain = _chain(certificate, own)
+        _equal("I-4", f"lots that {what} reaches", len(chain), len(own))
+        _equal("I-4", f"live units of {what}", sum(lot.live_minor for lot in chain), certificate.live_minor)
+        settled = sum(lot.first - lot.start for lot in chain)
+        _equal("I-4", f"settled units of {what}", settled, certificate.settled_minor)
+        _equal("I-4", f"live lots of {what}", sum(lot.live_minor > 0 for lot in chain), certificate.lots)
+        for lot in chain:
+            if lot.pledge is not Absent and lot.offer is not Absent:
+                _fail("I-5", f"lot {lot.id} is offered and pledged")
+    if lots:
+        _fail("I-4", f"lots without a certificate: {', '.join(sorted(lots))}")
+
+
+def _chain(certificate: Certificate, own: Mapping[str, Lot]) -> list[Lot]:
+    """The lots from unit 1 on, each of which ends where the next starts."""
+    chain: list[Lot] = []
+    start = 1
+    while True:
+        lot = own.get(lot_id(certificate.id, start))
+        if lot is None:
+            _fail("I-4", f"no lot of {certificate.id} starts at {start}")
+        _equal("I-4", f"start of {lot.id}", lot.start, start)
+        if not lot.start <= lot.first <= lot.last + 1 and not certificate.cancelled_minor:
+            _fail("I-4", f"{lot.id} is [{lot.first}..{lot.last}], from {lot.start}")
+        chain.append(lot)
+        if lot.next is Absent:
+            end = 0 if certificate.cancelled_minor else certificate.amount_minor
+            _equal("I-4", f"end of {certificate.id}", lot.last, end)
+            return chain
+        _equal("I-4", f"unit after {lot.id}", lot.next, lot.last + 1)
+        start = lot.next
+
+
+def check_conversion(ledger: Ledger) -> None:
+    """I-6: what claims gave up for certificates, the certificates owe or have paid."""
+    converted: dict[str, int] = defaultdict(int)
+    settled: dict[str, int] = defaultdict(int)
+    for certificate in ledger.all(Certificate).values():
+        end = 0
+        chain = _chain(certificate, ledger.all(Lot))
+        for share in certificate.claims:
+            start, end = end + 1, end + share.amount_minor
+            for lot in chain:
+                converted[share.receivable] += max(0, min(end, lot.last) - max(start, lot.first) + 1)
+                settled[share.receivable] += max(0, min(end, lot.first - 1) - max(start, lot.start) + 1)
+    for claim in ledger.all(Receivable).values():
+        _equal("I-6", f"converted of claim {claim.id}", claim.converted, converted[claim.id])
+        _equal("I-6", f"conv_settled of claim {claim.id}", claim.conv_settled, settled[claim.id])
+
+
+def check_guarantees(ledger: Ledger) -> None:
+    """I-7: a guarantor never answers for more than the cap, and for nothing when the debt has ended."""
+    for guarantee in ledger.all(Guarantee).values():
+        _natural("I-7", guarantee, "covered_minor", "fee_minor", "fee_paid_minor", "compensated_minor")
+        certificate = ledger.all(Certificate).get(guarantee.certificate)
+        if guarantee.status == "offered" or certificate is None:
+            continue
+        exposure = guarantee.exposure_minor(certificate.live_minor)
+        if exposure > guarantee.covered_minor:
+            _fail("I-7", f"{guarantee.id} exposes {exposure}, more than {guarantee.covered_minor}")
+        if certificate.live_minor == 0:
+            _equal("I-7", f"exposure of {guarantee.id}", exposure, 0)
+
+
+def check_loans(ledger: Ledger) -> None:
+    """I-10 and I-11, and that pledges and loans name each other."""
+    pledged: dict[str, set[str]] = defaultdict(set)
+    for lot in ledger.all(Lot).values():
+        if lot.pledge is not Absent:
+            pledged[lot.pledge.loan].add(lot.id)
+    for loan in ledger.all(Loan).values():
+        what = f"loan {loan.id}"
+        for draw in loan.draws:
+            if not 0 <= draw.outstanding_minor <= draw.lent_minor <= draw.asked_minor:
+                _fail("I-10", f"draw {draw.name} of {what}: {draw}")
+            last = draw.balances[-1].outstanding_minor if draw.balances else 0
+            _equal("I-10", f"history of draw {draw.name} of {what}", last, draw.outstanding_minor)
+        _equal("I-10", what, loan.outstanding_minor + loan.repaid_minor, loan.drawn_minor)
+        if loan.drawn_minor + loan.reserved_minor > loan.limit_minor:
+            _fail("I-10", f"{what} has drawn {loan.drawn_minor} of {loan.limit_minor}")
+        for name, charge in loan.charges.items():
+            _equal("I-11", f"{name} of {what}", charge.paid_minor + charge.due_minor + charge.waived_minor,
+                   charge.posted_minor)  # fmt: skip
+            if min(charge.paid_minor, charge.due_minor, charge.waived_minor) < 0:
+                _fail("I-11", f"{name} of {what}: {charge}")
+        if set(loan.collateral) != pledged[loan.id]:
+            _fail("I-5", f"{what} names {loan.collateral}, pledged are {sorted(pledged[loan.id])}")
+
+
+def check_accounts(ledger: Ledger) -> None:
+    """I-14 and I-15: what accounts, mandates and payments say of the same money agrees."""
+    waiting: dict[str, int] = defaultdict(int)
+    totals: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+    for payment in ledger.all(Payment).values():
+        if payment.kept_minor < 0 or min(payment.returned_minor, payment.refunded_minor) < 0:
+            _fail("I-15", f"payment {payment.id}: {payment}")
+        mandate = f"{payment.account} {payment.mandate}"
+        if payment.stage in ("requested", "approved", "instructed"):
+            waiting[mandate] += payment.amount_minor
+        for index, amount in enumerate((payment.settled_minor, payment.returned_minor, payment.refunded_minor)):
+            totals[mandate][index] += amount
+    by_account: dict[str, list[Mandate]] = defaultdict(list)
+    for each in ledger.all(Mandate).values():
+        by_account[each.account].append(each)
+        _equal("I-15", f"reserved under {each.id}", each.reserved_minor, waiting[each.id])
+        shown = [each.paid_minor, each.returned_minor, each.refunded_minor]
+        if shown != totals[each.id]:
+            _fail("I-15", f"mandate {each.id} shows {shown}, its payments {totals[each.id]}")
+        if not 0 <= each.used_minor + each.reserved_minor <= each.cap_minor or each.used_minor < 0:
+            _fail("I-15", f"mandate {each.id} has used {each.used_minor} of {each.cap_minor}")
+    for account in ledger.all(Account).values():
+        own = by_account[account.id]
+        if not 0 <= account.reserved_minor <= account.settled_minor:
+            _fail("I-14", f"account {account.id} reserves {account.reserved_minor} of {account.settled_minor}")
+        for name, member in (
+            ("outflow_minor", "paid_minor"), ("returned_minor", "returned_minor"),
+            ("refunded_minor", "refunded_minor"), ("reserved_minor", "reserved_minor"),
+        ):  # fmt: skip
+            whole = sum(getattr(mandate, member) for mandate in own)
+            _equal("I-14", f"{name} of account {account.id}", getattr(account, name), whole)
+
+
+def _natural(number: str, record: Record, *members: str) -> None:
+    for member in members:
+        amount = getattr(record, member)
+        if not 0 <= amount <= AMOUNT_MAX_MINOR:
+            _fail(number, f"{member} of {record.kind} {record.id} is {amount}")
+
+
+def _equal(number: str, what: str, shown: int, expected: int) -> None:
+    if shown != expected:
+        _fail(number, f"{what} is {shown}, and should be {expected}")
+
+
+def _fail(number: str, what: str) -> NoReturn:
+    raise InvariantError(f"{number}: {what}")

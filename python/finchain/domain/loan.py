@@ -1,0 +1,443 @@
+"""Loans: a limit, lots pledged for it, draws, and money that the lender has really paid out.
+
+Never more is lent than the agreed share of the pledged lots, and interest is never deducted in advance: the principal
+is what arrived. How a loan is repaid stands in `repayment`.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import ClassVar, Final, Literal
+
+import msgspec
+
+from finchain.calendar import DayCount
+from finchain.domain.account import Account, credit, last_posting
+from finchain.domain.accrual import Balances, RoundAt, changed, interest_between
+from finchain.domain.arithmetic import Rate
+from finchain.domain.cash import enter_fact, move_cash
+from finchain.domain.certificate import Lot, Pledge, take_free
+from finchain.domain.check import (
+    check_amount,
+    check_digest,
+    check_identifier,
+    check_not_future,
+    check_rate,
+    check_reference,
+)
+from finchain.domain.party import require
+from finchain.domain.rule import AMOUNT_MAX_MINOR, Absent, Book, Instruction, Optional, Record, record, refuse, rule
+from finchain.money import format_minor
+
+Prepayment = Literal["none", "interest_now", "interest_at_maturity"]
+"""Whether the borrower may repay early, and when the interest on that part is then paid."""
+
+ChargeName = Literal["penalty", "interest"]
+Status = Literal["agreed", "active", "repaid", "ended"]
+
+WHOLE_BP: Final = 10_000
+
+INTEREST_YEARS: Final = 100
+"""Interest of so many years must fit into an amount; no debt that is enforced at all waits longer."""
+
+PREPAYMENT_DAYS_MAX: Final = 366
+"""A notice given more than a year ahead is a change of the maturity."""
+
+# Together with their names these stay below a record's 16,384 bytes.
+COLLATERAL_MAX: Final = 64
+DRAWS_MAX: Final = 16
+BALANCES_MAX: Final = 64
+
+
+class Draw(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A draw: reserved when it is signed, lent when the lender has paid it out.
+
+    Attributes:
+        asked_minor: What was signed for.
+        lent_minor: What the lender paid; 0 until then.
+        outstanding_minor: What of it is not repaid.
+        balances: What was outstanding since when, from the last posting of interest on.
+    """
+
+    name: str
+    asked_minor: int
+    lent_minor: int = 0
+    outstanding_minor: int = 0
+    balances: Balances = ()
+
+
+class Charge(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One kind of interest (I-11: posted = paid + due + waived)."""
+
+    posted_minor: int = 0
+    paid_minor: int = 0
+    waived_minor: int = 0
+
+    @property
+    def due_minor(self) -> int:
+        """Posted and still to be paid."""
+        return self.posted_minor - self.paid_minor - self.waived_minor
+
+
+class Notice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The borrower's notice that it will prepay so much principal."""
+
+    amount_minor: int
+    given: date
+
+
+@record
+class Loan(Record, frozen=True, kw_only=True):
+    """A loan that is not revolving: what was drawn does not become free again.
+
+    Attributes:
+        advance_bp: The share of the pledged lots' face, in basis points, up to which is lent.
+        penalty_rate: Rate per year in the place of `rate` from maturity on.
+        available_until: Last day on which it can be drawn.
+        prepayment_days: How many days before a prepayment its notice must be given.
+        account: The controlled account that it is paid into.
+        collateral: Ids of the lots that are pledged for it.
+        draws: All draws, the earliest first.
+        charges: Interest that was posted, by its kind.
+        posted: Value date of the last posting.
+        ended: The day on which nothing was owed any more and nothing left to draw.
+    """
+
+    kind: ClassVar[str] = "loan"
+
+    lender: str
+    borrower: str
+    currency: str
+    limit_minor: int
+    advance_bp: int
+    rate: Rate
+    penalty_rate: Rate
+    day_count: DayCount
+    round_at: RoundAt
+    prepayment: Prepayment
+    prepayment_days: int
+    available_until: date
+    maturity: date
+    account: str
+    collateral: tuple[str, ...] = ()
+    draws: tuple[Draw, ...] = ()
+    charges: dict[ChargeName, Charge]
+    # I-10: drawn = outstanding + repaid, and drawn <= limit
+    repaid_minor: int = 0
+    notice: Notice | Optional = Absent
+    posted: date | Optional = Absent
+    ended: date | Optional = Absent
+
+    @property
+    def drawn_minor(self) -> int:
+        """What the lender has paid out."""
+        return sum(draw.lent_minor for draw in self.draws)
+
+    @property
+    def reserved_minor(self) -> int:
+        """What was signed for and not paid out yet."""
+        return sum(draw.asked_minor for draw in self.draws if not draw.lent_minor)
+
+    @property
+    def outstanding_minor(self) -> int:
+        """Principal that is not repaid."""
+        return sum(draw.outstanding_minor for draw in self.draws)
+
+    @property
+    def due_minor(self) -> int:
+        """Interest that was posted and not paid."""
+        return sum(charge.due_minor for charge in self.charges.values())
+
+    @property
+    def entries(self) -> int:
+        """Entries in the histories of its draws."""
+        return sum(len(draw.balances) for draw in self.draws)
+
+    @property
+    def status(self) -> Status:
+        """Where the loan stands."""
+        if self.ended is not Absent:
+            return "ended"
+        if not self.drawn_minor:
+            return "agreed"
+        return "active" if self.outstanding_minor + self.due_minor else "repaid"
+
+    def left_to_draw(self, today: date) -> int:
+        """What may still be drawn, collateral permitting."""
+        return self.limit_minor - self.drawn_minor if today <= self.available_until else 0
+
+    def accrued_minor(self, on: date) -> int:
+        """Interest at the agreed rate since the last posting, up to a day but not beyond maturity, not posted yet."""
+        histories = [draw.balances for draw in self.draws]
+        return interest_between(
+            histories, date.min, min(on, self.maturity), self.rate, self.day_count, self.round_at
+        )  # fmt: skip
+
+    def accrued_penalty_minor(self, on: date) -> int:
+        """Interest at the penalty rate since the last posting, from maturity up to a day, not posted yet."""
+        histories = [draw.balances for draw in self.draws]
+        return interest_between(histories, self.maturity, on, self.penalty_rate, self.day_count, self.round_at)
+
+    def __str__(self) -> str:
+        outstanding = format_minor(self.outstanding_minor, self.currency)
+        return f"{self.id} {self.status}: {self.borrower} owes {self.lender} {outstanding} {self.currency} of principal"
+
+
+class AgreeLoan(Instruction, frozen=True, tag="loan.agree"):
+    """Agrees a loan; nothing is lent yet. Signed by lender and borrower.
+
+    Attributes:
+        account: A controlled account of the borrower, of which the lender is a controller.
+    """
+
+    id: str
+    lender: str
+    borrower: str
+    limit_minor: int
+    advance_bp: int
+    rate: Rate
+    penalty_rate: Rate
+    day_count: DayCount
+    round_at: RoundAt
+    prepayment: Prepayment
+    prepayment_days: int
+    available_until: date
+    maturity: date
+    account: str
+
+
+class PledgeLot(Instruction, frozen=True, tag="certificate.pledge"):
+    """Pledges the lower units of a lot for a loan. Signed by the holder, who is the borrower, and the lender.
+
+    Attributes:
+        id: Id of the lot.
+        registration: Number of the entry in the public register, made on `registered`.
+        description: SHA-256 of the description of the collateral in that entry.
+    """
+
+    id: str
+    amount_minor: int
+    loan: str
+    registration: str
+    registered: date
+    description: str
+
+
+class ReleaseLot(Instruction, frozen=True, tag="certificate.release"):
+    """Ends a pledge before the loan does. Signed by the lender."""
+
+    id: str
+
+
+class DrawLoan(Instruction, frozen=True, tag="loan.draw"):
+    """Signs for a draw, which reserves it. Signed by borrower and lender.
+
+    Attributes:
+        name: Name of the draw within the loan.
+    """
+
+    id: str
+    name: str
+    amount_minor: int
+
+
+class DisburseLoan(Instruction, frozen=True, tag="loan.disburse"):
+    """States that a draw was paid into the controlled account. Signed by the lender, and by the account's bank where
+    that is another party.
+
+    Attributes:
+        amount_minor: What the borrower really got; it is the principal, whatever was signed for (Civil Code 670).
+    """
+
+    id: str
+    name: str
+    amount_minor: int
+    reference: str
+    digest: str
+    value_date: date | Optional = Absent
+
+
+@rule(AgreeLoan)
+def _agree(do: AgreeLoan, book: Book) -> None:
+    check_identifier("loan", do.id)
+    if book.find(Loan, do.id) is not None:
+        refuse("loan.duplicate", f"there is a loan {do.id} already", field="id", value=do.id,
+               advice="choose another id")  # fmt: skip
+    require(book, "loan", do.lender, role="lender", field="lender")
+    require(book, "loan", do.borrower, field="borrower")
+    check_amount("loan", do.limit_minor, "limit_minor")
+    check_rate("loan", do.rate, "rate")
+    check_rate("loan", do.penalty_rate, "penalty_rate")
+    account = book.get(Account, do.account, field="account")
+    if account.owner != do.borrower or do.lender not in account.controllers or do.lender == do.borrower:
+        refuse("loan.account", f"{do.account} is not {do.borrower}'s under the control of {do.lender}",
+               rule="domain.md 2.4", field="account", value=do.account,
+               advice="name a controlled account of the borrower of which the lender is a controller",
+               owner=account.owner, controllers=", ".join(account.controllers))  # fmt: skip
+    _check_interest(do)
+    if not 1 <= do.advance_bp <= WHOLE_BP:
+        refuse("loan.advance", f"a share of {do.advance_bp} basis points", field="advance_bp", value=do.advance_bp,
+               advice=f"state 1 to {WHOLE_BP}")  # fmt: skip
+    bad_notice = not 0 <= do.prepayment_days <= PREPAYMENT_DAYS_MAX
+    if not book.today <= do.available_until <= do.maturity or do.maturity == book.today or bad_notice:
+        refuse(
+            "loan.date", "its days do not follow each other, or its notice is too long", field="maturity",
+            value=str(do.maturity), available_until=str(do.available_until), prepayment_days=do.prepayment_days,
+            advice=f"order today, available_until, maturity; let notice be 0 to {PREPAYMENT_DAYS_MAX} days",
+        )  # fmt: skip
+    book.put(
+        Loan(
+            id=do.id, lender=do.lender, borrower=do.borrower, currency=account.currency, limit_minor=do.limit_minor,
+            advance_bp=do.advance_bp, rate=do.rate, penalty_rate=do.penalty_rate, day_count=do.day_count,
+            round_at=do.round_at, prepayment=do.prepayment, prepayment_days=do.prepayment_days,
+            available_until=do.available_until, maturity=do.maturity, account=do.account, charges={},
+        )
+    )  # fmt: skip
+
+
+def _check_interest(do: AgreeLoan) -> None:
+    """Refuses terms under which interest could outgrow what an amount can be, and then block a payment to others."""
+    scales = do.rate.scale * do.penalty_rate.scale
+    yearly = do.rate.value * do.penalty_rate.scale + do.penalty_rate.value * do.rate.scale
+    if do.limit_minor * yearly * INTEREST_YEARS > AMOUNT_MAX_MINOR * scales:
+        refuse("loan.amount", f"{INTEREST_YEARS} years of interest would exceed 2^53-1 minor units",
+               field="limit_minor", value=do.limit_minor, advice="state a smaller limit or lower rates")  # fmt: skip
+
+
+@rule(PledgeLot)
+def _pledge(do: PledgeLot, book: Book) -> None:
+    loan = live_loan(do.loan, book, field="loan")
+    require(book, "certificate", loan.lender, role="lender", field="lender")
+    certificate, lot = take_free(book, do.id, do.amount_minor)
+    if lot.holder != loan.borrower or certificate.currency != loan.currency:
+        refuse("certificate.other_loan", f"{loan.id} is {loan.borrower}'s, in {loan.currency}", field="loan",
+               value=do.loan, advice="pledge the borrower's own lots, in the loan's currency", holder=lot.holder,
+               currency=certificate.currency)  # fmt: skip
+    if len(loan.collateral) >= COLLATERAL_MAX:
+        refuse("loan.collateral", f"{loan.id} is secured by {len(loan.collateral)} lots", field="loan", value=do.loan,
+               advice=f"pledge larger lots; {COLLATERAL_MAX} are the most")  # fmt: skip
+    # A pledge of receivables exists only from its registration on (Civil Code 445).
+    check_reference("certificate", do.registration, "registration")
+    check_not_future("certificate", do.registered, book.today, "registered")
+    check_digest("certificate", do.description, "description")
+    pledge = Pledge(loan.lender, loan.id, do.registration, do.registered, do.description)
+    book.put(msgspec.structs.replace(lot, pledge=pledge))
+    book.put(msgspec.structs.replace(loan, collateral=(*loan.collateral, lot.id)))
+
+
+@rule(ReleaseLot)
+def _release(do: ReleaseLot, book: Book) -> None:
+    lot = book.get(Lot, do.id, field="id")
+    if lot.pledge is Absent:
+        refuse("certificate.bad_state", f"{do.id} is not pledged", field="id", value=do.id,
+               advice="name a pledged lot")  # fmt: skip
+    require(book, "certificate", lot.pledge.to, field="lender")
+    loan = book.get(Loan, lot.pledge.loan)
+    needed = loan.outstanding_minor + loan.reserved_minor
+    rest = _lendable(loan, book, besides=lot.id)
+    if needed > rest:
+        refuse("loan.over_advance", f"the lots left would secure {rest} of {needed}", rule="domain.md I-5", field="id",
+               value=do.id, advice="let the loan be repaid, or pledge other lots, first")  # fmt: skip
+    drop_collateral(book, lot.id)
+
+
+@rule(DrawLoan)
+def _draw(do: DrawLoan, book: Book) -> None:
+    loan = live_loan(do.id, book)
+    require(book, "loan", loan.borrower, field="borrower")
+    require(book, "loan", loan.lender, role="lender", field="lender")
+    check_identifier("loan", do.name, "name")
+    check_amount("loan", do.amount_minor)
+    if any(draw.name == do.name for draw in loan.draws) or len(loan.draws) >= DRAWS_MAX:
+        refuse("loan.duplicate", f"{loan.id} has a draw {do.name}, or {DRAWS_MAX} of them", field="name",
+               value=do.name, advice="choose another name, or agree another loan")  # fmt: skip
+    if book.today > loan.available_until:
+        refuse("loan.expired", f"{loan.id} could be drawn until {loan.available_until}", field="id", value=do.id,
+               advice="agree another loan")  # fmt: skip
+    free = loan.limit_minor - loan.drawn_minor - loan.reserved_minor
+    if do.amount_minor > free:
+        refuse("loan.cap_exceeded", f"{free} of {loan.id} can be drawn", rule="domain.md I-10", field="amount_minor",
+               value=do.amount_minor, advice=f"draw up to {free}", limit=loan.limit_minor,
+               drawn=loan.drawn_minor)  # fmt: skip
+    lendable = _lendable(loan, book) - loan.outstanding_minor - loan.reserved_minor
+    if do.amount_minor > lendable:
+        refuse("loan.over_advance", f"the pledged lots secure {max(lendable, 0)} more", rule="domain.md 2.4",
+               field="amount_minor", value=do.amount_minor, advice=f"draw up to {max(lendable, 0)}, or pledge more",
+               lots=len(loan.collateral), advance_bp=loan.advance_bp)  # fmt: skip
+    draw = Draw(name=do.name, asked_minor=do.amount_minor)
+    book.put(msgspec.structs.replace(loan, draws=(*loan.draws, draw)))
+
+
+@rule(DisburseLoan)
+def _disburse(do: DisburseLoan, book: Book) -> None:
+    loan = live_loan(do.id, book)
+    account = book.get(Account, loan.account)
+    by = require(book, "loan", loan.lender, role="lender", field="lender").id
+    require(book, "loan", account.bank, role="settlement_bank", field="bank")
+    check_amount("loan", do.amount_minor)
+    index = next((index for index, draw in enumerate(loan.draws) if draw.name == do.name), None)
+    if index is None or loan.draws[index].lent_minor or do.amount_minor > loan.draws[index].asked_minor:
+        refuse("loan.bad_state", f"no draw {do.name} of that much waits to be paid out", field="name", value=do.name,
+               advice="let borrower and lender sign for a draw first, and pay it out once")  # fmt: skip
+    last = max(filter(None, (last_posting(account), last_loan_posting(loan))), default=None)
+    on = enter_fact(
+        book, "loan", do, by=by, amount_minor=do.amount_minor, currency=loan.currency, last=last
+    )  # fmt: skip
+    if on >= loan.maturity:
+        refuse("loan.expired", f"{loan.id} was due on {loan.maturity}", field="value_date", value=str(on),
+               advice="agree another loan")  # fmt: skip
+    draw = msgspec.structs.replace(
+        loan.draws[index], lent_minor=do.amount_minor, outstanding_minor=do.amount_minor,
+        balances=changed((), on, do.amount_minor),
+    )  # fmt: skip
+    draws = (*loan.draws[:index], draw, *loan.draws[index + 1 :])
+    put_loan(msgspec.structs.replace(loan, draws=draws, posted=on), book)
+    credit(book, account.id, do.amount_minor, on)
+    move_cash(book, loan.lender, loan.borrower, do.amount_minor, loan.currency)
+
+
+def drop_collateral(book: Book, id: str) -> None:
+    """Ends the pledge of a lot, on the lot and on the loan that it secured."""
+    lot = book.get(Lot, id)
+    if lot.pledge is Absent:
+        return
+    loan = book.get(Loan, lot.pledge.loan)
+    book.put(msgspec.structs.replace(lot, pledge=Absent))
+    kept = tuple(each for each in loan.collateral if each != id)
+    book.put(msgspec.structs.replace(loan, collateral=kept))
+
+
+def put_loan(loan: Loan, book: Book) -> None:
+    """Writes a loan whose balances changed.
+
+    Raises:
+        Refused: `loan.balances`, where they changed too often since interest was posted.
+    """
+    if loan.entries > BALANCES_MAX:
+        refuse("loan.balances", f"the balance of {loan.id} would have changed {loan.entries} times", field="id",
+               value=loan.id, advice=f"wait until interest is posted; {BALANCES_MAX} changes are the most")  # fmt: skip
+    book.put(loan)
+
+
+def live_loan(id: str, book: Book, *, field: str = "id") -> Loan:
+    """The loan, which has not ended.
+
+    Raises:
+        Refused: `loan.not_found` or `loan.bad_state`.
+    """
+    loan = book.get(Loan, id, field=field)
+    if loan.ended is not Absent:
+        refuse("loan.bad_state", f"{id} ended on {loan.ended}", field=field, value=id,
+               advice="agree another loan")  # fmt: skip
+    return loan
+
+
+def last_loan_posting(loan: Loan) -> date | None:
+    """Value date of the loan's last posting, before which nothing may be valued."""
+    return None if loan.posted is Absent else loan.posted
+
+
+def _lendable(loan: Loan, book: Book, *, besides: str = "") -> int:
+    """What the pledged lots secure, less one of them; a fraction of a minor unit is not lent."""
+    face = sum(book.get(Lot, lot).live_minor for lot in loan.collateral if lot != besides)
+    return face * loan.advance_bp // WHOLE_BP

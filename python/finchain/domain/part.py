@@ -1,0 +1,276 @@
+"""Parts of a confirmed claim: assigned, pledged, given back and paid.
+
+A part has one holder. What is pledged exists only from its registration on, and after notice the debtor is discharged
+only by paying the holder: a payment to anybody else is refused, and the attempt is kept.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import ClassVar, Literal
+
+import msgspec
+
+from finchain.domain.cash_fact import require_cash_signer, state_cash_fact
+from finchain.domain.check import check_amount, check_digest, check_identifier, check_not_future, check_reference
+from finchain.domain.party import require
+from finchain.domain.policy import value_date
+from finchain.domain.receivable import Receivable, check_enough, money_text, move
+from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
+from finchain.money import format_minor
+
+Mark = Literal["assigned", "pledged"]
+
+
+@record
+class Part(Record, frozen=True, kw_only=True):
+    """A part of a confirmed claim that was assigned or pledged.
+
+    Attributes:
+        holder: The assignee or pledgee.
+        amount_minor: What is still open of it; the rest was settled or released.
+        taken: The day on which the holder took it.
+        notified: The day from which the debtor must pay the holder, and nobody else.
+        notice: SHA-256 of the notice, or absent where the debtor signed.
+        registration: Number of the entry in the public register, made on `registered`.
+        description: SHA-256 of the description of the collateral in that entry.
+    """
+
+    kind: ClassVar[str] = "part"
+
+    receivable: str
+    holder: str
+    mark: Mark
+    amount_minor: int
+    currency: str
+    taken: date
+    settled_minor: int = 0
+    released_minor: int = 0
+    notified: date | Optional = Absent
+    notice: str | Optional = Absent
+    registration: str | Optional = Absent
+    registered: date | Optional = Absent
+    description: str | Optional = Absent
+
+    def __str__(self) -> str:
+        amount = format_minor(self.amount_minor, self.currency)
+        return f"{self.id} of {self.receivable}: {self.mark} to {self.holder}, open {amount} {self.currency}"
+
+
+class AssignReceivable(Instruction, frozen=True, tag="receivable.assign"):
+    """Assigns a free part of the claim. Signed by creditor and assignee; the debtor's signature is notice to it.
+
+    Attributes:
+        id: Id of the part.
+        notice: SHA-256 of the notice that was sent to the debtor.
+    """
+
+    id: str
+    receivable: str
+    assignee: str
+    amount_minor: int
+    notice: str | Optional = Absent
+
+
+class PledgeReceivable(Instruction, frozen=True, tag="receivable.pledge"):
+    """Pledges a free part of the claim. Signed by creditor and pledgee.
+
+    Attributes:
+        id: Id of the part.
+        registration: Number of the entry in the public register, made on `registered`.
+        description: SHA-256 of the description of the collateral in that entry.
+        notice: SHA-256 of the notice that was sent to the debtor.
+    """
+
+    id: str
+    receivable: str
+    pledgee: str
+    amount_minor: int
+    registration: str
+    registered: date
+    description: str
+    notice: str | Optional = Absent
+
+
+class NotifyDebtor(Instruction, frozen=True, tag="receivable.notify"):
+    """Records that the debtor knows who holds a part. Signed by the holder or the creditor, or by the debtor itself."""
+
+    id: str
+    by: str
+    notice: str
+
+
+class ReleaseReceivable(Instruction, frozen=True, tag="receivable.release"):
+    """Gives a part, or some of it, back to the creditor. Signed by its holder."""
+
+    id: str
+    amount_minor: int
+
+
+class SettleReceivable(Instruction, frozen=True, tag="receivable.settle"):
+    """States that the debtor paid. Signed by the claim's settlement bank, or the payee where the claim names none.
+
+    Attributes:
+        payee: Who got the money.
+        reference: The bank's number of the entry; it counts once.
+        digest: SHA-256 of the bank's message.
+        part: The part that was paid; absent for the creditor's own free part.
+    """
+
+    id: str
+    amount_minor: int
+    payee: str
+    reference: str
+    digest: str
+    part: str | Optional = Absent
+    value_date: date | Optional = Absent
+
+
+@rule(AssignReceivable)
+def _assign(do: AssignReceivable, book: Book) -> None:
+    claim = _claim_to_take(do.id, do.receivable, do.amount_minor, book)
+    _check_taker(claim, do.assignee, "assignee", book)
+    require(book, "receivable", do.assignee, field="assignee")
+    book.put(move(claim, do.amount_minor, "free", "assigned"))
+    _put_part(
+        Part(
+            id=do.id, receivable=claim.id, holder=do.assignee, mark="assigned", amount_minor=do.amount_minor,
+            currency=claim.currency, taken=book.today, notice=do.notice,
+        ), claim, book,
+    )  # fmt: skip
+
+
+@rule(PledgeReceivable)
+def _pledge(do: PledgeReceivable, book: Book) -> None:
+    claim = _claim_to_take(do.id, do.receivable, do.amount_minor, book)
+    _check_taker(claim, do.pledgee, "pledgee", book)
+    require(book, "receivable", do.pledgee, role=("lender", "factor", "guarantor"), field="pledgee")
+    # A pledge of receivables exists only from its registration on (Civil Code 445).
+    check_reference("receivable", do.registration, "registration")
+    check_not_future("receivable", do.registered, book.today, "registered")
+    check_digest("receivable", do.description, "description")
+    book.put(move(claim, do.amount_minor, "free", "pledged"))
+    _put_part(
+        Part(
+            id=do.id, receivable=claim.id, holder=do.pledgee, mark="pledged", amount_minor=do.amount_minor,
+            currency=claim.currency, taken=book.today, notice=do.notice, registration=do.registration,
+            registered=do.registered, description=do.description,
+        ), claim, book,
+    )  # fmt: skip
+
+
+@rule(NotifyDebtor)
+def _notify(do: NotifyDebtor, book: Book) -> None:
+    part = book.get(Part, do.id, field="id")
+    claim = book.get(Receivable, part.receivable)
+    if do.by not in (part.holder, claim.creditor, claim.debtor):
+        refuse(
+            "receivable.wrong_role", f"{do.by} is no party of {part.id}", field="by", value=do.by,
+            advice=f"let {part.holder}, {claim.creditor} or {claim.debtor} record the notice",
+        )  # fmt: skip
+    require(book, "receivable", do.by)
+    check_digest("receivable", do.notice, "notice")
+    if part.notified is not Absent:
+        refuse(
+            "receivable.bad_state", f"{claim.debtor} knows of {part.id} since {part.notified}", field="id",
+            value=do.id, advice="a notice is recorded once",
+        )  # fmt: skip
+    book.put(msgspec.structs.replace(part, notified=book.today, notice=do.notice))
+
+
+@rule(ReleaseReceivable)
+def _release(do: ReleaseReceivable, book: Book) -> None:
+    part = book.get(Part, do.id, field="id")
+    require(book, "receivable", part.holder, field="holder")
+    check_amount("receivable", do.amount_minor)
+    claim = book.get(Receivable, part.receivable)
+    _check_part_open(part, claim, do.amount_minor)
+    book.put(
+        msgspec.structs.replace(
+            part, amount_minor=part.amount_minor - do.amount_minor, released_minor=part.released_minor + do.amount_minor
+        )
+    )  # fmt: skip
+    book.put(move(claim, do.amount_minor, part.mark, "free"))
+
+
+@rule(SettleReceivable)
+def _settle(do: SettleReceivable, book: Book) -> None:
+    claim = book.get(Receivable, do.id, field="id")
+    by = require_cash_signer(book, "receivable", claim.bank, do.payee)
+    check_amount("receivable", do.amount_minor)
+    last = None if claim.posted is Absent else claim.posted
+    on = value_date(book, "receivable", do.value_date, last=last, bank_fact=claim.bank is not Absent)
+    if do.part is Absent:
+        _check_payee(claim, do.payee, {claim.creditor})
+        check_enough(claim, "free", do.amount_minor)
+        claim = move(claim, do.amount_minor, "free", "settled")
+    else:
+        part = book.get(Part, do.part, field="part")
+        if part.receivable != claim.id:
+            refuse(
+                "receivable.bad_state", f"{part.id} is a part of {part.receivable}", field="part", value=do.part,
+                advice=f"name a part of {claim.id}",
+            )  # fmt: skip
+        # Until notice the debtor may pay the creditor, after it only the holder (Civil Code 546).
+        told = part.notified is not Absent and part.notified <= on
+        _check_payee(claim, do.payee, {part.holder} if told else {part.holder, claim.creditor})
+        _check_part_open(part, claim, do.amount_minor)
+        book.put(
+            msgspec.structs.replace(
+                part, amount_minor=part.amount_minor - do.amount_minor,
+                settled_minor=part.settled_minor + do.amount_minor,
+            )
+        )  # fmt: skip
+        claim = move(claim, do.amount_minor, part.mark, "settled")
+    state_cash_fact(
+        book, "receivable", by=by, reference=do.reference, digest=do.digest, amount_minor=do.amount_minor,
+        currency=claim.currency, on=on,
+    )  # fmt: skip
+    book.put(msgspec.structs.replace(claim, posted=on))
+
+
+def _claim_to_take(id: str, receivable: str, amount_minor: int, book: Book) -> Receivable:
+    check_identifier("part", id)
+    held = book.find(Part, id)
+    if held is not None:
+        refuse(
+            "part.duplicate", f"there is a part {id} already", field="id", value=id, advice="choose another id",
+            held=str(held),
+        )  # fmt: skip
+    claim = book.get(Receivable, receivable, field="receivable")
+    require(book, "receivable", claim.creditor, field="creditor")
+    check_amount("receivable", amount_minor)
+    check_enough(claim, "free", amount_minor)
+    return claim
+
+
+def _check_taker(claim: Receivable, taker: str, field: str, book: Book) -> None:
+    if taker in (claim.creditor, claim.debtor):
+        refuse(
+            "receivable.wrong_role", f"{taker} is a side of {claim.id} itself", rule="domain.md 2.0", field=field,
+            value=taker, advice="name a third party",
+        )  # fmt: skip
+
+
+def _put_part(part: Part, claim: Receivable, book: Book) -> None:
+    if part.notice is not Absent:
+        check_digest("receivable", part.notice, "notice")
+    if part.notice is not Absent or claim.debtor in book.by:
+        part = msgspec.structs.replace(part, notified=book.today)
+    book.put(part)
+
+
+def _check_payee(claim: Receivable, payee: str, owed: set[str]) -> None:
+    if payee not in owed:
+        refuse(
+            "receivable.wrong_payee", f"paying {payee} does not discharge this part of {claim.id}",
+            rule="Civil Code 546", field="payee", value=payee, advice=f"pay {' or '.join(sorted(owed))}",
+        )  # fmt: skip
+
+
+def _check_part_open(part: Part, claim: Receivable, amount_minor: int) -> None:
+    if amount_minor > part.amount_minor:
+        refuse(
+            "part.insufficient", f"only {money_text(claim, part.amount_minor)} of {part.id} are open",
+            field="amount_minor", value=amount_minor, advice=f"state up to {part.amount_minor}",
+        )  # fmt: skip

@@ -1,0 +1,317 @@
+"""Receivables: a creditor's claim, how much of it the debtor confirmed, and in whose hands each part of it is.
+
+Only what the debtor confirmed with its own key can be assigned, pledged or made into certificates, and no unit of it
+twice. There are no flags here: every amount lies in one bucket, and the status is read off the buckets.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import ClassVar, Literal
+
+import msgspec
+
+from finchain.domain.check import check_amount, check_currency, check_identifier, check_not_future, check_reference
+from finchain.domain.fingerprint import fingerprint_id, free_fingerprint, take_fingerprint
+from finchain.domain.party import require, require_role
+from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
+from finchain.domain.trade import check_contract
+from finchain.money import format_minor
+
+Status = Literal[
+    "submitted", "part_confirmed", "confirmed", "disputed", "rejected", "part_settled", "settled", "cancelled",
+    "written_off",
+]  # fmt: skip
+Bucket = Literal[
+    "free", "reserved", "assigned", "pledged", "converted", "conv_settled", "settled", "credited", "setoff",
+    "written_off", "disputed_free", "disputed_assigned", "disputed_pledged",
+]  # fmt: skip
+
+
+@record
+class Receivable(Record, frozen=True, kw_only=True):
+    """A claim. Every bucket is in minor units of `currency` and never negative.
+
+    Attributes:
+        claimed: What the creditor claims; it never changes.
+        confirmed: What the debtor has confirmed in all.
+        waived: How much of `confirmed` the debtor confirmed without keeping defences.
+        due: When the debtor is to pay.
+        invoice: Number of the invoice, as printed; `invoice_code` is the code that some countries print before it.
+        issued: Date of the invoice.
+        bank: The settlement bank that states payments; where absent, the payee does.
+        fingerprint: Id of the record that keeps this invoice from being claimed twice.
+        posted: Value date of the last payment.
+    """
+
+    kind: ClassVar[str] = "receivable"
+
+    creditor: str
+    debtor: str
+    currency: str
+    due: date
+    invoice: str
+    fingerprint: str
+    invoice_code: str | Optional = Absent
+    issued: date | Optional = Absent
+    contract: str | Optional = Absent
+    bank: str | Optional = Absent
+    posted: date | Optional = Absent
+
+    # I-1: claimed = pending + confirmed + disputed_pre + rejected + cancelled
+    claimed: int
+    pending: int
+    confirmed: int = 0
+    disputed_pre: int = 0
+    rejected: int = 0
+    cancelled: int = 0
+    waived: int = 0
+    # I-2: confirmed = open + disputed_post + converted + conv_settled + settled + credited + setoff + written_off
+    converted: int = 0
+    conv_settled: int = 0
+    settled: int = 0
+    credited: int = 0
+    setoff: int = 0
+    written_off: int = 0
+    # I-3: open = free + reserved + assigned + pledged, and disputed_post likewise
+    free: int = 0
+    reserved: int = 0
+    assigned: int = 0
+    pledged: int = 0
+    disputed_free: int = 0
+    disputed_assigned: int = 0
+    disputed_pledged: int = 0
+
+    @property
+    def open(self) -> int:
+        """Confirmed, undisputed, not yet paid nor made into certificates."""
+        return self.free + self.reserved + self.assigned + self.pledged
+
+    @property
+    def disputed_post(self) -> int:
+        """Confirmed and disputed since."""
+        return self.disputed_free + self.disputed_assigned + self.disputed_pledged
+
+    @property
+    def live(self) -> bool:
+        """Whether the claim still keeps its invoice from being claimed again: it was not withdrawn in full."""
+        return self.rejected + self.cancelled < self.claimed
+
+    @property
+    def status(self) -> Status:
+        """What a person would call the claim, read off the buckets."""
+        if self.disputed_pre or self.disputed_post:
+            return "disputed"
+        if self.pending:
+            return "part_confirmed" if self.confirmed else "submitted"
+        if not self.confirmed:
+            return "cancelled" if self.cancelled else "rejected"
+        if self.open or self.converted:
+            if self.settled or self.conv_settled:
+                return "part_settled"
+            return "part_confirmed" if self.rejected else "confirmed"
+        return "written_off" if self.written_off else "settled"
+
+    def overdue(self, today: date) -> bool:
+        """Whether something is still to be paid after the due date."""
+        return today > self.due and self.pending + self.open + self.converted + self.disputed_post > 0
+
+    def __str__(self) -> str:
+        shown = [("open", self.open)]
+        shown += [(name, getattr(self, name)) for name in ("pending", "converted", "settled") if getattr(self, name)]
+        amounts = ", ".join(f"{name} {format_minor(amount, self.currency)}" for name, amount in shown)
+        return f"{self.id} {self.status.replace('_', ' ')}: {amounts} {self.currency}"
+
+
+class SubmitReceivable(Instruction, frozen=True, tag="receivable.submit"):
+    """Claims an amount. Signed by the creditor.
+
+    Attributes:
+        amount_minor: The gross amount of the invoice.
+        due: When the debtor is to pay; it may have passed.
+        bank: The settlement bank that will state payments.
+    """
+
+    id: str
+    creditor: str
+    debtor: str
+    amount_minor: int
+    currency: str
+    due: date
+    invoice: str
+    invoice_code: str | Optional = Absent
+    issued: date | Optional = Absent
+    contract: str | Optional = Absent
+    bank: str | Optional = Absent
+
+
+class ConfirmReceivable(Instruction, frozen=True, tag="receivable.confirm"):
+    """Confirms that this much of the claim exists and is due as stated. Signed by the debtor.
+
+    It is made towards the creditor and every present and later assignee, pledgee and holder that the ledger records.
+
+    Attributes:
+        waives_defences: Whether the debtor gives up its defences for this amount.
+    """
+
+    id: str
+    amount_minor: int
+    waives_defences: bool | Optional = Absent
+
+
+class RejectReceivable(Instruction, frozen=True, tag="receivable.reject"):
+    """Says that this much of the claim is not owed. Signed by the debtor."""
+
+    id: str
+    amount_minor: int
+    reason: str
+
+
+class CancelReceivable(Instruction, frozen=True, tag="receivable.cancel"):
+    """Withdraws a claim of which nothing was confirmed or rejected. Signed by the creditor."""
+
+    id: str
+
+
+@rule(SubmitReceivable)
+def _submit(do: SubmitReceivable, book: Book) -> None:
+    check_identifier("receivable", do.id)
+    require(book, "receivable", do.creditor, role="supplier", field="creditor", service_ok=True)
+    require_role(book, "receivable", do.debtor, role="debtor", field="debtor")
+    if do.creditor == do.debtor:
+        refuse(
+            "receivable.wrong_role", "one party cannot be both sides of a claim", rule="domain.md 2.0",
+            field="debtor", value=do.debtor, advice="name another debtor",
+        )  # fmt: skip
+    check_amount("receivable", do.amount_minor)
+    check_currency("receivable", do.currency)
+    check_reference("receivable", do.invoice, "invoice")
+    if do.invoice_code is not Absent:
+        check_reference("receivable", do.invoice_code, "invoice_code")
+    if do.issued is not Absent:
+        check_not_future("receivable", do.issued, book.today, "issued")
+        if do.due < do.issued:
+            refuse(
+                "receivable.date", f"it would be due on {do.due}, before its invoice of {do.issued}", field="due",
+                value=str(do.due), advice=f"state a date from {do.issued} on",
+            )  # fmt: skip
+    check_contract(book, "receivable", do.contract, do.creditor, do.debtor, do.currency)
+    if do.bank is not Absent:
+        require_role(book, "receivable", do.bank, role="settlement_bank", field="bank")
+    fingerprint = fingerprint_id(
+        book.ledger, seller=do.creditor, buyer=do.debtor, invoice=do.invoice, invoice_code=do.invoice_code,
+        issued=do.issued, amount_minor=do.amount_minor, currency=do.currency,
+    )  # fmt: skip
+    _check_new(do, fingerprint, book)
+    take_fingerprint(book, fingerprint, do.id, do.invoice)
+    book.put(
+        Receivable(
+            id=do.id, creditor=do.creditor, debtor=do.debtor, currency=do.currency, due=do.due, invoice=do.invoice,
+            fingerprint=fingerprint, invoice_code=do.invoice_code, issued=do.issued, contract=do.contract, bank=do.bank,
+            claimed=do.amount_minor, pending=do.amount_minor,
+        )
+    )  # fmt: skip
+
+
+@rule(ConfirmReceivable)
+def _confirm(do: ConfirmReceivable, book: Book) -> None:
+    claim = book.get(Receivable, do.id, field="id")
+    require(book, "receivable", claim.debtor, role="debtor", field="debtor")
+    check_amount("receivable", do.amount_minor)
+    if do.amount_minor > claim.pending:
+        refuse(
+            "receivable.over_confirm", f"only {money_text(claim, claim.pending)} of {claim.id} are pending",
+            rule="Civil Code 763, domain.md I-1", field="amount_minor", value=do.amount_minor,
+            advice=f"confirm up to {claim.pending}; a higher price is a new claim with an invoice of its own",
+            pending=claim.pending, claimed=claim.claimed,
+        )  # fmt: skip
+    waived = do.amount_minor if do.waives_defences is True else 0
+    book.put(
+        msgspec.structs.replace(
+            claim, pending=claim.pending - do.amount_minor, confirmed=claim.confirmed + do.amount_minor,
+            free=claim.free + do.amount_minor, waived=claim.waived + waived,
+        )
+    )  # fmt: skip
+
+
+@rule(RejectReceivable)
+def _reject(do: RejectReceivable, book: Book) -> None:
+    claim = book.get(Receivable, do.id, field="id")
+    require(book, "receivable", claim.debtor, role="debtor", field="debtor")
+    check_amount("receivable", do.amount_minor)
+    check_reference("receivable", do.reason, "reason")
+    if do.amount_minor > claim.pending:
+        refuse(
+            "receivable.over_reject", f"only {money_text(claim, claim.pending)} of {claim.id} are pending",
+            rule="domain.md I-1", field="amount_minor", value=do.amount_minor,
+            advice=f"reject up to {claim.pending}", pending=claim.pending,
+        )  # fmt: skip
+    claim = msgspec.structs.replace(
+        claim, pending=claim.pending - do.amount_minor, rejected=claim.rejected + do.amount_minor
+    )  # fmt: skip
+    _put_and_free(claim, book)
+
+
+@rule(CancelReceivable)
+def _cancel(do: CancelReceivable, book: Book) -> None:
+    claim = book.get(Receivable, do.id, field="id")
+    require(book, "receivable", claim.creditor, field="creditor")
+    if claim.pending != claim.claimed:
+        refuse(
+            "receivable.bad_state", f"{claim.id} is {claim.status.replace('_', ' ')}", rule="domain.md 2.1",
+            field="id", value=do.id, advice="only a claim that the debtor has not touched can be cancelled",
+            pending=claim.pending, claimed=claim.claimed,
+        )  # fmt: skip
+    claim = msgspec.structs.replace(claim, pending=0, cancelled=claim.pending)
+    _put_and_free(claim, book)
+
+
+def move(claim: Receivable, amount_minor: int, source: Bucket, target: Bucket) -> Receivable:
+    """The claim with an amount moved between two buckets of its confirmed part (I-2 holds before and after).
+
+    Other instruments use it: a certificate moves `free` to `converted`, back when it is refused, and on to
+    `conv_settled` when it is paid.
+
+    Raises:
+        Refused: `receivable.insufficient_<source>`, where the bucket holds less.
+    """
+    check_enough(claim, source, amount_minor)
+    changed = {source: getattr(claim, source) - amount_minor, target: getattr(claim, target) + amount_minor}
+    return msgspec.structs.replace(claim, **changed)
+
+
+def check_enough(claim: Receivable, bucket: Bucket, amount_minor: int) -> None:
+    """Refuses an amount that a bucket does not hold.
+
+    Raises:
+        Refused: `receivable.insufficient_<bucket>`.
+    """
+    there = getattr(claim, bucket)
+    if amount_minor > there:
+        refuse(
+            f"receivable.insufficient_{bucket}", f"only {money_text(claim, there)} of {claim.id} are {bucket}",
+            rule="domain.md I-3", field="amount_minor", value=amount_minor,
+            advice=f"state up to {there}; only what the debtor confirmed can be free",
+            **{bucket: there}, pending=claim.pending,
+        )  # fmt: skip
+
+
+def money_text(claim: Receivable, amount_minor: int) -> str:
+    """An amount of the claim as people write it, with its currency."""
+    return f"{format_minor(amount_minor, claim.currency)} {claim.currency}"
+
+
+def _check_new(do: SubmitReceivable, fingerprint: str, book: Book) -> None:
+    held = book.find(Receivable, do.id)
+    if held is not None:
+        refuse(
+            "receivable.duplicate", f"there is a claim {do.id} already", rule="domain.md 2.0", field="id", value=do.id,
+            advice="choose another id; nothing was overwritten", digest=fingerprint, digest_held=held.fingerprint,
+        )  # fmt: skip
+
+
+def _put_and_free(claim: Receivable, book: Book) -> None:
+    """Writes the claim, and lets its invoice be claimed again where nothing of the claim is left."""
+    book.put(claim)
+    if not claim.live:
+        free_fingerprint(book, claim.fingerprint)

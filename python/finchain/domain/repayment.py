@@ -1,0 +1,228 @@
+"""How a loan is repaid: early by notice, or when it is due, in the order of the law.
+
+Money that comes for a loan that is due pays penalty interest, then interest, then principal, and interest is rounded
+where the contract says. The pledge ends with the debt, by itself; money that nothing is owed for is not taken.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Final
+
+import msgspec
+
+from finchain.calendar import add_days
+from finchain.domain.accrual import Balances, changed, interest_between, without
+from finchain.domain.cash import enter_fact, move_cash
+from finchain.domain.check import check_amount
+from finchain.domain.loan import (
+    BALANCES_MAX,
+    DRAWS_MAX,
+    Charge,
+    ChargeName,
+    Draw,
+    Loan,
+    Notice,
+    drop_collateral,
+    last_loan_posting,
+    live_loan,
+    put_loan,
+)
+from finchain.domain.party import require
+from finchain.domain.rule import Absent, Book, Instruction, Optional, refuse, rule
+
+WATERFALL: Final[tuple[ChargeName, ...]] = ("penalty", "interest")
+"""What money goes to before principal, in this order (Civil Code 561): the later the charge arose, the earlier."""
+
+
+class PrepayLoan(Instruction, frozen=True, tag="loan.prepay"):
+    """Gives notice that so much principal will be repaid before maturity. Signed by the borrower."""
+
+    id: str
+    amount_minor: int
+
+
+class ReceivePrepayment(Instruction, frozen=True, tag="loan.receive_prepayment"):
+    """States that a prepayment arrived. Signed by the lender.
+
+    Attributes:
+        amount_minor: The principal of the notice, with the interest on it where that is paid now.
+    """
+
+    id: str
+    amount_minor: int
+    reference: str
+    digest: str
+    value_date: date | Optional = Absent
+
+
+class ReceiveRepayment(Instruction, frozen=True, tag="loan.receive"):
+    """States that the borrower repaid a loan that is due, or some of it. Signed by the lender."""
+
+    id: str
+    amount_minor: int
+    reference: str
+    digest: str
+    value_date: date | Optional = Absent
+
+
+@rule(PrepayLoan)
+def _prepay(do: PrepayLoan, book: Book) -> None:
+    loan = live_loan(do.id, book)
+    require(book, "loan", loan.borrower, field="borrower")
+    check_amount("loan", do.amount_minor)
+    if loan.prepayment == "none" or book.today >= loan.maturity:
+        refuse("loan.bad_state", f"{loan.id} cannot be prepaid", rule="domain.md 2.4", field="id", value=do.id,
+               advice=f"repay it on {loan.maturity}", prepayment=loan.prepayment)  # fmt: skip
+    _check_outstanding(loan, do.amount_minor)
+    book.put(msgspec.structs.replace(loan, notice=Notice(do.amount_minor, book.today)))
+
+
+def _check_outstanding(loan: Loan, amount_minor: int) -> None:
+    if amount_minor > loan.outstanding_minor:
+        refuse("loan.over_paid", f"{loan.outstanding_minor} of principal are outstanding", field="amount_minor",
+               value=amount_minor, advice=f"prepay up to {loan.outstanding_minor}")  # fmt: skip
+
+
+@rule(ReceivePrepayment)
+def _receive_prepayment(do: ReceivePrepayment, book: Book) -> None:
+    loan = live_loan(do.id, book)
+    on = _received(do, loan, book)
+    notice = loan.notice
+    if notice is Absent or on < add_days(notice.given, loan.prepayment_days) or on >= loan.maturity:
+        refuse("loan.bad_state", f"no notice of {loan.id} makes a prepayment on {on} right", rule="domain.md 2.4",
+               field="value_date", value=str(on),
+               advice=f"let {loan.borrower} give notice {loan.prepayment_days} days before, or wait")  # fmt: skip
+    _check_outstanding(loan, notice.amount_minor)
+    loan, now = _prepaid(loan, notice.amount_minor, on)
+    if do.amount_minor != notice.amount_minor + now:
+        refuse("loan.amount", f"the notice is of {notice.amount_minor}, with {now} of interest now",
+               field="amount_minor", value=do.amount_minor, advice=f"state {notice.amount_minor + now}")  # fmt: skip
+    put_loan(msgspec.structs.replace(loan, notice=Absent, posted=on), book)
+    end_if_nothing_left(book, loan.id)
+    move_cash(book, loan.borrower, loan.lender, do.amount_minor, loan.currency)
+
+
+@rule(ReceiveRepayment)
+def _receive_repayment(do: ReceiveRepayment, book: Book) -> None:
+    loan = live_loan(do.id, book)
+    on = _received(do, loan, book)
+    if on < loan.maturity:
+        refuse("loan.not_due", f"{loan.id} is due on {loan.maturity}", field="value_date", value=str(on),
+               advice="let the borrower give notice of a prepayment")  # fmt: skip
+    left = repay(book, loan.id, do.amount_minor, on)
+    if left:
+        refuse("loan.over_paid", f"{do.amount_minor - left} were owed on {on}", field="amount_minor",
+               value=do.amount_minor, advice=f"state {do.amount_minor - left}, and give the rest back")  # fmt: skip
+    move_cash(book, loan.borrower, loan.lender, do.amount_minor, loan.currency)
+
+
+def repay(book: Book, id: str, amount_minor: int, on: date) -> int:
+    """Puts money to a loan in the order of the law, and gives what is left over.
+
+    A loan that is due takes penalty interest, then interest, then principal, the earliest draw first (Civil Code 561).
+    One that is not due takes principal only, and only where it may be prepaid with the interest at maturity; nor where
+    its histories are full, because a payment to many must not fail for one loan.
+    The rule that calls moves the cash. The pledge ends here where nothing is owed any more and nothing left to draw.
+    """
+    loan = book.get(Loan, id)
+    posted = last_loan_posting(loan)
+    if posted is not None and on < posted:
+        refuse("loan.value_date", f"{id} has a posting of {posted}", rule="domain.md 2.0", field="value_date",
+               value=str(on), advice=f"state a date from {posted} on")  # fmt: skip
+    left = amount_minor
+    if on >= loan.maturity:
+        loan = _posted(loan, on)
+        for name in WATERFALL:
+            charge = loan.charges.get(name, Charge())
+            paid = min(left, charge.due_minor)
+            if paid:
+                charge = msgspec.structs.replace(charge, paid_minor=charge.paid_minor + paid)
+                loan = msgspec.structs.replace(loan, charges={**loan.charges, name: charge})
+                left -= paid
+    elif loan.prepayment != "interest_at_maturity" or loan.entries + DRAWS_MAX > BALANCES_MAX:
+        return left
+    principal = min(left, loan.outstanding_minor)
+    put_loan(msgspec.structs.replace(_less_principal(loan, principal, on), posted=on), book)
+    end_if_nothing_left(book, id)
+    return left - principal
+
+
+def end_if_nothing_left(book: Book, id: str) -> None:
+    """Ends a loan of which nothing is owed and nothing left to draw, and with it its pledges (Civil Code 393)."""
+    loan = book.get(Loan, id)
+    if loan.outstanding_minor + loan.due_minor + loan.accrued_minor(loan.maturity) or loan.left_to_draw(book.today):
+        return
+    for lot in loan.collateral:
+        drop_collateral(book, lot)
+    book.put(msgspec.structs.replace(book.get(Loan, id), ended=book.today))
+
+
+def _received(do: ReceivePrepayment | ReceiveRepayment, loan: Loan, book: Book) -> date:
+    """Keeps the lender's statement that money came, and gives its value date."""
+    by = require(book, "loan", loan.lender, role="lender", field="lender", service_ok=True).id
+    check_amount("loan", do.amount_minor)
+    return enter_fact(
+        book, "loan", do, by=by, amount_minor=do.amount_minor, currency=loan.currency, last=last_loan_posting(loan)
+    )  # fmt: skip
+
+
+def _posted(loan: Loan, on: date) -> Loan:
+    """The loan with its interest posted up to a day, from which on the histories begin anew."""
+    accrued: dict[ChargeName, int] = {"interest": loan.accrued_minor(on), "penalty": loan.accrued_penalty_minor(on)}
+    charges = dict(loan.charges)
+    for name, amount_minor in accrued.items():
+        if amount_minor:
+            charge = charges.get(name, Charge())
+            charges[name] = msgspec.structs.replace(charge, posted_minor=charge.posted_minor + amount_minor)
+    draws = tuple(
+        msgspec.structs.replace(draw, balances=changed((), on, draw.outstanding_minor) if draw.lent_minor else ())
+        for draw in loan.draws
+    )
+    return msgspec.structs.replace(loan, charges=charges, draws=draws)
+
+
+def _less_principal(loan: Loan, amount_minor: int, on: date) -> Loan:
+    """The loan with so much principal repaid, the earliest draw first; it earns until that day."""
+    draws = tuple(
+        msgspec.structs.replace(
+            draw, outstanding_minor=draw.outstanding_minor - paid,
+            balances=changed(draw.balances, on, draw.outstanding_minor - paid),
+        ) if paid else draw
+        for draw, paid in _by_draw(loan, amount_minor)
+    )  # fmt: skip
+    return msgspec.structs.replace(loan, draws=draws, repaid_minor=loan.repaid_minor + amount_minor)
+
+
+def _prepaid(loan: Loan, amount_minor: int, on: date) -> tuple[Loan, int]:
+    """The loan with so much principal prepaid, and the interest that is paid with it."""
+    if loan.prepayment != "interest_now":
+        return _less_principal(loan, amount_minor, on), 0
+    shares = _by_draw(loan, amount_minor)
+    parts: list[Balances] = [changed((), draw.balances[0].since, paid) for draw, paid in shares if paid]
+    now = interest_between(parts, date.min, on, loan.rate, loan.day_count, loan.round_at)
+    # With its interest paid the part is out of the histories, as if it had never been lent.
+    draws = tuple(
+        msgspec.structs.replace(
+            draw, outstanding_minor=draw.outstanding_minor - paid, balances=without(draw.balances, paid)
+        )
+        for draw, paid in shares
+    )  # fmt: skip
+    charge = loan.charges.get("interest", Charge())
+    charge = msgspec.structs.replace(
+        charge, posted_minor=charge.posted_minor + now, paid_minor=charge.paid_minor + now
+    )  # fmt: skip
+    loan = msgspec.structs.replace(
+        loan, draws=draws, repaid_minor=loan.repaid_minor + amount_minor, charges={**loan.charges, "interest": charge}
+    )  # fmt: skip
+    return loan, now
+
+
+def _by_draw(loan: Loan, amount_minor: int) -> list[tuple[Draw, int]]:
+    """Each draw with its part of a repayment: the earliest draw first, and none more than is outstanding of it."""
+    shares = []
+    for draw in loan.draws:
+        paid = min(amount_minor, draw.outstanding_minor)
+        amount_minor -= paid
+        shares.append((draw, paid))
+    return shares

@@ -1,0 +1,73 @@
+"""The rulebook is complete: every instruction has a rule, a public name, and one spelling in JSON."""
+
+from __future__ import annotations
+
+import re
+import typing
+
+import msgspec
+import pytest
+
+from finchain import instructions
+from finchain.domain import rulebook
+from finchain.domain.rule import Instruction, Record
+
+
+def public_instructions() -> set[type[Instruction]]:
+    named = (getattr(instructions, name) for name in instructions.__all__)
+    return {each for each in named if isinstance(each, type) and issubclass(each, Instruction)}
+
+
+def test_every_instruction_has_a_rule_and_a_public_name() -> None:
+    assert public_instructions() == set(rulebook.RULES)
+    assert set(typing.get_args(rulebook.INSTRUCTIONS)) == set(rulebook.RULES)
+
+
+def test_tags_are_kind_and_verb_and_none_twice() -> None:
+    tags = [str(each.__struct_config__.tag) for each in rulebook.RULES]
+    assert len(set(tags)) == len(tags)
+    assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*\.[a-z]+(_[a-z]+)*", tag) for tag in tags), tags
+
+
+def test_instructions_and_records_have_no_hidden_defaults() -> None:
+    """An absent member is a value of its own: what is not written is not there (format.md 1)."""
+    for each in rulebook.RULES:
+        for field in msgspec.structs.fields(each):
+            assert field.default in (msgspec.NODEFAULT, msgspec.UNSET), f"{each.__name__}.{field.name}"
+            assert field.default_factory is msgspec.NODEFAULT, f"{each.__name__}.{field.name}"
+
+
+def test_no_record_or_instruction_holds_a_float() -> None:
+    for each in [*rulebook.RULES, *rulebook.RECORDS.values()]:
+        for field in msgspec.structs.fields(each):
+            assert "float" not in str(field.type), f"{each.__name__}.{field.name}"
+
+
+def test_record_kinds_are_words() -> None:
+    for kind, cls in rulebook.RECORDS.items():
+        assert re.fullmatch(r"[a-z]+(_[a-z]+)*", kind)
+        assert issubclass(cls, Record)
+        assert cls.__doc__
+
+
+def test_the_digest_is_over_all_rule_files_and_does_not_change_by_itself() -> None:
+    assert re.fullmatch(r"[0-9a-f]{64}", rulebook.rulebook_digest())
+    assert rulebook.rulebook_digest.__wrapped__() == rulebook.rulebook_digest()
+    registered = {rule.__module__ for rule in rulebook.RULES.values()}
+    registered |= {cls.__module__ for cls in rulebook.RECORDS.values()}
+    assert registered <= {module.__name__ for module in rulebook.INSTRUMENTS}
+
+
+def test_an_unknown_member_or_type_is_no_instruction() -> None:
+    decoder = msgspec.json.Decoder(rulebook.INSTRUCTIONS)
+    good = b'{"id":"R-1","type":"receivable.cancel"}'
+    assert decoder.decode(good) == instructions.CancelReceivable("R-1")
+    for wrong in (
+        b'{"id":"R-1","type":"receivable.destroy"}',
+        b'{"id":"R-1","more":1,"type":"receivable.cancel"}',
+        b'{"id":1,"type":"receivable.cancel"}',
+        b'{"type":"receivable.cancel"}',
+        b'{"id":"R-1"}',
+    ):
+        with pytest.raises(msgspec.ValidationError):
+            decoder.decode(wrong)
