@@ -26,7 +26,7 @@ from finchain.domain.check import (
     check_reference,
 )
 from finchain.domain.party import require
-from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
+from finchain.domain.rule import AMOUNT_MAX_MINOR, Absent, Book, Instruction, Optional, Record, record, refuse, rule
 from finchain.money import format_minor
 
 Prepayment = Literal["none", "interest_now", "interest_at_maturity"]
@@ -36,6 +36,12 @@ ChargeName = Literal["penalty", "interest"]
 Status = Literal["agreed", "active", "repaid", "ended"]
 
 WHOLE_BP: Final = 10_000
+
+INTEREST_YEARS: Final = 100
+"""Interest of so many years must fit into an amount; no debt that is enforced at all waits longer."""
+
+PREPAYMENT_DAYS_MAX: Final = 366
+"""A notice given more than a year ahead is a change of the maturity."""
 
 # Together with their names these stay below a record's 16,384 bytes.
 COLLATERAL_MAX: Final = 64
@@ -141,6 +147,11 @@ class Loan(Record, frozen=True, kw_only=True):
     def due_minor(self) -> int:
         """Interest that was posted and not paid."""
         return sum(charge.due_minor for charge in self.charges.values())
+
+    @property
+    def entries(self) -> int:
+        """Entries in the histories of its draws."""
+        return sum(len(draw.balances) for draw in self.draws)
 
     @property
     def status(self) -> Status:
@@ -263,13 +274,17 @@ def _agree(do: AgreeLoan, book: Book) -> None:
                rule="domain.md 2.4", field="account", value=do.account,
                advice="name a controlled account of the borrower of which the lender is a controller",
                owner=account.owner, controllers=", ".join(account.controllers))  # fmt: skip
+    _check_interest(do)
     if not 1 <= do.advance_bp <= WHOLE_BP:
         refuse("loan.advance", f"a share of {do.advance_bp} basis points", field="advance_bp", value=do.advance_bp,
                advice=f"state 1 to {WHOLE_BP}")  # fmt: skip
-    if not book.today <= do.available_until <= do.maturity or do.maturity == book.today or do.prepayment_days < 0:
-        refuse("loan.date", "the loan would be due before it can be drawn, or today", field="maturity",
-               value=str(do.maturity), advice="state days in the order of today, available until, maturity",
-               available_until=str(do.available_until))  # fmt: skip
+    bad_notice = not 0 <= do.prepayment_days <= PREPAYMENT_DAYS_MAX
+    if not book.today <= do.available_until <= do.maturity or do.maturity == book.today or bad_notice:
+        refuse(
+            "loan.date", "its days do not follow each other, or its notice is too long", field="maturity",
+            value=str(do.maturity), available_until=str(do.available_until), prepayment_days=do.prepayment_days,
+            advice=f"order today, available_until, maturity; let notice be 0 to {PREPAYMENT_DAYS_MAX} days",
+        )  # fmt: skip
     book.put(
         Loan(
             id=do.id, lender=do.lender, borrower=do.borrower, currency=account.currency, limit_minor=do.limit_minor,
@@ -278,6 +293,15 @@ def _agree(do: AgreeLoan, book: Book) -> None:
             available_until=do.available_until, maturity=do.maturity, account=do.account, charges={},
         )
     )  # fmt: skip
+
+
+def _check_interest(do: AgreeLoan) -> None:
+    """Refuses terms under which interest could outgrow what an amount can be, and then block a payment to others."""
+    scales = do.rate.scale * do.penalty_rate.scale
+    yearly = do.rate.value * do.penalty_rate.scale + do.penalty_rate.value * do.rate.scale
+    if do.limit_minor * yearly * INTEREST_YEARS > AMOUNT_MAX_MINOR * scales:
+        refuse("loan.amount", f"{INTEREST_YEARS} years of interest would exceed 2^53-1 minor units",
+               field="limit_minor", value=do.limit_minor, advice="state a smaller limit or lower rates")  # fmt: skip
 
 
 @rule(PledgeLot)
@@ -389,9 +413,8 @@ def put_loan(loan: Loan, book: Book) -> None:
     Raises:
         Refused: `loan.balances`, where they changed too often since interest was posted.
     """
-    entries = sum(len(draw.balances) for draw in loan.draws)
-    if entries > BALANCES_MAX:
-        refuse("loan.balances", f"the balance of {loan.id} would have changed {entries} times", field="id",
+    if loan.entries > BALANCES_MAX:
+        refuse("loan.balances", f"the balance of {loan.id} would have changed {loan.entries} times", field="id",
                value=loan.id, advice=f"wait until interest is posted; {BALANCES_MAX} changes are the most")  # fmt: skip
     book.put(loan)
 

@@ -7,6 +7,7 @@ does not see.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import ClassVar, Final, Literal
 
@@ -28,10 +29,30 @@ PAPERS_MAX: Final = 32
 
 
 class Paper(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A paper behind a payment, as its form and SHA-256."""
+    """A paper behind a payment, as its form and SHA-256.
+
+    Attributes:
+        bills_minor: What an invoice asks for; the payments on it never sum to more.
+    """
 
     form: EvidenceForm
     digest: str
+    bills_minor: int | Optional = Absent
+
+
+@record
+class PaidPaper(Record, frozen=True, kw_only=True):
+    """What an account has paid on one invoice. Its id is `<account> <SHA-256 of the invoice>`.
+
+    Attributes:
+        bills_minor: What the invoice asks for, as the first payment on it said.
+        taken_minor: What was requested or paid on it and did not come back; never more than `bills_minor`.
+    """
+
+    kind: ClassVar[str] = "paid_paper"
+
+    bills_minor: int
+    taken_minor: int
 
 
 @record
@@ -154,6 +175,7 @@ def _request(do: RequestPayment, book: Book) -> None:
     check_amount("payment", do.amount_minor)
     mandate = _covering(do, account, book)
     _check_papers(do, mandate)
+    paper = _invoice(do.evidence)
     if do.amount_minor > min(mandate.left_minor, mandate.per_payment_minor):
         refuse(
             "payment.cap_exceeded", f"{mandate.id} has {mandate.left_minor} left", rule="domain.md I-15",
@@ -167,6 +189,8 @@ def _request(do: RequestPayment, book: Book) -> None:
             field="amount_minor", value=do.amount_minor, advice=f"ask for up to {account.free_minor}",
             settled=account.settled_minor, reserved=account.reserved_minor,
         )  # fmt: skip
+    if paper is not None:
+        _take_paper(account.id, paper, do.amount_minor, book)
     _reserve(account, mandate, do.amount_minor, book)
     book.put(
         Payment(
@@ -204,11 +228,37 @@ def _covering(do: RequestPayment, account: Account, book: Book) -> Mandate:
 def _check_papers(do: RequestPayment, mandate: Mandate) -> None:
     for paper in do.evidence:
         check_digest("payment", paper.digest, "evidence")
+        if paper.bills_minor is not Absent:
+            check_amount("payment", paper.bills_minor, "evidence")
+    if sum(paper.bills_minor is not Absent for paper in do.evidence) > 1:
+        refuse("payment.evidence", "a payment on several invoices could not be told apart", rule="domain.md 2.5",
+               field="evidence", value=len(do.evidence), advice="ask for one payment for each invoice")  # fmt: skip
     missing = sorted(set(mandate.evidence) - {paper.form for paper in do.evidence})
     if missing or len(do.evidence) > PAPERS_MAX:
         refuse("payment.evidence", f"the papers lack {', '.join(missing) or 'nothing, but are too many'}",
                rule="domain.md 2.5", field="evidence", value=len(do.evidence),
                advice=f"state up to {PAPERS_MAX}, with {', '.join(mandate.evidence) or 'any form'}")  # fmt: skip
+
+
+def _invoice(papers: Sequence[Paper]) -> Paper | None:
+    """The paper that limits a payment, if there is one."""
+    return next((paper for paper in papers if paper.bills_minor is not Absent), None)
+
+
+def _take_paper(account: str, paper: Paper, amount_minor: int, book: Book) -> None:
+    """Takes an amount out of what an invoice asks for, or gives it back where it is negative."""
+    bills = paper.bills_minor
+    assert bills is not Absent
+    held = book.find(PaidPaper, f"{account} {paper.digest}")
+    if held is not None and held.bills_minor != bills:
+        refuse("payment.duplicate", f"this invoice asked for {held.bills_minor} before", rule="domain.md 2.5",
+               field="evidence", value=bills, advice=f"state {held.bills_minor}", digest=paper.digest)  # fmt: skip
+    taken = 0 if held is None else held.taken_minor
+    if taken + amount_minor > bills:
+        refuse("payment.over_invoice", f"{bills - taken} of the invoice are open", rule="domain.md 2.5",
+               field="amount_minor", value=amount_minor, advice=f"ask for up to {bills - taken}", bills=bills,
+               taken=taken)  # fmt: skip
+    book.put(PaidPaper(id=f"{account} {paper.digest}", bills_minor=bills, taken_minor=taken + amount_minor))
 
 
 @rule(ApprovePayment)
@@ -254,6 +304,7 @@ def _reject(do: RejectPayment, book: Book) -> None:
     require(book, "payment", account.bank, role="settlement_bank", field="bank")
     check_reference("payment", do.reason, "reason")
     _reserve(account, mandate, -payment.amount_minor, book)
+    _give_back(payment, payment.amount_minor, book)
     book.put(msgspec.structs.replace(payment, stage="rejected", note=do.reason))
 
 
@@ -268,6 +319,7 @@ def _expire(do: ExpirePayment, book: Book) -> None:
         refuse("payment.bad_state", f"{payment.id} may be paid until {payment.until}", field="id", value=do.id,
                advice=f"wait, or let {account.bank} reject it")  # fmt: skip
     _reserve(account, mandate, -payment.amount_minor, book)
+    _give_back(payment, payment.amount_minor, book)
     book.put(msgspec.structs.replace(payment, stage="expired"))
 
 
@@ -280,6 +332,7 @@ def _return(do: ReturnPayment, book: Book) -> None:
     book.put(msgspec.structs.replace(account, returned_minor=account.returned_minor + back, posted=on))
     book.put(msgspec.structs.replace(mandate, returned_minor=mandate.returned_minor + back))
     book.put(msgspec.structs.replace(payment, returned_minor=payment.returned_minor + back))
+    _give_back(payment, back, book)
     move_cash(book, mandate.holder, account.owner, back, account.currency)
 
 
@@ -295,6 +348,7 @@ def _refund(do: RefundPayment, book: Book) -> None:
     book.put(msgspec.structs.replace(account, refunded_minor=account.refunded_minor + back, posted=on))
     book.put(msgspec.structs.replace(mandate, refunded_minor=mandate.refunded_minor + back))
     book.put(msgspec.structs.replace(payment, refunded_minor=payment.refunded_minor + back))
+    _give_back(payment, back, book)
     move_cash(book, mandate.holder, account.owner, back, account.currency)
 
 
@@ -314,6 +368,13 @@ def _reserve(account: Account, mandate: Mandate, amount_minor: int, book: Book) 
     book.put(account)
     book.put(mandate)
     return account, mandate
+
+
+def _give_back(payment: Payment, amount_minor: int, book: Book) -> None:
+    """Opens an invoice again for what was not paid on it in the end."""
+    paper = _invoice(payment.evidence)
+    if paper is not None:
+        _take_paper(payment.account, paper, -amount_minor, book)
 
 
 def _in_stage(id: str, stages: tuple[Stage, ...], book: Book) -> tuple[Payment, Account, Mandate]:

@@ -16,6 +16,8 @@ from finchain.domain.accrual import Balances, changed, interest_between, without
 from finchain.domain.cash import enter_fact, move_cash
 from finchain.domain.check import check_amount
 from finchain.domain.loan import (
+    BALANCES_MAX,
+    DRAWS_MAX,
     Charge,
     ChargeName,
     Draw,
@@ -119,7 +121,8 @@ def repay(book: Book, id: str, amount_minor: int, on: date) -> int:
     """Puts money to a loan in the order of the law, and gives what is left over.
 
     A loan that is due takes penalty interest, then interest, then principal, the earliest draw first (Civil Code 561).
-    One that is not due takes principal only, and only where it may be prepaid with the interest at maturity.
+    One that is not due takes principal only, and only where it may be prepaid with the interest at maturity; nor where
+    its histories are full, because a payment to many must not fail for one loan.
     The rule that calls moves the cash. The pledge ends here where nothing is owed any more and nothing left to draw.
     """
     loan = book.get(Loan, id)
@@ -137,7 +140,7 @@ def repay(book: Book, id: str, amount_minor: int, on: date) -> int:
                 charge = msgspec.structs.replace(charge, paid_minor=charge.paid_minor + paid)
                 loan = msgspec.structs.replace(loan, charges={**loan.charges, name: charge})
                 left -= paid
-    elif loan.prepayment != "interest_at_maturity":
+    elif loan.prepayment != "interest_at_maturity" or loan.entries + DRAWS_MAX > BALANCES_MAX:
         return left
     principal = min(left, loan.outstanding_minor)
     put_loan(msgspec.structs.replace(_less_principal(loan, principal, on), posted=on), book)
@@ -157,7 +160,7 @@ def end_if_nothing_left(book: Book, id: str) -> None:
 
 def _received(do: ReceivePrepayment | ReceiveRepayment, loan: Loan, book: Book) -> date:
     """Keeps the lender's statement that money came, and gives its value date."""
-    by = require(book, "loan", loan.lender, role="lender", field="lender").id
+    by = require(book, "loan", loan.lender, role="lender", field="lender", service_ok=True).id
     check_amount("loan", do.amount_minor)
     return enter_fact(
         book, "loan", do, by=by, amount_minor=do.amount_minor, currency=loan.currency, last=last_loan_posting(loan)
