@@ -29,11 +29,14 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"domain"}),
     frozenset({"instructions"}),
     frozenset({"_core"}),
-    frozenset({"keys", "clock"}),
+    frozenset({"keys", "clock", "outcome"}),
     frozenset({"key_folder"}),
     frozenset({"transaction", "receipt", "checkpoint"}),
     frozenset({"pipe"}),
+    frozenset({"replay"}),
     frozenset({"ledger"}),
+    frozenset({"opening"}),
+    frozenset({"demo_deal"}),
     frozenset({"batch", "interop"}),
     frozenset({"audit", "supervision"}),
     frozenset({"report"}),
@@ -44,11 +47,11 @@ LAYERS: tuple[frozenset[str], ...] = (
 The package's own `__init__` stands at the end: it gathers what users import.
 """
 
-MAY_IMPORT_CORE = frozenset({"keys", "transaction", "receipt", "checkpoint", "pipe", "ledger", "audit"})
+MAY_IMPORT_CORE = frozenset({"keys", "transaction", "receipt", "pipe", "replay", "ledger", "opening", "audit"})
 """The only modules that touch the compiled one; the others are plain Python that a person can step through."""
 
 INSTRUMENT_ORDER = (
-    "party", "trade", "receivable", "certificate", "guarantee", "account", "loan", "project", "attestation",
+    "party", "trade", "receivable", "guarantee", "certificate", "account", "loan", "project", "attestation",
     "supervision",
 )  # fmt: skip
 """Order of the main instruments. The files between them stand in the rulebook's own tuple."""

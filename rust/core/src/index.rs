@@ -1,7 +1,7 @@
 //! What the ledger asks of an index: everything that can be rebuilt from the blocks, and nothing else.
 //!
-//! The LMDB implementation is a crate of its own. No truth rests on an index: records that it gives are compared with the
-//! state map, and where it is missing, behind or doubtful it is made anew from the blocks.
+//! The LMDB implementation is a crate of its own. No truth rests on an index: records that it gives are compared with
+//! the state map, and where it is missing, behind or doubtful it is made anew from the blocks.
 
 use crate::hash::Hash;
 
