@@ -9,13 +9,18 @@ guess and, alas, also the second financing of an invoice from the first lender.
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
 from datetime import date
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import msgspec
 
 from finchain.domain.rule import Absent, Book, Optional, Record, record, refuse
+
+_PUNCTUATION: Final = re.compile(r"[\x00-/:-@\[-`{-\x7f]")
+_LOWER: Final = re.compile("[a-z]+")
+_encode: Final = msgspec.json.Encoder(order="sorted").encode
 
 
 @record
@@ -66,7 +71,7 @@ def fingerprint_id(
         "seller": seller,
         "type": "finchain.fingerprint.1",
     }
-    return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()
+    return hashlib.sha256(_encode(parts)).hexdigest()
 
 
 def normalised(reference: str) -> str:
@@ -74,9 +79,10 @@ def normalised(reference: str) -> str:
 
     It uses the frozen Unicode 3.2 tables, so that every Python version gives the same answer.
     """
-    narrow = unicodedata.ucd_3_2_0.normalize("NFKC", reference)
-    kept = "".join(c.upper() if c.isascii() else c for c in narrow if not c.isascii() or c.isalnum())
-    return kept or narrow
+    narrow = reference if reference.isascii() else unicodedata.ucd_3_2_0.normalize("NFKC", reference)
+    # Only ASCII is raised and thinned: case and punctuation elsewhere depend on the version of Unicode.
+    kept = _PUNCTUATION.sub("", narrow)
+    return _LOWER.sub(lambda letters: letters[0].upper(), kept) or narrow
 
 
 def take_fingerprint(book: Book, id: str, receivable: str, invoice: str) -> None:

@@ -158,8 +158,10 @@ def require_role(
         Refused: `<kind>.wrong_role`, or `party.not_found`.
     """
     party = book.get(Party, party_id, field=field)
+    if role is None or role in party.roles:
+        return party
     roles = (role,) if isinstance(role, str) else role
-    if roles is not None and not any(each in party.roles for each in roles):
+    if not any(each in party.roles for each in roles):
         refuse(
             f"{kind}.wrong_role", f"{party_id} is not {' or '.join(roles)}", rule="domain.md 2.0", field=field,
             value=party_id, advice=f"a registrar can give it the role {roles[0]}", roles=", ".join(party.roles),

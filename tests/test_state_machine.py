@@ -1,0 +1,361 @@
+"""The whole domain under a model made of a dict of integers, and under instructions that make no sense.
+
+The first machine knows what each step must do and compares; the second knows only that a rule says yes or says no with
+a code, and that the invariants of domain.md hold whatever it says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from contextlib import suppress
+from datetime import date, timedelta
+from functools import cache
+from typing import Any
+
+import msgspec
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, precondition, rule
+
+from book import MemoryBook, digest, new_ledger, town
+from finchain import instructions as do
+from finchain.demo_deal import PARTIES as deal_parties
+from finchain.demo_deal import deal
+from finchain.domain import rulebook
+from finchain.domain.part import Mark, Part
+from finchain.domain.receivable import Receivable
+from finchain.domain.rule import Instruction
+from finchain.errors import Refused
+from invariants import check_all
+from strategies import PARTIES, instructions, signed_keys
+
+DUE = date(2026, 8, 31)
+small = st.integers(1, 300)
+HOUSEKEEPING = [cls for cls in rulebook.RULES if cls.__module__.endswith(("founding", "party", "policy"))]
+BUSINESS = [cls for cls in rulebook.RULES if cls not in HOUSEKEEPING]
+
+
+class Machine(RuleBasedStateMachine):
+    """What every machine has: a town, the days, and the invariants."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ledger: MemoryBook = town()
+        self.serial = 0
+
+    def next_id(self, prefix: str) -> str:
+        self.serial += 1
+        return f"{prefix}-{self.serial}"
+
+    def outcome(self, *instructions: Instruction, by: set[str], service: set[str] | None = None) -> str:
+        """The refusal's code, or nothing where the instructions were applied."""
+        before = dict(self.ledger.records)
+        try:
+            self.ledger.apply(*instructions, by=by, service=service or set())
+        except Refused as refusal:
+            assert self.ledger.records == before
+            assert re.fullmatch(r"[a-z_]+\.[a-z_]+", refusal.code)
+            assert str(refusal)
+            return refusal.code
+        return ""
+
+    @rule(days=st.integers(1, 20))
+    def days_pass(self, days: int) -> None:
+        self.ledger.advance(days)
+
+    @invariant()
+    def everything_adds_up(self) -> None:
+        check_all(self.ledger)
+
+
+class Claims(Machine):
+    """Claims from submission to payment, beside a model that only counts."""
+
+    claims = Bundle("claims")
+    parts = Bundle("parts")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model: dict[tuple[str, str], int] = defaultdict(int)
+        self.holders: dict[str, tuple[str, str, Mark]] = {}
+
+    def count(self, claim: str, **changes: int) -> None:
+        for bucket, change in changes.items():
+            self.model[claim, bucket] += change
+
+    @rule(target=claims, amount=st.integers(1, 1_000))
+    def submit(self, amount: int) -> str:
+        id = self.next_id("R")
+        assert self.outcome(do.SubmitReceivable(id, "shop", "core", amount, "CNY", DUE, id), by={"shop"}) == ""
+        self.count(id, claimed=amount, pending=amount)
+        return id
+
+    @rule(claim=claims)
+    def submit_the_same_invoice(self, claim: str) -> None:
+        amount = self.model[claim, "claimed"]
+        again = do.SubmitReceivable(f"{claim}x", "shop", "core", amount, "CNY", DUE, claim.lower())
+        if self.model[claim, "rejected"] + self.model[claim, "cancelled"] < amount:
+            assert self.outcome(again, by={"shop"}) == "receivable.duplicate"
+
+    @rule(claim=claims, amount=small, waives=st.booleans())
+    def confirm(self, claim: str, amount: int, waives: bool) -> None:
+        code = self.outcome(do.ConfirmReceivable(claim, amount, waives), by={"core"})
+        if amount > self.model[claim, "pending"]:
+            assert code == "receivable.over_confirm"
+        else:
+            assert code == ""
+            self.count(claim, pending=-amount, confirmed=amount, free=amount, waived=amount if waives else 0)
+
+    @rule(claim=claims, amount=small)
+    def reject(self, claim: str, amount: int) -> None:
+        code = self.outcome(do.RejectReceivable(claim, amount, "short delivery"), by={"core"})
+        if amount > self.model[claim, "pending"]:
+            assert code == "receivable.over_reject"
+        else:
+            assert code == ""
+            self.count(claim, pending=-amount, rejected=amount)
+
+    @rule(claim=claims)
+    def cancel(self, claim: str) -> None:
+        pending = self.model[claim, "pending"]
+        code = self.outcome(do.CancelReceivable(claim), by={"shop"})
+        if pending < self.model[claim, "claimed"]:
+            assert code == "receivable.bad_state"
+        else:
+            assert code == ""
+            self.count(claim, pending=-pending, cancelled=pending)
+
+    @rule(target=parts, claim=claims, amount=small, holder=st.sampled_from(["bank", "factor"]), pledge=st.booleans())
+    def take(self, claim: str, amount: int, holder: str, pledge: bool) -> object:
+        id = self.next_id("P")
+        today, paper = self.ledger.today, digest(id)
+        taken: Instruction = do.AssignReceivable(id, claim, holder, amount)
+        if pledge:
+            taken = do.PledgeReceivable(id, claim, holder, amount, id, today, paper)
+        mark: Mark = "pledged" if pledge else "assigned"
+        code = self.outcome(taken, by={"shop", holder})
+        if amount > self.model[claim, "free"]:
+            assert code == "receivable.insufficient_free"
+            return multiple()
+        assert code == ""
+        self.count(claim, free=-amount, **{mark: amount})
+        self.count(id, open=amount)
+        self.holders[id] = (claim, holder, mark)
+        return id
+
+    @rule(part=parts, amount=small)
+    def release(self, part: str, amount: int) -> None:
+        claim, holder, mark = self.holders[part]
+        code = self.outcome(do.ReleaseReceivable(part, amount), by={holder})
+        if amount > self.model[part, "open"]:
+            assert code == "part.insufficient"
+        else:
+            assert code == ""
+            self.count(part, open=-amount)
+            self.count(claim, free=amount, **{mark: -amount})
+
+    @rule(part=parts)
+    def notify(self, part: str) -> None:
+        _, holder, _ = self.holders[part]
+        code = self.outcome(do.NotifyDebtor(part, holder, digest(part)), by={holder})
+        assert code == ("receivable.bad_state" if self.model[part, "notified"] else "")
+        self.model[part, "notified"] = 1
+
+    @rule(part=parts, amount=small, to_holder=st.booleans())
+    def pay_a_part(self, part: str, amount: int, to_holder: bool) -> None:
+        claim, holder, mark = self.holders[part]
+        payee = holder if to_holder else "shop"
+        entry = self.next_id("entry")
+        code = self.outcome(do.SettleReceivable(claim, amount, payee, entry, digest(entry), part), by={payee})
+        if not to_holder and self.model[part, "notified"]:
+            assert code == "receivable.wrong_payee"
+        elif amount > self.model[part, "open"]:
+            assert code == "part.insufficient"
+        else:
+            assert code == ""
+            self.count(part, open=-amount)
+            self.count(claim, settled=amount, **{mark: -amount})
+
+    @rule(claim=claims, amount=small)
+    def pay(self, claim: str, amount: int) -> None:
+        entry = self.next_id("entry")
+        code = self.outcome(do.SettleReceivable(claim, amount, "shop", entry, digest(entry)), by={"shop"})
+        if amount > self.model[claim, "free"]:
+            assert code == "receivable.insufficient_free"
+        else:
+            assert code == ""
+            self.count(claim, free=-amount, settled=amount)
+            again = do.SettleReceivable(claim, 1, "shop", entry, digest("another"))
+            expected = "receivable.duplicate" if self.model[claim, "free"] else "receivable.insufficient_free"
+            assert self.outcome(again, by={"shop"}) == expected
+
+    @rule(claim=claims, by=st.sampled_from(["shop", "bank", "guarantor"]), service=st.booleans())
+    def nobody_confirms_for_the_debtor(self, claim: str, by: str, service: bool) -> None:
+        signed = {by}
+        machine = {"core"} if service else set[str]()
+        assert self.outcome(do.ConfirmReceivable(claim, 1), by=signed, service=machine) == "receivable.not_signed"
+
+    @invariant()
+    def records_are_what_the_model_counted(self) -> None:
+        for claim in self.ledger.all(Receivable):
+            for bucket in ("claimed", "pending", "confirmed", "rejected", "cancelled", "waived", "free", "assigned",
+                           "pledged", "settled"):  # fmt: skip
+                assert getattr(claim, bucket) == self.model[claim.id, bucket], f"{claim.id} {bucket}"
+        for part in self.ledger.all(Part):
+            assert part.amount_minor == self.model[part.id, "open"]
+
+
+class AnythingGoes(Machine):
+    """Instructions that are well formed and mostly wrong, signed by whoever."""
+
+    @initialize()
+    def start_with_something_to_break(self) -> None:
+        for number in (1, 2):
+            claim = do.SubmitReceivable(f"receivable-{number}", "shop", "core", 1_000, "CNY", DUE, f"INV-{number}")
+            self.ledger.apply(claim, by={"shop"})
+            self.ledger.apply(do.ConfirmReceivable(f"receivable-{number}", 600), by={"core"})
+
+    @rule(instruction=instructions(BUSINESS))
+    def everybody_signs(self, instruction: Instruction) -> None:
+        self.outcome(instruction, by={*PARTIES, "operator", "registrar"})
+
+    @rule(
+        instruction=instructions(BUSINESS),
+        by=st.sets(st.sampled_from([*PARTIES, "registrar", "nobody"]), max_size=3),
+        service=st.sets(st.sampled_from(PARTIES), max_size=1),
+    )
+    def somebody_signs(self, instruction: Instruction, by: set[str], service: set[str]) -> None:
+        self.outcome(instruction, by=by, service=service)
+
+    @rule(several=st.lists(instructions(BUSINESS), min_size=2, max_size=3))
+    def several_hold_together(self, several: list[Instruction]) -> None:
+        self.outcome(*several, by={*PARTIES, "operator", "registrar"})
+
+    @rule(instruction=instructions(HOUSEKEEPING))
+    def the_house_is_kept(self, instruction: Instruction) -> None:
+        self.outcome(instruction, by={*PARTIES, "operator", "registrar"})
+
+    @rule(instruction=signed_keys())
+    def keys_change(self, instruction: Instruction) -> None:
+        self.outcome(instruction, by=set(PARTIES))
+
+
+# --- a deal that somebody bends ---------------------------------------------------------------------------------
+
+STEPS = tuple(deal())
+BENDABLE = tuple(instruction for step in STEPS for instruction in step.instructions)
+EVERYBODY = {party.id for party in deal_parties} | {"operator", "registrar"}
+
+
+def _seen() -> dict[tuple[type, str], list[Any]]:
+    """Every value that the deal has for a member of a struct."""
+    values: dict[tuple[type, str], list[Any]] = defaultdict(list)
+    waiting: list[msgspec.Struct] = list(BENDABLE)
+    while waiting:
+        struct = waiting.pop()
+        for field in msgspec.structs.fields(type(struct)):
+            value = getattr(struct, field.name)
+            parts = value if isinstance(value, list | tuple) else [value]
+            waiting += [part for part in parts if isinstance(part, msgspec.Struct)]
+            choices = values[type(struct), field.name]
+            choices += [each for each in (value, field.default) if each not in (*choices, msgspec.NODEFAULT)]
+    return values
+
+
+SEEN = _seen()
+
+
+@cache
+def deal_until(steps: int) -> MemoryBook:
+    """The ledger after so many steps of the deal, which nobody may change."""
+    if steps == 0:
+        ledger = new_ledger(today=STEPS[0].day)
+        for party in deal_parties:
+            ledger.register(party.id, *party.roles)
+        return ledger
+    ledger, step = deal_until(steps - 1).copy(), STEPS[steps - 1]
+    ledger.move_to(step.day)
+    with suppress(Refused):
+        ledger.apply(*step.instructions, by=step.by)
+    return ledger
+
+
+def near(value: Any) -> st.SearchStrategy[Any]:
+    """Values beside a value: a unit or a day more or less, half, double, nothing."""
+    if isinstance(value, bool):
+        return st.booleans()
+    if isinstance(value, int):
+        return st.sampled_from([value - 1, value + 1, value // 2, value * 2, 1, 0, 10_000_000])
+    if isinstance(value, date):
+        return st.integers(-40, 40).map(lambda days: value + timedelta(days=days))
+    if isinstance(value, msgspec.Struct):
+        return bent(value)
+    if isinstance(value, list) and value and isinstance(value[0], msgspec.Struct):
+        return st.lists(bent(value[0]), max_size=3)
+    return st.just(value)
+
+
+@st.composite
+def bent(draw: st.DrawFn, value: msgspec.Struct) -> msgspec.Struct:
+    """A struct of the deal with one member, or two, as another step has it or beside what it is."""
+    for _ in range(draw(st.integers(1, 2))):
+        name = draw(st.sampled_from(value.__struct_fields__))
+        others = st.sampled_from(SEEN[type(value), name])
+        value = msgspec.structs.replace(value, **{name: draw(st.one_of(others, near(getattr(value, name))))})
+    return value
+
+
+class BentDeal(Machine):
+    """The worked deal from any of its steps on, with steps left out, repeated and changed."""
+
+    @initialize(steps=st.integers(0, len(STEPS)))
+    def begin(self, steps: int) -> None:
+        self.ledger = deal_until(steps).copy()
+        self.position = steps
+
+    @precondition(lambda self: self.position < len(STEPS))
+    @rule()
+    def go_on(self) -> None:
+        step = STEPS[self.position]
+        self.position += 1
+        self.ledger.today = max(self.ledger.today, step.day)
+        self.outcome(*step.instructions, by=set(step.by))
+
+    @precondition(lambda self: self.position < len(STEPS))
+    @rule()
+    def leave_out(self) -> None:
+        self.position += 1
+
+    @rule(change=st.data(), ahead=st.integers(-12, 4))
+    def change_a_step(self, change: st.DataObject, ahead: int) -> None:
+        step = STEPS[min(max(self.position + ahead, 0), len(STEPS) - 1)]
+        changed = change.draw(bent(change.draw(st.sampled_from(step.instructions))))
+        assert isinstance(changed, Instruction)
+        self.outcome(self.anew(changed), by=EVERYBODY)
+
+    @rule(change=st.data())
+    def change_any_step(self, change: st.DataObject) -> None:
+        changed = change.draw(bent(change.draw(st.sampled_from(BENDABLE))))
+        assert isinstance(changed, Instruction)
+        self.outcome(self.anew(changed), by=EVERYBODY)
+
+    def anew(self, instruction: Instruction) -> Instruction:
+        """The instruction with another bank reference, so that it is not refused for its repetition alone."""
+        if "reference" not in instruction.__struct_fields__:
+            return instruction
+        return msgspec.structs.replace(instruction, reference=self.next_id("entry"))
+
+
+TestBentDeal = BentDeal.TestCase
+TestClaims = Claims.TestCase
+TestAnythingGoes = AnythingGoes.TestCase
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(instructions())
+def test_an_instruction_has_one_spelling(instruction: Instruction) -> None:
+    encoded = msgspec.json.encode(instruction, order="sorted")
+    decoded = msgspec.json.decode(encoded, type=rulebook.INSTRUCTIONS)
+    assert decoded == instruction
+    assert msgspec.json.encode(decoded, order="sorted") == encoded
