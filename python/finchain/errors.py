@@ -217,3 +217,8 @@ REJECTIONS: dict[str, type[Rejected]] = {
     )
 }  # fmt: skip
 """Rejection codes and their classes."""
+
+
+def rejection(code: str, message: str, advice: str) -> Rejected:
+    """The exception for a rejection's code; an unknown code gives the base class."""
+    return REJECTIONS.get(code, Rejected)(message, advice=advice)

@@ -45,7 +45,7 @@ class Source(Protocol):
 
 
 class Book:
-    """Records as one instruction sees them: what it wrote, over what its transaction and block wrote, over the state.
+    """Records as one instruction sees them: what it wrote, over what its transaction wrote, over the state.
 
     Attributes:
         by: The parties that signed the transaction.
@@ -55,36 +55,63 @@ class Book:
         time_ms: The block's Unix time in milliseconds.
         today: Date of the block's time in the ledger's business time zone.
         ledger: The ledger's name, `origin#hash of block 0`; in block 0 nothing follows `#`.
+        instruction: Index of the instruction that runs, from 0.
     """
 
-    __slots__ = ("_source", "_written", "by", "height", "ledger", "notes", "sender", "service", "time_ms", "today")
+    __slots__ = (
+        "_kept", "_source", "_touches", "_written", "by", "height", "instruction", "ledger", "notes", "sender",
+        "service", "time_ms", "today",
+    )  # fmt: skip
 
     def __init__(self, source: Source, *, ledger: str, height: int, time_ms: int, zone_minutes: int) -> None:
         self._source = source
-        self._written: dict[tuple[type[Record], str], Record] = {}
         self.ledger = ledger
         self.height = height
         self.time_ms = time_ms
         self.today = business_date(time_ms, zone_minutes)
-        self.by: frozenset[str] = frozenset()
-        self.service: frozenset[str] = frozenset()
-        self.sender = ""
-        self.notes: list[str] = []
+        self.begin(frozenset(), frozenset(), "")
 
     def begin(self, by: frozenset[str], service: frozenset[str], sender: str) -> None:
-        """Starts a unit that holds together or not at all."""
+        """Starts a transaction."""
         self.by, self.service, self.sender = by, service, sender
+        self._kept: dict[tuple[type[Record], str], Record] = {}
+        self._written: dict[tuple[type[Record], str], Record] = {}
+        self._touches: dict[tuple[type[Record], str], list[int]] = {}
+        self.notes: list[str] = []
+        self.instruction = 0
+
+    def keep(self) -> None:
+        """Ends a unit that holds: what it wrote stays."""
+        self._kept.update(self._written)
+        for key in self._written:
+            self._touches.setdefault(key, []).append(self.instruction)
         self._written = {}
-        self.notes = []
+
+    def undo(self) -> None:
+        """Ends a unit that does not hold: what was written since the last `keep` is gone."""
+        self._written = {}
+
+    def restart(self) -> None:
+        """Undoes the whole transaction, what was kept included."""
+        self._kept, self._written, self._touches = {}, {}, {}
 
     def written(self) -> dict[tuple[type[Record], str], Record]:
-        """What was put since `begin`, in the order of first writing."""
+        """What was put since `begin`, `keep` or `undo`, in the order of first writing."""
         return self._written
+
+    def kept(self) -> dict[tuple[type[Record], str], Record]:
+        """What the transaction wrote and kept, in the order of first writing."""
+        return self._kept
+
+    def touches(self) -> dict[tuple[type[Record], str], list[int]]:
+        """For each kept record the instructions that wrote it, rising."""
+        return self._touches
 
     def find(self, kind: type[R], id: str) -> R | None:
         """The record, or `None` where there is none."""
-        own = self._written.get((kind, id))
-        return own if own is not None else self._source.find(kind, id)  # type: ignore[return-value]
+        key = (kind, id)
+        own = self._written.get(key) or self._kept.get(key)
+        return own if own is not None else self._source.find(kind, id)  # type: ignore[return-value]  # keyed by its type
 
     def get(self, kind: type[R], id: str, *, field: str = "") -> R:
         """The record.

@@ -1,1 +1,37 @@
-//! py
+//! The Python binding of finchain's core: it registers classes and functions, and converts; it decides nothing.
+//!
+//! Long work releases the interpreter lock. Every failure is one of the classes of `finchain/errors.py`.
+
+mod error;
+mod key;
+mod ledger;
+mod memindex;
+mod opened;
+mod raw;
+mod receipt;
+mod transaction;
+
+use pyo3::prelude::*;
+
+/// The compiled core of finchain.
+#[pymodule(gil_used = false)]
+mod _core {
+    #[pymodule_export]
+    use crate::key::{SecretKey, verify_batch, verify_signature};
+    #[pymodule_export]
+    use crate::ledger::{Checked, Checking, Ledger};
+    #[pymodule_export]
+    use crate::opened::Opened;
+    #[pymodule_export]
+    use crate::raw::{canonical_check, hash, state_root, tree_path, tree_root};
+    #[pymodule_export]
+    use crate::transaction::{transaction_header, transaction_parts};
+
+    use super::{Bound, PyModule, PyModuleMethods, PyResult};
+
+    /// Version of the compiled core, compared with the package's at import.
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

@@ -1,0 +1,65 @@
+"""finchain: a ledger of receivables, guarantees, loans and purpose-bound money, with proofs for everybody.
+
+Parties sign instructions; public rules apply or refuse them; blocks keep them in an order that nobody can change
+unseen; and receipts prove any of it offline.
+"""
+
+from finchain.audit import Audit, check
+from finchain.clock import RealClock, SimulatedClock
+from finchain.domain.party import Party
+from finchain.domain.receivable import Receivable
+from finchain.errors import (
+    ConfigError,
+    FinchainError,
+    ForkError,
+    KeyFileError,
+    LockedError,
+    NotFound,
+    Refused,
+    Rejected,
+    StorageError,
+    TamperError,
+)
+from finchain.keys import EnrolmentRequest, Holder, Key, request_enrolment
+from finchain.ledger import Ledger
+from finchain.opening import create, open
+from finchain.outcome import Applied, Explanation, Outcome, RefusedRow, Step
+from finchain.receipt import Receipt, Verified, verify
+from finchain.transaction import Transaction
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Applied",
+    "Audit",
+    "ConfigError",
+    "EnrolmentRequest",
+    "Explanation",
+    "FinchainError",
+    "ForkError",
+    "Holder",
+    "Key",
+    "KeyFileError",
+    "Ledger",
+    "LockedError",
+    "NotFound",
+    "Outcome",
+    "Party",
+    "RealClock",
+    "Receipt",
+    "Receivable",
+    "Refused",
+    "RefusedRow",
+    "Rejected",
+    "SimulatedClock",
+    "Step",
+    "StorageError",
+    "TamperError",
+    "Transaction",
+    "Verified",
+    "check",
+    "create",
+    "open",
+    "request_enrolment",
+    "verify",
+]

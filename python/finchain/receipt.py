@@ -1,0 +1,165 @@
+"""Receipts: small files that prove one instruction, one record, or the absence of a record, to somebody offline.
+
+`verify` returns what a receipt proves or raises; it needs the log's verifier key and nothing else. A receipt shows what
+the operator committed to; that the rules were followed is what an audit shows.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from finchain import _core
+from finchain.domain import rulebook
+from finchain.domain.rule import Instruction, Record
+from finchain.errors import NotFound, TamperError
+
+RECEIPT_BYTES_MAX = 512 * 1024
+"""Largest receipt: a record, its proofs and two block headers with room to spare."""
+
+
+class Receipt:
+    """A receipt's bytes, as `Ledger.prove` gives them."""
+
+    __slots__ = ("content",)
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the receipt to a file."""
+        Path(path).write_bytes(self.content)
+
+    def __bytes__(self) -> bytes:
+        return self.content
+
+    def __len__(self) -> int:
+        return len(self.content)
+
+    def __repr__(self) -> str:
+        return f"Receipt({len(self.content)} bytes)"
+
+
+class Verified(msgspec.Struct, frozen=True, kw_only=True):
+    """What a receipt proves.
+
+    Attributes:
+        what: `record`, `absence`, `change` or `instruction`.
+        ledger: Full name of the ledger.
+        height: The block it speaks about.
+        time: That block's time: the claim holds as of then, not as of now.
+        size: Blocks under the checkpoint.
+        witnessed_by: Name and Unix time of each witness that counts; empty means the operator alone.
+        kind: Kind of the record.
+        id: Id of the record.
+        record: The record, typed where this version knows its kind, else as plain JSON.
+        transaction: Id of the transaction, for an instruction or a change.
+        entry: Its place in the block.
+        instruction: The instruction, typed where this version knows it.
+        index: The instruction's place in its transaction.
+        by: The parties that the transaction names.
+        refused: The code with which the instruction was refused; `None` where it was applied.
+        signers: Keys whose signatures were judged; `None` where signatures were not judged.
+    """
+
+    what: Literal["record", "absence", "change", "instruction"]
+    ledger: str
+    height: int
+    time: datetime
+    size: int
+    witnessed_by: tuple[tuple[str, int], ...] = ()
+    kind: str = ""
+    id: str = ""
+    record: Any = None
+    transaction: str = ""
+    entry: int = -1
+    instruction: Any = None
+    index: int = -1
+    by: tuple[str, ...] = ()
+    refused: str | None = None
+    signers: tuple[str, ...] | None = None
+
+    def __str__(self) -> str:
+        origin = self.ledger.partition("#")[0]
+        if self.what == "absence":
+            said = f"there was no {self.kind} {self.id}"
+        elif self.what == "instruction":
+            outcome = f"refused: {self.refused}" if self.refused else "applied"
+            judged = "signatures judged" if self.signers is not None else "signatures not judged"
+            said = f"{self.instruction}\n  by {', '.join(self.by)}, {outcome}, {judged}"
+        else:
+            said = str(self.record) if isinstance(self.record, Record) else f"{self.kind} {self.id}: {self.record}"
+        witnesses = ", ".join(name for name, _ in self.witnessed_by) or "the operator alone"
+        return (
+            f"{said}\n  proven for block {self.height} of {origin} at {self.time:%Y-%m-%d %H:%M:%S} UTC"
+            f"\n  witnessed by {witnesses}"
+        )
+
+
+def verify(
+    receipt: Receipt | bytes | str | os.PathLike[str],
+    *,
+    trust: str | Sequence[str],
+    witnesses: Sequence[str] = (),
+    witnesses_needed: int = 0,
+    unwitnessed: bool = False,
+) -> Verified:
+    """Verifies a receipt offline.
+
+    Args:
+        receipt: A receipt, its bytes, or the path of its file.
+        trust: Verifier key of the log, or several of which one must have signed.
+        witnesses: Verifier keys of witnesses.
+        witnesses_needed: How many of them must have cosigned.
+        unwitnessed: Accepts a checkpoint on the operator's word alone, which must be asked for.
+
+    Raises:
+        TamperError: The receipt proves nothing; the message says which step failed.
+        NotFound: There is no such file.
+        ConfigError: A verifier key cannot be read.
+    """
+    text = _read(receipt)
+    facts = _core.verify_receipt(
+        text,
+        log_keys=[trust] if isinstance(trust, str) else list(trust),
+        witnesses=list(witnesses),
+        witnesses_needed=witnesses_needed,
+        operator_alone=unwitnessed,
+    )
+    kind = facts.get("kind", "")
+    if "record" in facts:
+        facts["record"] = _typed(facts["record"], rulebook.RECORDS.get(kind))
+    if "instruction" in facts:
+        facts["instruction"] = _typed(facts["instruction"], rulebook.INSTRUCTIONS)
+    time = datetime.fromtimestamp(facts.pop("time_ms") / 1000, UTC)
+    return msgspec.convert({**facts, "time": time}, Verified, from_attributes=True, strict=False)
+
+
+def _read(receipt: Receipt | bytes | str | os.PathLike[str]) -> bytes:
+    if isinstance(receipt, Receipt):
+        return receipt.content
+    if isinstance(receipt, bytes):
+        return receipt
+    try:
+        with open(receipt, "rb") as file:
+            text = file.read(RECEIPT_BYTES_MAX + 1)
+    except FileNotFoundError:
+        raise NotFound(f"there is no receipt {os.fspath(receipt)}") from None
+    if len(text) > RECEIPT_BYTES_MAX:
+        raise TamperError(f"{os.fspath(receipt)} is larger than a receipt", advice=f"at most {RECEIPT_BYTES_MAX} bytes")
+    return text
+
+
+def _typed(text: bytes, type: Any) -> Record | Instruction | Any:
+    """A typed value where this version knows the type; a newer rulebook's record is plain JSON."""
+    if type is not None:
+        try:
+            return msgspec.json.decode(text, type=type)
+        except msgspec.MsgspecError:
+            pass
+    return msgspec.json.decode(text)

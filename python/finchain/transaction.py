@@ -1,0 +1,210 @@
+"""Transactions: built by one party, signed by all that must agree, carried from machine to machine as a file.
+
+What is signed is the header alone (`docs/format.md` section 3); it holds the tree over the instructions, so nothing
+about them can change under a signature.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from finchain import _core
+from finchain.domain import rulebook
+from finchain.domain.rule import Instruction
+from finchain.errors import ConfigError
+from finchain.keys import Key
+
+Mode = Literal["all", "each"]
+
+EXPIRY_MS = 7 * 24 * 3_600_000
+"""How long a transaction stays valid unless its builder says otherwise: a week, for a co-signer on holiday."""
+
+_encode = msgspec.json.Encoder(order="sorted").encode
+
+
+class Transaction:
+    """A transaction with the signatures it has so far. Made by `Ledger.prepare`, `build` or `load`."""
+
+    __slots__ = ("_instructions", "_salt", "_signatures", "header", "id", "key_ids")
+
+    def __init__(
+        self,
+        header: bytes,
+        instructions: bytes,
+        salt: bytes,
+        id: bytes,
+        *,
+        signatures: Mapping[str, bytes] | None = None,
+        key_ids: Mapping[bytes, str] | None = None,
+    ) -> None:
+        self.header = header
+        self._instructions = instructions
+        self._salt = salt
+        self.id = id.hex()
+        self._signatures: dict[str, bytes] = dict(signatures or {})
+        self.key_ids: dict[bytes, str] = dict(key_ids or {})
+
+    @classmethod
+    def build(
+        cls,
+        instructions: Sequence[Instruction],
+        *,
+        by: Sequence[str],
+        ledger: str,
+        lane: str,
+        sequence: int,
+        expires_ms: int,
+        mode: Mode = "all",
+        hash_suite: str = "blake3",
+        key_ids: Mapping[bytes, str] | None = None,
+        salt: bytes | None = None,
+    ) -> Transaction:
+        """Builds an unsigned transaction.
+
+        Args:
+            instructions: 1 to 4,096 of them.
+            by: The parties that must sign; the first is the sender.
+            ledger: The ledger's full name, `origin#hash`.
+            lane: The sender's series.
+            sequence: Place in the lane, from 1.
+            expires_ms: Unix time in ms after which no block may hold it, at most 30 days ahead.
+            mode: `all` for together or not at all, `each` for every instruction on its own.
+            hash_suite: The ledger's.
+            key_ids: Key ids of public keys that may sign, so that `sign` needs no ledger.
+            salt: 16 random bytes; drawn where absent.
+
+        Raises:
+            Rejected: A limit or the format is broken.
+        """
+        salt = secrets.token_bytes(16) if salt is None else salt
+        text = _encode(instructions)
+        sender, *others = by
+        header, id = _core.transaction_header(
+            by=[sender, *sorted(others)], expires_ms=expires_ms, hash_suite=hash_suite, instructions=text, lane=lane,
+            ledger=ledger, mode=mode, rulebook=rulebook.RULEBOOK, salt=salt, sequence=sequence,
+        )  # fmt: skip
+        return cls(header, text, salt, id, key_ids=key_ids)
+
+    @property
+    def by(self) -> tuple[str, ...]:
+        """The parties that must sign; the first is the sender."""
+        return tuple(self._member("by"))
+
+    @property
+    def lane(self) -> str:
+        """The sender's series."""
+        return str(self._member("lane"))
+
+    @property
+    def sequence(self) -> int:
+        """Place in the lane."""
+        return int(self._member("sequence"))
+
+    @property
+    def mode(self) -> Mode:
+        """`all` or `each`."""
+        return "each" if self._member("mode") == "each" else "all"
+
+    def _member(self, name: str) -> Any:
+        return msgspec.json.decode(self.header)[name]
+
+    @property
+    def instructions(self) -> list[Instruction]:
+        """What is ordered, as typed values.
+
+        Raises:
+            ConfigError: An instruction is not of this rulebook.
+        """
+        try:
+            return msgspec.json.decode(self._instructions, type=list[rulebook.INSTRUCTIONS])
+        except msgspec.MsgspecError as error:
+            raise ConfigError(f"an instruction of transaction {self.id} is not of this rulebook: {error}") from None
+
+    @property
+    def signed_by(self) -> tuple[str, ...]:
+        """Ids of the keys that have signed."""
+        return tuple(sorted(self._signatures))
+
+    def sign(self, key: Key, key_id: str | None = None) -> Transaction:
+        """Adds a signature, and gives the transaction back.
+
+        Args:
+            key: The private key.
+            key_id: Its id, such as `shop/1`; not needed where the transaction was made by `Ledger.prepare`.
+
+        Raises:
+            ConfigError: The key's id is not known.
+        """
+        key_id = key_id or self.key_ids.get(key.public_key)
+        if key_id is None:
+            raise ConfigError(
+                f"the key {key.public_key.hex()} is not one of {', '.join(self.by)}",
+                advice="name its id, such as key_id='shop/1', or let the ledger prepare the transaction again",
+            )
+        self._signatures[key_id] = key.sign(self.header)
+        return self
+
+    def to_bytes(self) -> bytes:
+        """The transaction's one spelling, as it is sent to a ledger."""
+        signatures = b",".join(
+            b'{"key":"%b","signature":"%b"}' % (key_id.encode(), base64.b64encode(self._signatures[key_id]))
+            for key_id in self.signed_by
+        )
+        return b'{"header":%b,"instructions":%b,"salt":"%b","signatures":[%b]}' % (
+            self.header, self._instructions, self._salt.hex().encode(), signatures,
+        )  # fmt: skip
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the transaction with the key ids that may sign it, for the next signer."""
+        keys = {base64.b64encode(public).decode(): id for public, id in self.key_ids.items()}
+        text = b'{"keys":%b,"transaction":%b,"type":"finchain.unsent.1"}\n' % (_encode(keys), self.to_bytes())
+        Path(path).write_bytes(text)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, hash_suite: str = "blake3") -> Transaction:
+        """Reads a saved transaction, or a bare one as it is sent.
+
+        Raises:
+            Rejected: It is not a transaction, or its header does not fit its instructions.
+            ConfigError: The file is something else.
+        """
+        text = Path(path).read_bytes().removesuffix(b"\n")
+        try:
+            saved = msgspec.json.decode(text, type=_Saved)
+        except msgspec.MsgspecError:
+            return cls.parse(text, hash_suite=hash_suite)
+        try:
+            key_ids = {base64.b64decode(public, validate=True): id for public, id in saved.keys.items()}
+        except ValueError as error:
+            raise ConfigError(f"{path}: a public key is not Base64: {error}") from None
+        return cls.parse(bytes(saved.transaction), hash_suite=hash_suite, key_ids=key_ids)
+
+    @classmethod
+    def parse(
+        cls, text: bytes, *, hash_suite: str = "blake3", key_ids: Mapping[bytes, str] | None = None
+    ) -> Transaction:
+        """Takes a transaction's bytes apart, checking everything that needs no ledger.
+
+        Raises:
+            Rejected: It is not a transaction, or its header does not fit its instructions.
+        """
+        header, instructions, salt, signatures, id = _core.transaction_parts(text, hash_suite)
+        signed = {s["key"]: base64.b64decode(s["signature"]) for s in msgspec.json.decode(signatures)}
+        return cls(header, instructions, salt, id, signatures=signed, key_ids=key_ids)
+
+    def __repr__(self) -> str:
+        signed = ", ".join(self.signed_by) or "nobody"
+        return f"Transaction({self.id[:16]}…, by {', '.join(self.by)}, signed by {signed})"
+
+
+class _Saved(msgspec.Struct, forbid_unknown_fields=True):
+    keys: dict[str, str]
+    transaction: msgspec.Raw
+    type: Literal["finchain.unsent.1"]

@@ -1,0 +1,182 @@
+//! What the ledger asks of an index: everything that can be rebuilt from the blocks, and nothing else.
+//!
+//! The LMDB implementation is a crate of its own. No truth rests on an index: records that it gives are compared with the
+//! state map, and where it is missing, behind or doubtful it is made anew from the blocks.
+
+use crate::hash::Hash;
+
+/// A record that a block wrote.
+#[derive(Clone, Debug)]
+pub struct Write {
+    /// Key in the state map.
+    pub key: Hash,
+    /// Kind of the record.
+    pub kind: Box<str>,
+    /// Id of the record.
+    pub id: Box<str>,
+    /// Salt of the record after the write.
+    pub salt: [u8; 16],
+    /// The record's canonical JSON.
+    pub record: Box<[u8]>,
+    /// Entry (transaction) in the block.
+    pub entry: u32,
+    /// Instructions of that transaction that wrote it; none for a lane.
+    pub instructions: Vec<u16>,
+}
+
+/// A lane's sequence that a block used.
+#[derive(Clone, Debug)]
+pub struct LaneRow {
+    /// State-map key of the lane's record.
+    pub key: Hash,
+    /// The sequence.
+    pub sequence: u64,
+    /// Entry in the block.
+    pub entry: u32,
+}
+
+/// Everything that the index keeps of one block.
+#[derive(Clone, Debug)]
+pub struct BlockRows {
+    /// Height of the block.
+    pub height: u64,
+    /// Its hash.
+    pub block_hash: Hash,
+    /// Its time in Unix milliseconds.
+    pub time_ms: u64,
+    /// Block file that holds its frame.
+    pub segment: u32,
+    /// Offset of the frame in that file.
+    pub offset: u64,
+    /// Payload bytes.
+    pub length: u32,
+    /// Lanes that it advanced.
+    pub lanes: Vec<LaneRow>,
+    /// Records that it wrote, in order; several writes of one key are several touches, and the last is the record.
+    pub writes: Vec<Write>,
+}
+
+/// A record as the index holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Number given at birth.
+    pub number: u64,
+    /// Block that last wrote it.
+    pub height: u64,
+    /// Entry that last wrote it.
+    pub entry: u32,
+    /// Its salt.
+    pub salt: [u8; 16],
+    /// Its kind.
+    pub kind: String,
+    /// Its id.
+    pub id: String,
+    /// Its canonical JSON.
+    pub record: Vec<u8>,
+}
+
+/// One step in a record's history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Touch {
+    /// Block.
+    pub height: u64,
+    /// Entry in the block.
+    pub entry: u32,
+    /// Instructions of that transaction that wrote the record.
+    pub instructions: Vec<u16>,
+}
+
+/// Where a block's frame lies, and the block's hash and time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockRow {
+    /// Its hash.
+    pub block_hash: Hash,
+    /// Block file.
+    pub segment: u32,
+    /// Offset in it.
+    pub offset: u64,
+    /// Payload bytes.
+    pub length: u32,
+    /// Its time.
+    pub time_ms: u64,
+}
+
+/// How far the index has come, and whether it can be believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meta {
+    /// Hash of block 0 of the ledger that it indexes.
+    pub ledger: Hash,
+    /// Last block indexed.
+    pub height: u64,
+    /// Hash of that block.
+    pub block_hash: Hash,
+    /// Whether the machine may have lost unsynced pages since the last write: another boot, and not closed cleanly.
+    pub doubtful: bool,
+}
+
+/// The index failed or is damaged; the blocks are not affected.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("index: {0}")]
+pub struct IndexFailure(pub String);
+
+/// The index that a ledger writes behind its sealed blocks and reads records from.
+pub trait RecordIndex: Send + Sync {
+    /// How far it has come; `None` where it is empty.
+    ///
+    /// # Errors
+    /// The index failed or is damaged.
+    fn meta(&self) -> Result<Option<Meta>, IndexFailure>;
+    /// Adds consecutive blocks in one commit. `ledger` is the hash of block 0.
+    ///
+    /// # Errors
+    /// The index failed or is damaged.
+    fn apply(&self, ledger: &Hash, blocks: &[BlockRows]) -> Result<(), IndexFailure>;
+    /// The records of these state-map keys, in their order.
+    ///
+    /// # Errors
+    /// The index failed or is damaged.
+    fn get_many(&self, keys: &[Hash]) -> Result<Vec<Option<Stored>>, IndexFailure>;
+    /// Up to `limit` records of a kind (or of all) with `number >= from`, and the number to go on from.
+    ///
+    /// # Errors
+    /// The index failed or is damaged.
+    fn scan(&self, from: u64, limit: usize, kind: Option<&str>) -> Result<(Vec<Stored>, Option<u64>), IndexFailure>;
+    /// Calls `visit(kind, id, salt, record)` for every record.
+    ///
+    /// # Errors
+    /// The index failed or is damaged, or `visit` said so.
+    fn for_each_record(
+        &self,
+        visit: &mut dyn FnMut(&str, &str, &[u8; 16], &[u8]) -> Result<(), IndexFailure>,
+    ) -> Result<(), IndexFailure>;
+    /// Places that touched a record, newest first.
+    ///
+    /// # Errors
+    /// The index failed or is damaged.
+    fn history(&self, key: &Hash, limit: usize) -> Result<Vec<Touch>, IndexFailure>;
+    /// Place (height, entry) of a lane's sequence.
+    ///
+    /// # Errors
+    /// The index failed or is damaged.
+    fn lane_place(&self, lane: &Hash, sequence: u64) -> Result<Option<(u64, u32)>, IndexFailure>;
+    /// Where a block lies.
+    ///
+    /// # Errors
+    /// The index failed or is damaged.
+    fn block(&self, height: u64) -> Result<Option<BlockRow>, IndexFailure>;
+    /// Every block's hash, from height 0.
+    ///
+    /// # Errors
+    /// The index failed or is damaged.
+    fn block_hashes(&self) -> Result<Vec<Hash>, IndexFailure>;
+    /// Writes the mark that what follows may be lost with the power.
+    ///
+    /// # Errors
+    /// The index failed or is damaged.
+    fn mark_open(&self) -> Result<(), IndexFailure>;
+    /// Syncs and writes the clean-close mark.
+    ///
+    /// # Errors
+    /// The index failed or is damaged.
+    fn mark_clean(&self) -> Result<(), IndexFailure>;
+}

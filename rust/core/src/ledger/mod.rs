@@ -1,0 +1,563 @@
+//! The ledger machine: check → execute → seal → index, with the execution left to the caller.
+//!
+//! One path serves ingest, recovery and audit: a caller's transactions or a stored block are opened, the caller runs the
+//! rules and hands back records, and the sealing thread hashes, compares or appends, and passes on to the index. The machine
+//! knows no rule about money; it refuses whatever has not the right signatures, lane, time or spelling.
+
+mod authorities;
+mod check;
+mod lanes;
+mod open;
+mod read;
+mod seal;
+mod shared;
+mod sign;
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+pub use check::{Checked, CheckedTransaction};
+pub use open::{ENTRIES_MAX, Opened, Repeated, StoredBlock};
+pub use read::{Entered, RecordAt};
+pub use seal::{Executed, NewRecord};
+pub use sign::SignedMark;
+
+use authorities::Authorities;
+use lanes::{Lanes, Position};
+use seal::{Job, Sealer};
+use shared::{Shared, Tip};
+
+use crate::block::{BlockHeader, Payload};
+use crate::canonical;
+use crate::encoding;
+use crate::error::Rejection;
+use crate::hash::{self, Hash, HashSuite};
+use crate::index::{IndexFailure, RecordIndex};
+use crate::log::{self, Evidence, Lock, LogError, LogReader, LogWriter, Place};
+
+/// Most bytes of a record: one page of a form, and what a receipt can carry with its proofs.
+pub const RECORD_BYTES_MAX: usize = 16 << 10;
+/// Format version in `ledger.json`.
+const FORMAT: u64 = 1;
+
+/// Why the ledger machine cannot go on, or a reader cannot have what it asked for.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LedgerError {
+    /// Bytes that are not what was signed, sealed or committed to.
+    #[error("block {height}: {message}")]
+    Tampered {
+        /// Block at fault.
+        height: u64,
+        /// What was found.
+        message: String,
+    },
+    /// The disk or the file system failed.
+    #[error("{0}")]
+    Storage(String),
+    /// Another process has the ledger open for writing.
+    #[error("{0}")]
+    Locked(String),
+    /// The index cannot be believed and must be made anew.
+    #[error("the index must be made anew: {0}")]
+    IndexStale(String),
+    /// There is no such thing.
+    #[error("{0}")]
+    NotFound(String),
+    /// The handle was opened for reading only.
+    #[error("the ledger is open for reading only")]
+    ReadOnly,
+    /// The handle was closed.
+    #[error("the ledger is closed")]
+    Closed,
+    /// The caller broke the machine's contract.
+    #[error("internal error: {0}")]
+    Internal(String),
+    /// Block 0 is not signed as it declares.
+    #[error("block 0: {0}")]
+    Genesis(Rejection),
+}
+
+impl LedgerError {
+    fn at(height: u64, error: Self) -> Self {
+        match error {
+            Self::Storage(message) => Self::Storage(format!("block {height}: {message}")),
+            other => other,
+        }
+    }
+}
+
+impl From<LogError> for LedgerError {
+    fn from(error: LogError) -> Self {
+        match &error {
+            LogError::Locked { .. } => Self::Locked(error.to_string()),
+            LogError::Corrupt { height, .. } => Self::Tampered { height: *height, message: error.to_string() },
+            _ => Self::Storage(error.to_string()),
+        }
+    }
+}
+
+impl From<IndexFailure> for LedgerError {
+    fn from(error: IndexFailure) -> Self {
+        Self::IndexStale(error.0)
+    }
+}
+
+/// What begins a ledger's folder once block 0's hash is known.
+#[derive(Debug)]
+pub(crate) struct Genesis {
+    dir: PathBuf,
+    origin: String,
+}
+
+impl Genesis {
+    fn begin(self, hash: &Hash, shared: &Shared) -> Result<LogWriter, LedgerError> {
+        let mut first = [0; 16];
+        first.copy_from_slice(&hash[..16]);
+        let writer = LogWriter::create(&self.dir.join("blocks"), first)?;
+        let name = format!("{}#{}", self.origin, encoding::hex(hash));
+        let text = format!("{{\"format\":{FORMAT},\"ledger\":\"{name}\",\"type\":\"finchain.ledger.1\"}}\n");
+        log::durable::create_new(&self.dir.join("ledger.json"), text.as_bytes(), 0o644)?;
+        shared.name_block_zero(hash);
+        Ok(writer)
+    }
+}
+
+/// The executor's side: what is true at the end of the last executed block.
+#[derive(Debug)]
+pub(crate) struct Executor {
+    /// Height of the block that comes next.
+    pub height: u64,
+    /// Time of the last executed block.
+    pub time_ms: u64,
+    /// Rulebook in force for the next block.
+    pub rulebook: u32,
+    /// Who may sign.
+    pub authorities: Authorities,
+    /// Where every lane stands.
+    pub lanes: Lanes,
+}
+
+/// How a ledger is opened.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// No lock and no writing: for audit and for reading beside a writer.
+    pub read_only: bool,
+    /// Height below which every block was acknowledged, from a signed mark or a checkpoint kept outside.
+    pub durable_height: Option<u64>,
+}
+
+/// What opening found.
+#[derive(Debug, Default)]
+pub struct Recovery {
+    /// Blocks in the log.
+    pub blocks: u64,
+    /// First block that the caller has to replay; equal to `blocks` where there is none.
+    pub replay_from: u64,
+    /// A torn last frame that was cut off, in words.
+    pub cut: Option<String>,
+}
+
+/// A ledger that is open.
+pub struct Ledger {
+    dir: PathBuf,
+    origin: String,
+    suite: &'static dyn HashSuite,
+    index: Arc<dyn RecordIndex>,
+    shared: Arc<Shared>,
+    executor: Mutex<Executor>,
+    reader: Mutex<Option<LogReader>>,
+    cached_block: Mutex<Option<Arc<StoredBlock>>>,
+    jobs: Mutex<Option<SyncSender<Job>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    lock: Mutex<Option<Lock>>,
+    read_only: bool,
+}
+
+impl std::fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ledger").field("dir", &self.dir).field("name", &self.name()).finish_non_exhaustive()
+    }
+}
+
+/// A lock that a panicking thread held is still a lock: the state behind it is checked by hashes, not by trust.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Ledger {
+    /// Begins a ledger in the empty folder `dir`; block 0 is still to be opened, executed and sealed.
+    ///
+    /// # Errors
+    /// The hash suite is unknown, or the folder cannot be written.
+    pub fn create(dir: &Path, origin: &str, suite: &str, index: Arc<dyn RecordIndex>) -> Result<Self, LedgerError> {
+        let suite = hash::suite(suite).ok_or_else(|| LedgerError::NotFound(format!("there is no hash suite {suite:?}; there are blake3 and sha256")))?;
+        let genesis = Genesis { dir: dir.to_owned(), origin: origin.to_owned() };
+        let shared = Arc::new(Shared::new(suite, None));
+        let executor = Executor { height: 0, time_ms: 0, rulebook: 1, authorities: Authorities::default(), lanes: Lanes::default() };
+        index.mark_open()?;
+        Ok(Self::start(dir, origin, suite, index, shared, executor, (None, Some(genesis)), None, false))
+    }
+
+    /// Opens a ledger. The caller replays the blocks from `replay_from` on before it does anything else.
+    ///
+    /// # Errors
+    /// [`LedgerError::IndexStale`] where the index must be wiped first; otherwise what is wrong with the folder or its blocks.
+    pub fn open(dir: &Path, index: Arc<dyn RecordIndex>, options: &Options) -> Result<(Self, Recovery), LedgerError> {
+        let name = read_ledger_json(&dir.join("ledger.json"))?;
+        let lock = if options.read_only { None } else { Some(Lock::acquire(&dir.join("lock"))?) };
+        let (origin, zero) = name.split_once('#').unwrap_or_default();
+        let zero: Hash = encoding::unhex(zero).unwrap_or_default();
+        let mut short = [0; 16];
+        short.copy_from_slice(&zero[..16]);
+        let blocks_dir = dir.join("blocks");
+        let reader = LogReader::open(&blocks_dir, short)?;
+        let suite = read_suite(&reader, &zero)?;
+        let meta = match index.meta()? {
+            Some(meta) if meta.ledger != zero => return Err(LedgerError::IndexStale("it belongs to another ledger".into())),
+            Some(meta) if meta.doubtful => return Err(LedgerError::IndexStale("the machine stopped before it was closed".into())),
+            other => other,
+        };
+        let from = match &meta {
+            Some(meta) => {
+                let row = index.block(meta.height)?.ok_or_else(|| LedgerError::IndexStale("its last block is missing".into()))?;
+                Some((Place { segment: row.segment, offset: row.offset, length: row.length }, meta.height))
+            }
+            None => None,
+        };
+        let durable_height = options.durable_height.max(meta.as_ref().map(|m| m.height));
+        let (writer, frames, cut) = scan(&blocks_dir, short, from, durable_height, &reader, options.read_only)?;
+        let blocks = frames.last().map_or(from.map_or(0, |f| f.1 + 1), |(height, _)| height + 1);
+        let shared = Arc::new(Shared::new(suite, Some(zero)));
+        let mut executor = Executor { height: 0, time_ms: 0, rulebook: 1, authorities: Authorities::default(), lanes: Lanes::default() };
+        if let (Some(meta), Some((place, _))) = (&meta, from) {
+            load(&shared, &mut executor, index.as_ref(), &reader, meta, place, suite)?;
+        }
+        for (height, place) in frames {
+            shared.sealed_mut().recent.insert(height, place);
+        }
+        if !options.read_only {
+            index.mark_open()?;
+        }
+        let replay_from = executor.height;
+        let mut ledger = Self::start(dir, origin, suite, index, shared, executor, (writer, None), Some(reader), options.read_only);
+        ledger.lock = Mutex::new(lock);
+        Ok((ledger, Recovery { blocks, replay_from, cut }))
+    }
+
+    #[allow(clippy::too_many_arguments)] // One private constructor; a struct for its arguments would name them twice.
+    fn start(
+        dir: &Path,
+        origin: &str,
+        suite: &'static dyn HashSuite,
+        index: Arc<dyn RecordIndex>,
+        shared: Arc<Shared>,
+        executor: Executor,
+        (writer, genesis): (Option<LogWriter>, Option<Genesis>),
+        reader: Option<LogReader>,
+        read_only: bool,
+    ) -> Self {
+        // One block waits while one is sealed: so the executor is never more than two blocks ahead of the disk.
+        let (jobs, job_queue) = sync_channel::<Job>(1);
+        let (rows, row_queue) = sync_channel(64);
+        let sealer = Sealer { suite, writer, genesis, shared: Arc::clone(&shared), index: rows };
+        let seal_thread = std::thread::spawn(move || sealer.run(&job_queue));
+        let (index_shared, index_writer) = (Arc::clone(&shared), Arc::clone(&index));
+        let index_thread = std::thread::spawn(move || seal::index_blocks(&row_queue, index_writer.as_ref(), &index_shared));
+        Self {
+            dir: dir.to_owned(),
+            origin: origin.to_owned(),
+            suite,
+            index,
+            shared,
+            executor: Mutex::new(executor),
+            reader: Mutex::new(reader),
+            cached_block: Mutex::new(None),
+            jobs: Mutex::new(Some(jobs)),
+            threads: Mutex::new(vec![seal_thread, index_thread]),
+            lock: Mutex::new(None),
+            read_only,
+        }
+    }
+
+    pub(crate) fn executor(&self) -> MutexGuard<'_, Executor> {
+        locked(&self.executor)
+    }
+
+    /// Origin, `#` and block 0's hash; before block 0 is sealed nothing follows `#`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self.shared.named() {
+            Some(zero) => format!("{}#{}", self.origin, encoding::hex(&zero)),
+            None => self.origin_name(),
+        }
+    }
+
+    fn origin_name(&self) -> String {
+        format!("{}#", self.origin)
+    }
+
+    /// The hash suite of everything inside blocks.
+    #[must_use]
+    pub fn suite(&self) -> &'static dyn HashSuite {
+        self.suite
+    }
+
+    /// Checks a chunk of transactions: spelling, limits, ledger, signatures by the keys known now. Uses all cores.
+    #[must_use]
+    pub fn check(&self, texts: &[Vec<u8>]) -> Checked {
+        let started = Instant::now();
+        let transactions = check::parse(texts, &self.name(), self.suite);
+        let parsed = Instant::now();
+        let keys = check::known_keys(&transactions, &self.executor().authorities);
+        let checked = check::verify(transactions, keys);
+        self.shared.add_times(&[("parse", parsed - started), ("verify", parsed.elapsed())]);
+        checked
+    }
+
+    /// Hands the first `executed.refused.len()` transactions of an open block to the sealing thread.
+    ///
+    /// Waits while two blocks are on their way. The block is durable once [`Ledger::wait_sealed`] says so.
+    ///
+    /// # Errors
+    /// The ledger has failed or is closed, or the records break the format.
+    pub fn seal(&self, mut opened: Opened, executed: Executed) -> Result<(), LedgerError> {
+        self.shared.failure()?;
+        if self.read_only && opened.stored.is_none() {
+            return Err(LedgerError::ReadOnly);
+        }
+        let count = executed.refused.len();
+        if count == 0 || count > opened.taken.len() || count != executed.writes.len() {
+            return Err(LedgerError::Internal(format!("{count} executed of {} open transactions", opened.taken.len())));
+        }
+        opened.taken.truncate(count);
+        for write in executed.writes.iter().flatten() {
+            if write.record.len() > RECORD_BYTES_MAX || write.instructions.is_empty() {
+                return Err(LedgerError::Internal(format!("record {} {} has {} bytes", write.kind, write.id, write.record.len())));
+            }
+        }
+        let mut executor = self.executor();
+        if opened.height != executor.height {
+            return Err(LedgerError::Internal(format!("block {} sealed where {} follows", opened.height, executor.height)));
+        }
+        for write in executed.writes.iter().flatten() {
+            executor.authorities.note(&write.kind, &write.id, &write.record).map_err(LedgerError::Internal)?;
+        }
+        if opened.height == 0 {
+            for index in &opened.taken {
+                if let Some(Ok(checked)) = opened.checked.items.get(*index as usize) {
+                    open::judge_signatures(checked, &executor).map_err(LedgerError::Genesis)?;
+                }
+            }
+        }
+        for transaction in opened.transactions() {
+            executor.lanes.set(&transaction.lane_id(), Position { sequence: transaction.sequence, transaction: transaction.id });
+        }
+        executor.height += 1;
+        executor.time_ms = opened.time_ms;
+        let ledger = if opened.height == 0 { self.origin_name() } else { self.name() };
+        let job = Job { rulebook: executor.rulebook, opened, executed, ledger };
+        drop(executor);
+        let jobs = locked(&self.jobs).clone().ok_or(LedgerError::Closed)?;
+        jobs.send(job).map_err(|_| LedgerError::Closed)
+    }
+
+    /// Waits until the block at `height` is durable.
+    ///
+    /// # Errors
+    /// It, or one before it, could not be sealed.
+    pub fn wait_sealed(&self, height: u64) -> Result<(), LedgerError> {
+        self.shared.wait_sealed(height)
+    }
+
+    /// Waits until everything that was sealed is in the index.
+    ///
+    /// # Errors
+    /// The index failed.
+    pub fn wait_indexed(&self) -> Result<(), LedgerError> {
+        let height = self.executor().height;
+        self.shared.wait_indexed(height)
+    }
+
+    /// Blocks that the index holds; records written later must come from the caller's memory.
+    #[must_use]
+    pub fn indexed_blocks(&self) -> u64 {
+        self.shared.indexed_blocks()
+    }
+
+    /// Blocks executed so far, which is the height of the next one.
+    #[must_use]
+    pub fn height(&self) -> u64 {
+        self.executor().height
+    }
+
+    /// Time of the last executed block.
+    #[must_use]
+    pub fn time_ms(&self) -> u64 {
+        self.executor().time_ms
+    }
+
+    /// Last sequence of a lane as of the last executed block, 0 where it has not begun.
+    #[must_use]
+    pub fn lane_sequence(&self, lane_id: &str) -> u64 {
+        self.executor().lanes.get(lane_id).map_or(0, |position| position.sequence)
+    }
+
+    /// Seconds that each stage has worked since the ledger was opened.
+    #[must_use]
+    pub fn stage_seconds(&self) -> Vec<(&'static str, f64)> {
+        self.shared.stage_seconds()
+    }
+
+    /// Finishes what is on its way, marks the index as closed cleanly and lets go of the lock.
+    ///
+    /// # Errors
+    /// What was on its way could not be sealed, or the index could not be synced.
+    pub fn close(&self) -> Result<(), LedgerError> {
+        let open = locked(&self.jobs).take().is_some();
+        let threads = std::mem::take(&mut *locked(&self.threads));
+        for thread in threads {
+            // A panic there was already reported as a failure, or is a bug that the next open repairs from the blocks.
+            let _ = thread.join();
+        }
+        let result = self.shared.failure();
+        if open && result.is_ok() && !self.read_only {
+            self.index.mark_clean()?;
+        }
+        drop(locked(&self.lock).take());
+        result
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        // Whoever wants to know calls `close`; dropping must not fail.
+        let _ = self.close();
+    }
+}
+
+fn read_ledger_json(path: &Path) -> Result<String, LedgerError> {
+    let text = std::fs::read(path).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => LedgerError::NotFound(format!("{} is not there: no ledger in this folder", path.display())),
+        _ => LedgerError::Storage(format!("{}: {e}", path.display())),
+    })?;
+    let wrong = |message: String| LedgerError::Tampered { height: 0, message: format!("{}: {message}", path.display()) };
+    let line = text.strip_suffix(b"\n").ok_or_else(|| wrong("does not end with a line feed".into()))?;
+    let value = canonical::Value::parse(line, 1).map_err(|e| wrong(e.to_string()))?;
+    let format = value.get("format").and_then(canonical::Value::as_integer);
+    if format.is_some_and(|format| format > i64::try_from(FORMAT).unwrap_or(i64::MAX)) {
+        return Err(wrong(format!("format {}, and this version reads up to {FORMAT}", format.unwrap_or_default())));
+    }
+    let name = value.get("ledger").and_then(canonical::Value::as_text).unwrap_or_default();
+    let zero = name.split_once('#').and_then(|(_, zero)| encoding::unhex::<32>(zero));
+    let expected = format!("{{\"format\":{FORMAT},\"ledger\":\"{name}\",\"type\":\"finchain.ledger.1\"}}");
+    if zero.is_none() || expected.as_bytes() != line {
+        return Err(wrong("is not as docs/format.md section 7 has it".into()));
+    }
+    Ok(name.to_owned())
+}
+
+/// The hash suite that block 0 declares, once its header's hash is the ledger's.
+fn read_suite(reader: &LogReader, zero: &Hash) -> Result<&'static dyn HashSuite, LedgerError> {
+    let tampered = |message: String| LedgerError::Tampered { height: 0, message };
+    let first = reader.frames(None).next().ok_or_else(|| tampered("it is missing".into()))??;
+    let payload = Payload::parse(first.2).map_err(|e| tampered(e.to_string()))?;
+    if crate::block::block_hash(payload.header()) != *zero {
+        return Err(tampered("its hash is not that of ledger.json".into()));
+    }
+    for suite in ["blake3", "sha256"].iter().filter_map(|name| hash::suite(name)) {
+        let Ok((transaction, _)) = payload.transaction(0, suite) else { continue };
+        let instruction = transaction.instruction(0).unwrap_or_default();
+        let value = canonical::Value::parse(instruction, canonical::DEPTH_MAX).map_err(|e| tampered(e.to_string()))?;
+        if value.get("hash").and_then(canonical::Value::as_text) == Some(suite.name()) {
+            return Ok(suite);
+        }
+    }
+    Err(tampered("its instruction's root fits no hash suite that this version knows".into()))
+}
+
+type Frames = Vec<(u64, Place)>;
+
+/// Finds the frames after `from`, mending a torn tail where the ledger is open for writing.
+fn scan(
+    blocks_dir: &Path,
+    short: [u8; 16],
+    from: Option<(Place, u64)>,
+    durable_height: Option<u64>,
+    reader: &LogReader,
+    read_only: bool,
+) -> Result<(Option<LogWriter>, Frames, Option<String>), LedgerError> {
+    if read_only {
+        let mut frames = Frames::new();
+        for frame in reader.frames(from) {
+            let (height, place, _) = frame?;
+            if from.is_none_or(|(_, known)| height > known) {
+                frames.push((height, place));
+            }
+        }
+        return Ok((None, frames, None));
+    }
+    let (writer, recovered) = LogWriter::open(blocks_dir, short, from, Evidence { durable_height })?;
+    let frames = recovered.frames.into_iter().filter(|(height, _)| from.is_none_or(|(_, known)| *height > known)).collect();
+    let cut = recovered.cut.map(|cut| {
+        format!("{}: {} bytes from offset {} were no finished block and were cut off: {}", cut.file.display(), cut.bytes, cut.offset, cut.why)
+    });
+    Ok((Some(writer), frames, cut))
+}
+
+/// Takes state, authorities and lanes from the index and compares the state's root with the header.
+fn load(
+    shared: &Shared,
+    executor: &mut Executor,
+    index: &dyn RecordIndex,
+    reader: &LogReader,
+    meta: &crate::index::Meta,
+    place: Place,
+    suite: &'static dyn HashSuite,
+) -> Result<(), LedgerError> {
+    /// Records in one update of the state map: large enough to hash in parallel, small enough to bound memory.
+    const CHUNK: usize = 1 << 16;
+    let stale = |message: &str| LedgerError::IndexStale(message.to_owned());
+    let payload = Payload::parse(reader.read(&place, meta.height)?).map_err(|e| LedgerError::IndexStale(e.to_string()))?;
+    let header = BlockHeader::parse(payload.header()).map_err(|e| LedgerError::IndexStale(e.to_string()))?;
+    let header_text = payload.header().to_vec();
+    let hash = crate::block::block_hash(&header_text);
+    if hash != meta.block_hash {
+        return Err(stale("its last block is another one"));
+    }
+    let mut sealed = shared.sealed_mut();
+    for hash in index.block_hashes()? {
+        sealed.blocks.push(hash);
+    }
+    if sealed.blocks.size() != meta.height + 1 {
+        return Err(stale("blocks are missing in it"));
+    }
+    let mut chunk = Vec::with_capacity(CHUNK);
+    index.for_each_record(&mut |kind, id, salt, record| {
+        let key = crate::state_map::record_key(suite, kind, id);
+        chunk.push(crate::state_map::Update { key, value: crate::state_map::record_value(suite, salt, record), salt: *salt });
+        if chunk.len() == CHUNK {
+            sealed.map.apply(&mut chunk);
+            chunk.clear();
+        }
+        if kind == lanes::KIND {
+            let position = lanes::parse(record).ok_or_else(|| IndexFailure(format!("lane {id} cannot be read")))?;
+            executor.lanes.set(id, position);
+        }
+        executor.authorities.note(kind, id, record).map_err(IndexFailure)
+    })?;
+    sealed.map.apply(&mut chunk);
+    if sealed.map.root() != header.state {
+        return Err(stale("its records do not give the state root of its last block"));
+    }
+    executor.height = meta.height + 1;
+    executor.time_ms = header.time_ms;
+    executor.rulebook = header.rulebook;
+    sealed.recent.insert(meta.height, place);
+    sealed.tip = Some(Tip { header, header_text, hash });
+    drop(sealed);
+    shared.start_at(meta.height + 1);
+    Ok(())
+}

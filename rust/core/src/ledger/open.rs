@@ -1,0 +1,306 @@
+//! Opening a block: height, time, and which of the checked transactions are in it.
+//!
+//! Here keys, thresholds and lanes are judged by the state after the block before, for a caller's transactions and for
+//! stored blocks alike. Nothing is written.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::check::{self, Checked, CheckedTransaction};
+use super::lanes::{Next, Position};
+use super::{Executor, Ledger, LedgerError};
+use crate::block::{BLOCK_BYTES_MAX, BlockHeader, Payload, Refusal};
+use crate::error::{Code, Rejection};
+use crate::hash::Hash;
+use crate::signature::{self, Claim};
+use crate::transaction::{EXPIRY_MAX_MS, Transaction};
+
+/// Most transactions of a block: what bounds its memory; a thousand already hide the cost of a sync.
+pub const ENTRIES_MAX: usize = 16_384;
+
+/// A transaction that was applied before: the answer is the first one's.
+#[derive(Clone, Debug)]
+pub struct Repeated {
+    /// Index in the chunk.
+    pub index: u32,
+    /// Block of the first one.
+    pub height: u64,
+    /// Entry of the first one.
+    pub entry: u32,
+    /// Its id.
+    pub id: Hash,
+    /// Its refused instructions.
+    pub refused: Vec<Refusal>,
+}
+
+/// An open block: what is to be executed.
+#[derive(Debug)]
+pub struct Opened {
+    /// Height of the block.
+    pub height: u64,
+    /// Its time.
+    pub time_ms: u64,
+    /// The chunk that it takes from.
+    pub checked: Arc<Checked>,
+    /// Indices of the transactions in the block, in order.
+    pub taken: Vec<u32>,
+    /// For each taken one and each of its `by`: whether only a service key signed.
+    pub service: Vec<Vec<bool>>,
+    /// Index of the first transaction that was not looked at.
+    pub next: usize,
+    /// Transactions that are not kept.
+    pub rejected: Vec<(u32, Rejection)>,
+    /// Transactions that were applied before.
+    pub repeated: Vec<Repeated>,
+    /// The stored block, where this is a replay.
+    pub(super) stored: Option<Arc<StoredBlock>>,
+}
+
+/// A block as the log holds it.
+#[derive(Debug)]
+pub struct StoredBlock {
+    /// Its payload.
+    pub payload: Payload,
+    /// Its header.
+    pub header: BlockHeader,
+    /// Where its frame lies.
+    pub place: crate::log::Place,
+}
+
+impl Opened {
+    /// The taken transaction at `position`.
+    #[must_use]
+    pub fn transaction(&self, position: usize) -> Option<&Transaction> {
+        let index = *self.taken.get(position)? as usize;
+        self.checked.items.get(index)?.as_ref().ok().map(|c| &c.transaction)
+    }
+
+    /// Every taken transaction.
+    pub fn transactions(&self) -> impl Iterator<Item = &Transaction> {
+        (0..self.taken.len()).filter_map(|position| self.transaction(position))
+    }
+}
+
+impl Ledger {
+    /// Opens the next block at `time_ms` with transactions of the chunk from index `start` on.
+    ///
+    /// # Errors
+    /// The ledger has failed or is closed; a transaction's own faults are in `rejected`.
+    pub fn open_block(&self, checked: &Arc<Checked>, start: usize, time_ms: u64) -> Result<Opened, LedgerError> {
+        self.shared.failure()?;
+        let executor = self.executor();
+        let time_ms = time_ms.max(executor.time_ms);
+        let mut opened = Opened {
+            height: executor.height,
+            time_ms,
+            checked: Arc::clone(checked),
+            taken: Vec::new(),
+            service: Vec::new(),
+            next: start,
+            rejected: Vec::new(),
+            repeated: Vec::new(),
+            stored: None,
+        };
+        let mut lanes: HashMap<String, Position> = HashMap::new();
+        let mut begun: HashMap<Box<str>, u32> = HashMap::new();
+        let mut bytes = 1_024;
+        for (index, item) in checked.items.iter().enumerate().skip(start) {
+            let number = u32::try_from(index).unwrap_or(u32::MAX);
+            let checked = match item {
+                Ok(checked) => checked,
+                Err(rejection) => {
+                    opened.next = index + 1;
+                    opened.rejected.push((number, rejection.clone()));
+                    continue;
+                }
+            };
+            let transaction = &checked.transaction;
+            bytes += payload_bytes_max(transaction);
+            if opened.taken.len() == ENTRIES_MAX || (bytes > BLOCK_BYTES_MAX && !opened.taken.is_empty()) {
+                break;
+            }
+            let judged = judge_time(transaction, time_ms)
+                .and_then(|()| judge_rulebook(transaction, executor.rulebook))
+                // Block 0 is judged by the keys that it declares, once it is executed.
+                .and_then(|()| if opened.height == 0 { Ok(vec![false; transaction.by.len()]) } else { judge_signatures(checked, &executor) });
+            let service = match judged {
+                Ok(service) => service,
+                Err(rejection) => {
+                    opened.next = index + 1;
+                    opened.rejected.push((number, rejection));
+                    continue;
+                }
+            };
+            let lane_id = transaction.lane_id();
+            let in_block = lanes.get(&lane_id).copied();
+            let now = in_block.or_else(|| executor.lanes.get(&lane_id));
+            let opened_lanes = begun.get(transaction.sender()).copied().unwrap_or(0);
+            match executor.lanes.judge(transaction, now, opened_lanes) {
+                Ok(Next::Follows) => {
+                    if now.is_none() {
+                        begun.insert(transaction.sender().into(), opened_lanes + 1);
+                    }
+                    lanes.insert(lane_id, Position { sequence: transaction.sequence, transaction: transaction.id });
+                    opened.taken.push(number);
+                    opened.service.push(service);
+                }
+                // The first one is in this very block: answer when it is sealed.
+                Ok(Next::Used) if in_block.is_some() => break,
+                Ok(Next::Used) => match self.first_of(transaction)? {
+                    Ok(first) => opened.repeated.push(Repeated { index: number, ..first }),
+                    Err(rejection) => opened.rejected.push((number, rejection)),
+                },
+                Err(rejection) => opened.rejected.push((number, rejection)),
+            }
+            opened.next = index + 1;
+        }
+        Ok(opened)
+    }
+
+    /// The first transaction with this lane and sequence, if it says the same; else a conflict.
+    fn first_of(&self, transaction: &Transaction) -> Result<Result<Repeated, Rejection>, LedgerError> {
+        self.wait_indexed()?;
+        let lane = crate::state_map::record_key(self.suite, super::lanes::KIND, &transaction.lane_id());
+        let place = self.index.lane_place(&lane, transaction.sequence)?;
+        let (height, entry) = place.ok_or_else(|| LedgerError::Tampered {
+            height: 0,
+            message: format!("the index does not know sequence {} of lane {}", transaction.sequence, transaction.lane_id()),
+        })?;
+        let stored = self.stored_block_cached(height)?;
+        let (first, view) = stored
+            .payload
+            .transaction(entry as usize, self.suite)
+            .map_err(|e| LedgerError::Tampered { height, message: e.to_string() })?;
+        if first.same_content(transaction) {
+            return Ok(Ok(Repeated { index: 0, height, entry, id: first.id, refused: view.refused }));
+        }
+        Ok(Err(Rejection::new(
+            Code::Conflict,
+            format!(
+                "sequence {} of lane {} is taken by transaction {} (block {height}, entry {entry}) with another content",
+                transaction.sequence,
+                transaction.lane,
+                crate::encoding::hex(&first.id)
+            ),
+            "use the next sequence of the lane; to repeat a transaction, send the same instructions",
+        )))
+    }
+
+    /// Opens a stored block for replay: the same checks, with the stored height and time.
+    ///
+    /// # Errors
+    /// The block is damaged, does not follow, or holds a transaction that could never have entered it.
+    pub fn open_stored(&self, height: u64, verify_signatures: bool) -> Result<Opened, LedgerError> {
+        self.shared.failure()?;
+        let tampered = |message: String| LedgerError::Tampered { height, message };
+        let stored = self.stored_block(height)?;
+        let executor = self.executor();
+        if height != executor.height || stored.header.height != height {
+            return Err(tampered(format!("block {} where {} follows", stored.header.height, executor.height)));
+        }
+        if stored.header.time_ms < executor.time_ms {
+            return Err(tampered("its time is before that of the block before".into()));
+        }
+        let name = if height == 0 { self.origin_name() } else { self.name() };
+        if stored.header.ledger != name {
+            return Err(tampered(format!("it belongs to the ledger {}", stored.header.ledger)));
+        }
+        let mut transactions = Vec::with_capacity(stored.payload.count());
+        for index in 0..stored.payload.count() {
+            let (transaction, _) = stored.payload.transaction(index, self.suite).map_err(|e| tampered(format!("entry {index}: {e}")))?;
+            if *transaction.ledger != *name {
+                return Err(tampered(format!("entry {index} was made for the ledger {}", transaction.ledger)));
+            }
+            transactions.push(Ok(transaction));
+        }
+        let checked = if verify_signatures && height > 0 {
+            let keys = check::known_keys(&transactions, &executor.authorities);
+            check::verify(transactions, keys)
+        } else {
+            let items = transactions.into_iter().map(|t| t.map(|transaction| CheckedTransaction { transaction, verified: Vec::new() }));
+            Checked { items: items.collect() }
+        };
+        let mut service = Vec::with_capacity(checked.items.len());
+        let mut lanes: HashMap<String, Position> = HashMap::new();
+        for (index, item) in checked.items.iter().enumerate() {
+            let checked = item.as_ref().map_err(|e| tampered(format!("entry {index}: {e}")))?;
+            let transaction = &checked.transaction;
+            let fault = |e: Rejection| tampered(format!("entry {index}: {e}"));
+            judge_time(transaction, stored.header.time_ms).map_err(fault)?;
+            judge_rulebook(transaction, stored.header.rulebook).map_err(fault)?;
+            service.push(if height == 0 {
+                vec![false; transaction.by.len()]
+            } else if verify_signatures {
+                judge_signatures(checked, &executor).map_err(fault)?
+            } else {
+                executor.authorities.judge(transaction).map_err(fault)?
+            });
+            let lane_id = transaction.lane_id();
+            let now = lanes.get(&lane_id).copied().or_else(|| executor.lanes.get(&lane_id));
+            match executor.lanes.judge(transaction, now, 0).map_err(fault)? {
+                Next::Follows => lanes.insert(lane_id, Position { sequence: transaction.sequence, transaction: transaction.id }),
+                Next::Used => return Err(tampered(format!("entry {index} uses a sequence twice"))),
+            };
+        }
+        let count = checked.items.len();
+        Ok(Opened {
+            height,
+            time_ms: stored.header.time_ms,
+            checked: Arc::new(checked),
+            taken: (0..u32::try_from(count).unwrap_or(u32::MAX)).collect(),
+            service,
+            next: count,
+            rejected: Vec::new(),
+            repeated: Vec::new(),
+            stored: Some(stored),
+        })
+    }
+}
+
+/// Most bytes that a transaction can take in a payload: each instruction might be refused.
+fn payload_bytes_max(transaction: &Transaction) -> usize {
+    transaction.header().len() + transaction.signatures_text().len() + transaction.instructions().len() + 256 + 110 * transaction.count()
+}
+
+fn judge_time(transaction: &Transaction, time_ms: u64) -> Result<(), Rejection> {
+    if transaction.expires_ms < time_ms {
+        return Err(Rejection::new(
+            Code::Expired,
+            format!("expired at {} ms, and the block's time is {time_ms} ms", transaction.expires_ms),
+            "build and sign it again with a later expires_ms",
+        ));
+    }
+    if transaction.expires_ms > time_ms.saturating_add(EXPIRY_MAX_MS) {
+        return Err(Rejection::new(
+            Code::Expired,
+            format!("expires at {} ms, more than 30 days after the block's time {time_ms} ms", transaction.expires_ms),
+            "an unsent transaction may stay valid for 30 days at most",
+        ));
+    }
+    Ok(())
+}
+
+fn judge_rulebook(transaction: &Transaction, rulebook: u32) -> Result<(), Rejection> {
+    if transaction.rulebook == rulebook {
+        return Ok(());
+    }
+    Err(Rejection::new(
+        Code::WrongRulebook,
+        format!("signed under rulebook {}", transaction.rulebook),
+        format!("rulebook {rulebook} is in force"),
+    ))
+}
+
+/// Judges keys and thresholds, and verifies again what was checked under another key or under none.
+pub(super) fn judge_signatures(checked: &CheckedTransaction, executor: &Executor) -> Result<Vec<bool>, Rejection> {
+    let service = executor.authorities.judge(&checked.transaction)?;
+    for (position, signature) in checked.transaction.signatures.iter().enumerate() {
+        let Some(key) = executor.authorities.key(&signature.key) else { continue };
+        if checked.verified.get(position).copied().flatten() == Some(key.public_key) {
+            continue;
+        }
+        let claim = Claim { public_key: &key.public_key, signature: &signature.bytes, message: checked.transaction.header() };
+        signature::verify(&claim).map_err(|e| check::bad_signature(&signature.key, &e.to_string()))?;
+    }
+    Ok(service)
+}

@@ -1,0 +1,299 @@
+//! Reading what was sealed: records compared with the state map, blocks compared with the block log, history, and receipts.
+
+use std::sync::Arc;
+
+use super::open::StoredBlock;
+use super::{Ledger, LedgerError, locked};
+use crate::block::{self, BlockHeader, EntryView, Payload};
+use crate::checkpoint::Checkpoint;
+use crate::hash::{Hash, Purpose};
+use crate::index::{Stored, Touch};
+use crate::log::Place;
+use crate::merkle;
+use crate::note::Note;
+use crate::receipt::write;
+use crate::state_map::{self, MapPath};
+use crate::transaction::Transaction;
+
+/// A record with its proof in the state map after the last block.
+#[derive(Clone, Debug)]
+pub struct RecordAt {
+    /// Kind.
+    pub kind: String,
+    /// Id.
+    pub id: String,
+    /// Canonical JSON.
+    pub record: Vec<u8>,
+    /// Its salt.
+    pub salt: [u8; 16],
+    /// Its path.
+    pub path: MapPath,
+}
+
+/// A transaction as a block holds it.
+#[derive(Clone, Debug)]
+pub struct Entered {
+    /// The block.
+    pub height: u64,
+    /// Entry in the block.
+    pub entry: u32,
+    /// The block's time.
+    pub time_ms: u64,
+    /// The transaction.
+    pub transaction: Transaction,
+    /// Refused instructions.
+    pub refused: Vec<block::Refusal>,
+}
+
+impl Ledger {
+    /// Records by kind and id, as of the last indexed block, each compared with the state map.
+    ///
+    /// # Errors
+    /// [`LedgerError::Tampered`] where the index gives something that was never sealed.
+    pub fn records(&self, ids: &[(&str, &str)]) -> Result<Vec<Option<Vec<u8>>>, LedgerError> {
+        let keys: Vec<Hash> = ids.iter().map(|(kind, id)| state_map::record_key(self.suite, kind, id)).collect();
+        let wanted: Vec<Option<Hash>> = {
+            let sealed = self.shared.sealed();
+            keys.iter().map(|key| sealed.map.get(key).map(|(value, _)| value)).collect()
+        };
+        let present: Vec<Hash> = keys.iter().zip(&wanted).filter(|(_, value)| value.is_some()).map(|(key, _)| *key).collect();
+        let mut found = if present.is_empty() { Vec::new() } else { self.index.get_many(&present)? }.into_iter();
+        let mut records = Vec::with_capacity(ids.len());
+        for ((kind, id), value) in ids.iter().zip(wanted) {
+            let Some(value) = value else {
+                records.push(None);
+                continue;
+            };
+            let stored = found.next().flatten();
+            records.push(Some(self.genuine(kind, id, &value, stored)?.record));
+        }
+        Ok(records)
+    }
+
+    /// Refuses a record that the state map does not hold.
+    fn genuine(&self, kind: &str, id: &str, value: &Hash, stored: Option<Stored>) -> Result<Stored, LedgerError> {
+        let wrong = || LedgerError::IndexStale(format!("record {kind} {id} in the index is not the one in the state"));
+        let stored = stored.ok_or_else(wrong)?;
+        if state_map::record_value(self.suite, &stored.salt, &stored.record) == *value { Ok(stored) } else { Err(wrong()) }
+    }
+
+    /// Up to `limit` records of a kind with number >= `from`, and where to go on.
+    ///
+    /// # Errors
+    /// The index failed, or gives something that was never sealed.
+    pub fn scan(&self, kind: Option<&str>, from: u64, limit: usize) -> Result<(Vec<Stored>, Option<u64>), LedgerError> {
+        self.wait_indexed()?;
+        let (found, next) = self.index.scan(from, limit, kind)?;
+        let sealed = self.shared.sealed();
+        let mut genuine = Vec::with_capacity(found.len());
+        for stored in found {
+            let key = state_map::record_key(self.suite, &stored.kind, &stored.id);
+            let (value, _) = sealed.map.get(&key).ok_or_else(|| LedgerError::IndexStale(format!("record {} {} was never sealed", stored.kind, stored.id)))?;
+            let (kind, id) = (stored.kind.clone(), stored.id.clone());
+            genuine.push(self.genuine(&kind, &id, &value, Some(stored))?);
+        }
+        Ok((genuine, next))
+    }
+
+    /// Places that touched a record, newest first.
+    ///
+    /// # Errors
+    /// The index failed.
+    pub fn history(&self, kind: &str, id: &str, limit: usize) -> Result<Vec<Touch>, LedgerError> {
+        self.wait_indexed()?;
+        Ok(self.index.history(&state_map::record_key(self.suite, kind, id), limit)?)
+    }
+
+    /// A transaction by its place.
+    ///
+    /// # Errors
+    /// There is no such place, or the block is damaged.
+    pub fn entered(&self, height: u64, entry: u32) -> Result<Entered, LedgerError> {
+        let stored = self.stored_block_cached(height)?;
+        if entry as usize >= stored.payload.count() {
+            return Err(LedgerError::NotFound(format!("block {height} has {} entries, and no entry {entry}", stored.payload.count())));
+        }
+        let (transaction, view) = self.transaction_of(&stored, entry)?;
+        Ok(Entered { height, entry, time_ms: stored.header.time_ms, transaction, refused: view.refused })
+    }
+
+    fn transaction_of<'a>(&self, stored: &'a StoredBlock, entry: u32) -> Result<(Transaction, EntryView<'a>), LedgerError> {
+        let height = stored.header.height;
+        stored.payload.transaction(entry as usize, self.suite).map_err(|e| LedgerError::Tampered { height, message: e.to_string() })
+    }
+
+    /// A stored block; its hash is compared with the block log where that already has it.
+    pub(super) fn stored_block(&self, height: u64) -> Result<Arc<StoredBlock>, LedgerError> {
+        let recent = self.shared.sealed().recent.get(&height).copied();
+        let place = match recent {
+            Some(place) => place,
+            None => {
+                let row = self.index.block(height)?.ok_or_else(|| LedgerError::NotFound(format!("there is no block {height}")))?;
+                Place { segment: row.segment, offset: row.offset, length: row.length }
+            }
+        };
+        let bytes = {
+            let mut reader = locked(&self.reader);
+            if reader.is_none() {
+                let mut short = [0; 16];
+                short.copy_from_slice(&self.shared.block_zero()[..16]);
+                *reader = Some(crate::log::LogReader::open(&self.dir.join("blocks"), short)?);
+            }
+            match reader.as_ref() {
+                Some(reader) => reader.read(&place, height)?,
+                None => return Err(LedgerError::Closed),
+            }
+        };
+        let tampered = |message: String| LedgerError::Tampered { height, message };
+        let payload = Payload::parse(bytes).map_err(|e| tampered(e.to_string()))?;
+        let header = BlockHeader::parse(payload.header()).map_err(|e| tampered(e.to_string()))?;
+        let known = self.shared.sealed().blocks.leaf(height);
+        if known.is_some_and(|known| known != block::block_hash(payload.header())) {
+            return Err(tampered("its header is not the one in the block log".into()));
+        }
+        Ok(Arc::new(StoredBlock { payload, header, place }))
+    }
+
+    /// The same, keeping the last one: neighbours are often asked for next.
+    pub(super) fn stored_block_cached(&self, height: u64) -> Result<Arc<StoredBlock>, LedgerError> {
+        if let Some(block) = locked(&self.cached_block).as_ref().filter(|b| b.header.height == height) {
+            return Ok(Arc::clone(block));
+        }
+        let block = self.stored_block(height)?;
+        *locked(&self.cached_block) = Some(Arc::clone(&block));
+        Ok(block)
+    }
+
+    /// The record with its path in the state after the last block.
+    ///
+    /// # Errors
+    /// There is no such record, or blocks are still on their way.
+    pub fn record_at(&self, kind: &str, id: &str) -> Result<RecordAt, LedgerError> {
+        self.wait_indexed()?;
+        let key = state_map::record_key(self.suite, kind, id);
+        let stored = self.index.get_many(&[key])?.pop().flatten();
+        let sealed = self.shared.sealed();
+        let (value, salt) = sealed.map.get(&key).ok_or_else(|| LedgerError::NotFound(format!("there is no {kind} {id:?}")))?;
+        let stored = self.genuine(kind, id, &value, stored)?;
+        Ok(RecordAt { kind: stored.kind, id: stored.id, record: stored.record, salt, path: sealed.map.prove(&key) })
+    }
+
+    /// A receipt that the record is now this; `note` is a checkpoint over all blocks.
+    ///
+    /// # Errors
+    /// There is no such record.
+    pub fn prove_record(&self, kind: &str, id: &str, note: &[u8]) -> Result<Vec<u8>, LedgerError> {
+        let at = self.record_at(kind, id)?;
+        let tip = self.tip_header()?;
+        let inner = write::record(self.suite.name(), &tip.1, &at.kind, &at.id, &at.record, &at.salt, &at.path.siblings);
+        self.receipt(&inner, tip.0, note)
+    }
+
+    /// A receipt that there is no such record now.
+    ///
+    /// # Errors
+    /// There is one.
+    pub fn prove_absence(&self, kind: &str, id: &str, note: &[u8]) -> Result<Vec<u8>, LedgerError> {
+        self.wait_indexed()?;
+        let key = state_map::record_key(self.suite, kind, id);
+        let path = {
+            let sealed = self.shared.sealed();
+            if sealed.map.get(&key).is_some() {
+                return Err(LedgerError::NotFound(format!("there is a {kind} {id:?}: its absence cannot be proven")));
+            }
+            sealed.map.prove(&key)
+        };
+        let tip = self.tip_header()?;
+        let inner = write::absence(self.suite.name(), &tip.1, kind, id, &path);
+        self.receipt(&inner, tip.0, note)
+    }
+
+    /// A receipt for one instruction and its outcome; `before` is a ledger replayed to the block before, for judging signers.
+    ///
+    /// # Errors
+    /// There is no such instruction, or `before` stands at another height.
+    pub fn prove_instruction(&self, height: u64, entry: u32, index: u32, before: Option<&Self>, note: &[u8]) -> Result<Vec<u8>, LedgerError> {
+        let stored = self.stored_block_cached(height)?;
+        let entered = self.entered(height, entry)?;
+        let transaction = &entered.transaction;
+        let missing = || LedgerError::NotFound(format!("block {height}, entry {entry} has {} instructions, and no {index}", transaction.count()));
+        let instruction = transaction.instruction(index as usize).ok_or_else(missing)?;
+        let salt = transaction.salts.get(index as usize).ok_or_else(missing)?;
+        let path = merkle::path(self.suite, &transaction.leaves, index as usize).map_err(|e| LedgerError::Internal(e.to_string()))?;
+        let leaves: Vec<Hash> = stored.payload.entries().map(|text| self.suite.hash(Purpose::Entry, &[text])).collect();
+        let entry_path = merkle::path(self.suite, &leaves, entry as usize).map_err(|e| LedgerError::Internal(e.to_string()))?;
+        let signers = match before {
+            Some(before) => Some(before.signers_of(height, transaction)?),
+            None => None,
+        };
+        let inner = write::instruction(&write::InstructionParts {
+            hash: self.suite.name(),
+            block: stored.payload.header(),
+            entry: stored.payload.entry(entry as usize).unwrap_or_default(),
+            entry_index: entry,
+            entry_path: &entry_path,
+            index,
+            instruction,
+            path: &path,
+            salt,
+            signers: signers.as_deref(),
+        });
+        self.receipt(&inner, height, note)
+    }
+
+    /// The part of a receipt that shows keys and parties as of this ledger's last block, which is the one before `height`.
+    fn signers_of(&self, height: u64, transaction: &Transaction) -> Result<Vec<u8>, LedgerError> {
+        let (tip, header) = self.tip_header()?;
+        if tip + 1 != height {
+            return Err(LedgerError::Internal(format!("signers of block {height} are judged after block {}, not {tip}", height.saturating_sub(1))));
+        }
+        let mut records = Vec::new();
+        for signature in &transaction.signatures {
+            records.push(self.record_at("key", &signature.key)?);
+        }
+        let mut parties: Vec<&str> = transaction.by.iter().map(|p| &**p).collect();
+        parties.sort_unstable();
+        for party in parties {
+            records.push(self.record_at("party", party)?);
+        }
+        let parts: Vec<write::RecordPart<'_>> = records
+            .iter()
+            .map(|at| write::RecordPart { kind: &at.kind, id: &at.id, record: &at.record, salt: &at.salt, siblings: &at.path.siblings })
+            .collect();
+        Ok(write::signers(&header, &parts))
+    }
+
+    fn tip_header(&self) -> Result<(u64, Vec<u8>), LedgerError> {
+        let sealed = self.shared.sealed();
+        let tip = sealed.tip.as_ref().ok_or_else(|| LedgerError::NotFound("the ledger has no block".into()))?;
+        Ok((tip.header.height, tip.header_text.clone()))
+    }
+
+    /// Number of blocks in the log, and its root.
+    #[must_use]
+    pub fn log_root(&self) -> (u64, Hash) {
+        let sealed = self.shared.sealed();
+        (sealed.blocks.size(), sealed.blocks.root())
+    }
+
+    /// State root after the last sealed block.
+    #[must_use]
+    pub fn state_root(&self) -> Hash {
+        self.shared.sealed().map.root()
+    }
+
+    /// Records in the state map.
+    #[must_use]
+    pub fn records_count(&self) -> u64 {
+        self.shared.sealed().map.len()
+    }
+
+    fn receipt(&self, inner: &[u8], height: u64, note: &[u8]) -> Result<Vec<u8>, LedgerError> {
+        let sealed = self.shared.sealed();
+        let internal = |e: &dyn std::fmt::Display| LedgerError::Internal(e.to_string());
+        let parsed = Note::parse(note).map_err(|e| internal(&e))?;
+        let size = Checkpoint::parse_text(parsed.text()).map_err(|e| internal(&e))?.size;
+        let path = sealed.blocks.inclusion(height, size).map_err(|e| LedgerError::Internal(e.to_string()))?;
+        Ok(write::receipt(inner, height, &path, note))
+    }
+}

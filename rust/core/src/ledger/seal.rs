@@ -1,0 +1,277 @@
+//! The seal stage, on its own thread: salts, leaves, entries, state root, header, one frame, one sync; then the index.
+//!
+//! A block that fails to seal ends the ledger's handle: what was executed after it is never acknowledged.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender};
+use std::time::Instant;
+
+use super::lanes::{self, Position};
+use super::open::Opened;
+use super::{Genesis, LedgerError, Shared, Tip};
+use crate::block::{self, BlockHeader, Refusal};
+use crate::hash::{Hash, HashSuite, Purpose};
+use crate::index::{BlockRows, LaneRow, RecordIndex, Write};
+use crate::log::{LogWriter, Place};
+use crate::merkle;
+use crate::state_map::{self, Update};
+use crate::transaction::{NO_INSTRUCTION, Transaction, instruction_salt};
+
+/// A record that a transaction wrote, as the rules left it.
+#[derive(Clone, Debug)]
+pub struct NewRecord {
+    /// Kind of the record.
+    pub kind: Box<str>,
+    /// Id of the record.
+    pub id: Box<str>,
+    /// Indices of the instructions that wrote it, rising, at least one.
+    pub instructions: Vec<u16>,
+    /// Canonical JSON.
+    pub record: Box<[u8]>,
+}
+
+/// What the rules made of the first transactions of an open block.
+#[derive(Clone, Debug, Default)]
+pub struct Executed {
+    /// For each executed transaction its refused instructions; the rest of the open block is not in it.
+    pub refused: Vec<Vec<Refusal>>,
+    /// For each executed transaction the records it wrote, in the order of first writing.
+    pub writes: Vec<Vec<NewRecord>>,
+}
+
+/// A block on its way to the disk.
+pub(super) struct Job {
+    pub opened: Opened,
+    pub executed: Executed,
+    pub rulebook: u32,
+    pub ledger: String,
+}
+
+/// What the sealing thread owns.
+pub(super) struct Sealer {
+    pub suite: &'static dyn HashSuite,
+    pub writer: Option<LogWriter>,
+    pub genesis: Option<Genesis>,
+    pub shared: Arc<Shared>,
+    pub index: SyncSender<BlockRows>,
+}
+
+impl Sealer {
+    /// Seals blocks until the ledger is closed or one fails.
+    pub fn run(mut self, jobs: &Receiver<Job>) {
+        while let Ok(job) = jobs.recv() {
+            if self.shared.failure().is_err() {
+                continue;
+            }
+            let height = job.opened.height;
+            if let Err(error) = self.seal(job) {
+                self.shared.fail(LedgerError::at(height, error));
+            }
+        }
+    }
+
+    fn seal(&mut self, job: Job) -> Result<(), LedgerError> {
+        let started = Instant::now();
+        let Job { opened, executed, rulebook, ledger } = job;
+        let shared = Arc::clone(&self.shared);
+        let mut block = Sealing::new(self.suite, &shared, executed.refused.len());
+        for (position, (refused, writes)) in executed.refused.iter().zip(executed.writes).enumerate() {
+            let Some(transaction) = opened.transaction(position) else { break };
+            block.add(transaction, refused, writes);
+        }
+        let tree_root = merkle::tree_hash(self.suite, &block.leaves);
+        let hashed = Instant::now();
+        let mut sealed = self.shared.sealed_mut();
+        sealed.map.apply(&mut block.updates);
+        let state = sealed.map.root();
+        let previous = sealed.tip.as_ref().map_or([0; 32], |tip| tip.hash);
+        let header = BlockHeader {
+            entries: block.leaves.len() as u64,
+            height: opened.height,
+            ledger,
+            previous,
+            root: tree_root,
+            rulebook,
+            state,
+            time_ms: opened.time_ms,
+        };
+        let header_text = header.to_bytes();
+        let hash = block::block_hash(&header_text);
+        drop(sealed);
+        let mapped = Instant::now();
+        let place = match &opened.stored {
+            Some(stored) => {
+                compare(stored, &header_text, &block.entries)?;
+                stored.place
+            }
+            None => self.append(&opened, &header_text, &block, hash)?,
+        };
+        let appended = Instant::now();
+        let mut sealed = self.shared.sealed_mut();
+        sealed.blocks.push(hash);
+        sealed.tip = Some(Tip { header, header_text, hash });
+        sealed.recent.insert(opened.height, place);
+        drop(sealed);
+        self.shared.add_times(&[
+            ("hash", hashed - started),
+            ("state", mapped - hashed),
+            ("append", appended - mapped),
+        ]);
+        self.shared.sealed_to(opened.height);
+        let rows = BlockRows {
+            height: opened.height,
+            block_hash: hash,
+            time_ms: opened.time_ms,
+            segment: place.segment,
+            offset: place.offset,
+            length: place.length,
+            lanes: block.lanes,
+            writes: block.writes,
+        };
+        // The index thread ends only after this one, or after a failure that it reported itself.
+        let _ = self.index.send(rows);
+        Ok(())
+    }
+
+    fn append(&mut self, opened: &Opened, header: &[u8], block: &Sealing<'_>, hash: Hash) -> Result<Place, LedgerError> {
+        let mut payload = Vec::with_capacity(block.payload_bytes + header.len() + 64);
+        payload.extend_from_slice(header);
+        payload.push(b'\n');
+        for (transaction, entry) in opened.transactions().zip(&block.entries) {
+            block::push_transaction(&mut payload, entry, transaction);
+        }
+        if let Some(genesis) = self.genesis.take() {
+            self.writer = Some(genesis.begin(&hash, &self.shared)?);
+        }
+        let writer = self.writer.as_mut().ok_or(LedgerError::ReadOnly)?;
+        Ok(writer.append(opened.height, &payload)?)
+    }
+}
+
+/// One block while its hashes are made.
+struct Sealing<'a> {
+    suite: &'static dyn HashSuite,
+    shared: &'a Shared,
+    salts: HashMap<Hash, [u8; 16]>,
+    leaves: Vec<Hash>,
+    entries: Vec<Vec<u8>>,
+    updates: Vec<Update>,
+    writes: Vec<Write>,
+    lanes: Vec<LaneRow>,
+    payload_bytes: usize,
+}
+
+impl<'a> Sealing<'a> {
+    fn new(suite: &'static dyn HashSuite, shared: &'a Shared, entries: usize) -> Self {
+        Self {
+            suite,
+            shared,
+            salts: HashMap::new(),
+            leaves: Vec::with_capacity(entries),
+            entries: Vec::with_capacity(entries),
+            updates: Vec::new(),
+            writes: Vec::new(),
+            lanes: Vec::with_capacity(entries),
+            payload_bytes: 0,
+        }
+    }
+
+    fn add(&mut self, transaction: &Transaction, refused: &[Refusal], writes: Vec<NewRecord>) {
+        let entry = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        let mut changes = Vec::with_capacity(writes.len() + 1);
+        for write in writes {
+            let last = write.instructions.last().copied().unwrap_or_default();
+            let salt = transaction.salts.get(usize::from(last)).copied().unwrap_or_default();
+            changes.push(self.write(entry, write, &salt));
+        }
+        let lane_id = transaction.lane_id();
+        let position = Position { sequence: transaction.sequence, transaction: transaction.id };
+        let record = NewRecord {
+            kind: lanes::KIND.into(),
+            record: lanes::record(&lane_id, &position).into(),
+            id: lane_id.into(),
+            instructions: Vec::new(),
+        };
+        let salt = instruction_salt(self.suite, &transaction.salt, NO_INSTRUCTION);
+        changes.push(self.write(entry, record, &salt));
+        if let Some(written) = self.writes.last() {
+            self.lanes.push(LaneRow { key: written.key, sequence: transaction.sequence, entry });
+        }
+        let text = block::entry(transaction, refused, &merkle::tree_hash(self.suite, &changes), changes.len());
+        self.payload_bytes += text.len() + transaction.instructions().len() + 40;
+        self.leaves.push(block::entry_leaf(self.suite, &text));
+        self.entries.push(text);
+    }
+
+    /// Salts, hashes and notes one record; gives its state leaf.
+    fn write(&mut self, entry: u32, new: NewRecord, instruction_salt: &[u8; 16]) -> Hash {
+        let key = state_map::record_key(self.suite, &new.kind, &new.id);
+        let before = match self.salts.get(&key) {
+            Some(salt) => Some(*salt),
+            None => self.shared.sealed().map.get(&key).map(|(_, salt)| salt),
+        };
+        let salt = state_map::record_salt(self.suite, before.as_ref(), instruction_salt, &key);
+        let value = state_map::record_value(self.suite, &salt, &new.record);
+        self.salts.insert(key, salt);
+        self.updates.push(Update { key, value, salt });
+        self.writes.push(Write {
+            key,
+            kind: new.kind,
+            id: new.id,
+            salt,
+            record: new.record,
+            entry,
+            instructions: new.instructions,
+        });
+        self.suite.hash(Purpose::StateLeaf, &[&key, &value])
+    }
+}
+
+/// Compares a replayed block with the stored one, and says which transaction differs.
+fn compare(stored: &super::open::StoredBlock, header: &[u8], entries: &[Vec<u8>]) -> Result<(), LedgerError> {
+    if stored.payload.header() == header {
+        return Ok(());
+    }
+    let height = stored.header.height;
+    for (index, (was, now)) in stored.payload.entries().zip(entries).enumerate() {
+        if was != now.as_slice() {
+            let (was, now) = (String::from_utf8_lossy(was), String::from_utf8_lossy(now));
+            return Err(LedgerError::Tampered {
+                height,
+                message: format!("entry {index} is not what the rules make of it: stored {was}, replayed {now}"),
+            });
+        }
+    }
+    let now = String::from_utf8_lossy(header);
+    let was = String::from_utf8_lossy(stored.payload.header());
+    Err(LedgerError::Tampered { height, message: format!("its header is not what its transactions make: stored {was}, replayed {now}") })
+}
+
+/// Writes sealed blocks into the index, many in one commit when they queue.
+pub(super) fn index_blocks(rows: &Receiver<BlockRows>, index: &dyn RecordIndex, shared: &Shared) {
+    /// Blocks in one commit at most: bounds the memory that waits.
+    const BLOCKS_MAX: usize = 64;
+    while let Ok(first) = rows.recv() {
+        let mut batch = vec![first];
+        while batch.len() < BLOCKS_MAX {
+            match rows.try_recv() {
+                Ok(next) => batch.push(next),
+                Err(_) => break,
+            }
+        }
+        let started = Instant::now();
+        let height = batch.last().map_or(0, |b| b.height);
+        let ledger = shared.block_zero();
+        match index.apply(&ledger, &batch) {
+            Ok(()) => {
+                shared.add_times(&[("index", started.elapsed())]);
+                shared.indexed_to(height);
+            }
+            Err(error) => {
+                shared.fail(error.into());
+                return;
+            }
+        }
+    }
+}

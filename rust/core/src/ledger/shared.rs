@@ -1,0 +1,153 @@
+//! What the executor, the sealing thread, the index thread and readers share, and how they wait for each other.
+
+use std::collections::BTreeMap;
+use std::sync::{Condvar, Mutex, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use super::{LedgerError, locked};
+use crate::block::BlockHeader;
+use crate::hash::{Hash, HashSuite};
+use crate::log::Place;
+use crate::merkle::BlockLog;
+use crate::state_map::StateMap;
+
+/// The last sealed block.
+#[derive(Clone, Debug)]
+pub(crate) struct Tip {
+    pub header: BlockHeader,
+    pub header_text: Vec<u8>,
+    pub hash: Hash,
+}
+
+/// The sealed state: what proofs are made from.
+pub(crate) struct Sealed {
+    pub map: StateMap,
+    pub blocks: BlockLog,
+    pub tip: Option<Tip>,
+    /// Places of blocks that the index may not have yet.
+    pub recent: BTreeMap<u64, Place>,
+}
+
+#[derive(Default)]
+struct Progress {
+    /// Blocks that are durable.
+    sealed: u64,
+    /// Blocks that the index has committed.
+    indexed: u64,
+    failure: Option<LedgerError>,
+}
+
+/// State behind locks, and the progress of the stages.
+pub(crate) struct Shared {
+    sealed: RwLock<Sealed>,
+    progress: Mutex<Progress>,
+    moved: Condvar,
+    zero: OnceLock<Hash>,
+    times: Mutex<Vec<(&'static str, Duration)>>,
+}
+
+impl Shared {
+    pub fn new(suite: &'static dyn HashSuite, zero: Option<Hash>) -> Self {
+        let named = OnceLock::new();
+        if let Some(hash) = zero {
+            let _ = named.set(hash);
+        }
+        Self {
+            sealed: RwLock::new(Sealed { map: StateMap::new(suite), blocks: BlockLog::new(), tip: None, recent: BTreeMap::new() }),
+            progress: Mutex::new(Progress::default()),
+            moved: Condvar::new(),
+            zero: named,
+            times: Mutex::new(Vec::new()),
+        }
+    }
+
+    pub fn sealed(&self) -> RwLockReadGuard<'_, Sealed> {
+        self.sealed.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    pub fn sealed_mut(&self) -> RwLockWriteGuard<'_, Sealed> {
+        self.sealed.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Hash of block 0, once it is known.
+    pub fn named(&self) -> Option<Hash> {
+        self.zero.get().copied()
+    }
+
+    pub fn block_zero(&self) -> Hash {
+        self.named().unwrap_or_default()
+    }
+
+    pub fn name_block_zero(&self, hash: &Hash) {
+        let _ = self.zero.set(*hash);
+    }
+
+    pub fn start_at(&self, blocks: u64) {
+        let mut progress = locked(&self.progress);
+        progress.sealed = blocks;
+        progress.indexed = blocks;
+    }
+
+    pub fn sealed_to(&self, height: u64) {
+        locked(&self.progress).sealed = height + 1;
+        self.moved.notify_all();
+    }
+
+    pub fn indexed_to(&self, height: u64) {
+        locked(&self.progress).indexed = height + 1;
+        // The index now answers for these; the newest stays, for the tip's receipts.
+        let mut sealed = self.sealed_mut();
+        sealed.recent = sealed.recent.split_off(&height);
+        drop(sealed);
+        self.moved.notify_all();
+    }
+
+    pub fn indexed_blocks(&self) -> u64 {
+        locked(&self.progress).indexed
+    }
+
+    pub fn fail(&self, error: LedgerError) {
+        locked(&self.progress).failure.get_or_insert(error);
+        self.moved.notify_all();
+    }
+
+    /// The failure that ended the handle, if any.
+    pub fn failure(&self) -> Result<(), LedgerError> {
+        locked(&self.progress).failure.clone().map_or(Ok(()), Err)
+    }
+
+    pub fn wait_sealed(&self, height: u64) -> Result<(), LedgerError> {
+        self.wait(|progress| progress.sealed > height)
+    }
+
+    pub fn wait_indexed(&self, blocks: u64) -> Result<(), LedgerError> {
+        self.wait(|progress| progress.indexed >= blocks)
+    }
+
+    fn wait(&self, done: impl Fn(&Progress) -> bool) -> Result<(), LedgerError> {
+        let mut progress = locked(&self.progress);
+        loop {
+            if done(&progress) {
+                return Ok(());
+            }
+            if let Some(failure) = &progress.failure {
+                return Err(failure.clone());
+            }
+            progress = self.moved.wait(progress).unwrap_or_else(std::sync::PoisonError::into_inner);
+        }
+    }
+
+    pub fn add_times(&self, spent: &[(&'static str, Duration)]) {
+        let mut times = locked(&self.times);
+        for (stage, more) in spent {
+            match times.iter_mut().find(|(known, _)| known == stage) {
+                Some((_, total)) => *total += *more,
+                None => times.push((stage, *more)),
+            }
+        }
+    }
+
+    pub fn stage_seconds(&self) -> Vec<(&'static str, f64)> {
+        locked(&self.times).iter().map(|(stage, spent)| (*stage, spent.as_secs_f64())).collect()
+    }
+}

@@ -1,0 +1,110 @@
+//! Signing checkpoints so that no two roots are ever signed for one size: the mark beside the key comes first.
+
+use std::path::Path;
+
+use super::{Ledger, LedgerError};
+use crate::canonical;
+use crate::checkpoint::Checkpoint;
+use crate::encoding;
+use crate::hash::Hash;
+use crate::log;
+use crate::note::{self, Note, VerifierKey};
+use crate::signature::SecretKey;
+
+/// The largest tree that a key has signed (`docs/format.md` section 7).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedMark {
+    /// Origin of the log.
+    pub origin: String,
+    /// Root at that size.
+    pub root: Hash,
+    /// Blocks.
+    pub size: u64,
+}
+
+impl SignedMark {
+    /// Reads a mark; `None` where nothing was signed yet.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is not a mark: then nothing may be signed.
+    pub fn read(path: &Path) -> Result<Option<Self>, LedgerError> {
+        let text = match std::fs::read(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(LedgerError::Storage(format!("{}: {error}", path.display()))),
+        };
+        let mark = Self::parse(&text);
+        mark.map(Some).ok_or_else(|| LedgerError::Tampered { height: 0, message: format!("{} is not a signed mark", path.display()) })
+    }
+
+    fn parse(text: &[u8]) -> Option<Self> {
+        let value = canonical::Value::parse(text.strip_suffix(b"\n")?, 1).ok()?;
+        let mark = Self {
+            origin: value.get("origin")?.as_text()?.to_owned(),
+            root: encoding::unhex(value.get("root")?.as_text()?)?,
+            size: u64::try_from(value.get("size")?.as_integer()?).ok()?,
+        };
+        (mark.to_bytes() == text).then_some(mark)
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        let root = encoding::hex(&self.root);
+        format!("{{\"origin\":\"{}\",\"root\":\"{root}\",\"size\":{},\"type\":\"finchain.signed.1\"}}\n", self.origin, self.size).into_bytes()
+    }
+}
+
+impl Ledger {
+    /// Compares a mark with the blocks.
+    ///
+    /// # Errors
+    /// Blocks below it are missing or different: this folder is an old copy, or another history.
+    pub fn compare_mark(&self, mark: &SignedMark) -> Result<(), LedgerError> {
+        let sealed = self.shared.sealed();
+        let (size, tampered) = (sealed.blocks.size(), |message: String| LedgerError::Tampered { height: mark.size.saturating_sub(1), message });
+        if mark.origin != self.origin {
+            return Err(tampered(format!("the signed mark is of {}, and this ledger is {}", mark.origin, self.origin)));
+        }
+        if mark.size > size {
+            return Err(tampered(format!("a checkpoint over {} blocks was signed, and there are {size}: blocks are missing", mark.size)));
+        }
+        match sealed.blocks.root_at(mark.size) {
+            Ok(found) if found == mark.root => Ok(()),
+            _ => Err(tampered(format!("the root signed over {} blocks is not the root of these blocks", mark.size))),
+        }
+    }
+
+    /// Signs a checkpoint over all sealed blocks, after the mark at `mark_path` is synced, and keeps it in the ledger's folder.
+    ///
+    /// # Errors
+    /// The mark forbids it, or a file cannot be written.
+    pub fn sign_checkpoint(&self, key: &SecretKey, mark_path: &Path) -> Result<Vec<u8>, LedgerError> {
+        self.wait_indexed()?;
+        if let Some(mark) = SignedMark::read(mark_path)? {
+            self.compare_mark(&mark)?;
+        }
+        let (size, root_hash) = self.log_root();
+        let mark = SignedMark { origin: self.origin.clone(), root: root_hash, size };
+        let storage = |e: log::LogError| LedgerError::Storage(e.to_string());
+        log::durable::replace(mark_path, &mark.to_bytes()).map_err(storage)?;
+        let internal = |e: &dyn std::fmt::Display| LedgerError::Internal(e.to_string());
+        let text = Checkpoint { origin: self.origin.clone(), size, root_hash }.to_text().map_err(|e| internal(&e))?;
+        let note = note::sign_note(&text, &self.origin, key).map_err(|e| internal(&e))?.to_bytes();
+        log::durable::replace(&self.dir.join("checkpoint"), &note).map_err(storage)?;
+        Ok(note)
+    }
+
+    /// Compares a checkpoint with the blocks; gives its size, or `None` where none of `keys` has signed it.
+    ///
+    /// # Errors
+    /// It is no checkpoint, or its root is not that of these blocks.
+    pub fn compare_checkpoint(&self, note: &[u8], keys: &[VerifierKey]) -> Result<Option<u64>, LedgerError> {
+        let tampered = |message: String| LedgerError::Tampered { height: 0, message };
+        let note = Note::parse(note).map_err(|e| tampered(format!("the checkpoint is no signed note: {e}")))?;
+        let checkpoint = Checkpoint::parse_text(note.text()).map_err(|e| tampered(format!("the checkpoint: {e}")))?;
+        if !keys.iter().any(|key| note.verify(key).is_ok()) {
+            return Ok(None);
+        }
+        self.compare_mark(&SignedMark { origin: checkpoint.origin, root: checkpoint.root_hash, size: checkpoint.size })?;
+        Ok(Some(checkpoint.size))
+    }
+}

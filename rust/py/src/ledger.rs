@@ -1,0 +1,353 @@
+//! The ledger machine, as Python drives it.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use finchain_core::block::Refusal;
+use finchain_core::canonical;
+use finchain_core::encoding;
+use finchain_core::error::Rejection;
+use finchain_core::index::RecordIndex;
+use finchain_core::ledger::{self, Executed, LedgerError, NewRecord, Options, SignedMark};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+
+use crate::error::{ConfigError, ledger_error, locked};
+use crate::key::SecretKey;
+use crate::opened::Opened;
+use crate::receipt::verifier_keys;
+
+/// A chunk of transactions after the check stage.
+#[pyclass(frozen, module = "finchain._core")]
+pub(crate) struct Checked(Mutex<Arc<ledger::Checked>>);
+
+impl Checked {
+    fn chunk(&self) -> Arc<ledger::Checked> {
+        Arc::clone(&locked(&self.0))
+    }
+}
+
+#[pymethods]
+impl Checked {
+    fn __len__(&self) -> usize {
+        self.chunk().items.len()
+    }
+
+    /// Every transaction's instructions as one JSON array of arrays; an empty array where it is rejected.
+    fn instructions<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        let chunk = self.chunk();
+        let mut out = vec![b'['];
+        for item in &chunk.items {
+            if out.len() > 1 {
+                out.push(b',');
+            }
+            out.extend_from_slice(item.as_ref().map_or(b"[]", |checked| checked.transaction.instructions()));
+        }
+        out.push(b']');
+        PyBytes::new(py, &out)
+    }
+
+    /// One transaction's instructions as a JSON array; an empty one where it is rejected.
+    fn instructions_of<'py>(&self, py: Python<'py>, index: usize) -> Bound<'py, PyBytes> {
+        let chunk = self.chunk();
+        let text = chunk.items.get(index).and_then(|item| item.as_ref().ok()).map_or(&b"[]"[..], |c| c.transaction.instructions());
+        PyBytes::new(py, text)
+    }
+
+    /// Rejects a transaction as malformed, before the chunk is opened.
+    fn reject(&self, index: usize, message: String, advice: String) -> PyResult<()> {
+        let mut chunk = locked(&self.0);
+        let item = Arc::get_mut(&mut chunk).and_then(|chunk| chunk.items.get_mut(index));
+        let item = item.ok_or_else(|| ConfigError::new_err("the chunk is in use, or has no such transaction"))?;
+        *item = Err(Rejection::malformed(message, advice));
+        Ok(())
+    }
+}
+
+/// A chunk of transactions in the check stage, on a thread of its own.
+#[pyclass(frozen, module = "finchain._core")]
+pub(crate) struct Checking(Mutex<Option<JoinHandle<ledger::Checked>>>);
+
+#[pymethods]
+impl Checking {
+    /// Waits for the stage, once.
+    fn wait(&self, py: Python<'_>) -> PyResult<Checked> {
+        py.detach(|| {
+            let thread = locked(&self.0).take().ok_or_else(|| ConfigError::new_err("this chunk was waited for before"))?;
+            let checked = thread.join().map_err(|_| ledger_error(LedgerError::Internal("the check stage failed".into())))?;
+            Ok(Checked(Mutex::new(Arc::new(checked))))
+        })
+    }
+}
+
+/// The single writer of a ledger, or a reader of its blocks.
+#[pyclass(frozen, module = "finchain._core")]
+pub(crate) struct Ledger(Arc<ledger::Ledger>);
+
+fn open_index(dir: &std::path::Path, fresh: bool) -> Result<Arc<dyn RecordIndex>, LedgerError> {
+    let _ = (dir, fresh);
+    Ok(Arc::new(crate::memindex::Mem::default()))
+}
+
+#[pymethods]
+impl Ledger {
+    /// Begins a ledger in an empty folder.
+    #[staticmethod]
+    fn create(py: Python<'_>, dir: PathBuf, origin: &str, hash_suite: &str) -> PyResult<Self> {
+        py.detach(|| {
+            let index = open_index(&dir.join("index"), true)?;
+            ledger::Ledger::create(&dir, origin, hash_suite, index)
+        })
+        .map(|ledger| Self(Arc::new(ledger)))
+        .map_err(ledger_error)
+    }
+
+    /// Opens a ledger and says what it found; `index_dir` is wiped first where the index cannot be believed.
+    #[staticmethod]
+    #[pyo3(signature = (dir, index_dir, *, read_only, durable_height=None))]
+    fn open<'py>(py: Python<'py>, dir: PathBuf, index_dir: PathBuf, read_only: bool, durable_height: Option<u64>) -> PyResult<(Self, Bound<'py, PyDict>)> {
+        let options = Options { read_only, durable_height };
+        let (ledger, recovery, stale) = py
+            .detach(|| {
+                let first = open_index(&index_dir, false).and_then(|index| ledger::Ledger::open(&dir, index, &options));
+                match first {
+                    Err(LedgerError::IndexStale(why)) => {
+                        let index = open_index(&index_dir, true)?;
+                        let (ledger, recovery) = ledger::Ledger::open(&dir, index, &options)?;
+                        Ok((ledger, recovery, Some(why)))
+                    }
+                    other => other.map(|(ledger, recovery)| (ledger, recovery, None)),
+                }
+            })
+            .map_err(ledger_error)?;
+        let found = PyDict::new(py);
+        found.set_item("blocks", recovery.blocks)?;
+        found.set_item("replay_from", recovery.replay_from)?;
+        found.set_item("cut", recovery.cut)?;
+        found.set_item("index_rebuilt_because", stale)?;
+        Ok((Self(Arc::new(ledger)), found))
+    }
+
+    /// Starts the check stage for a chunk of transactions.
+    fn check(&self, texts: Vec<Vec<u8>>) -> Checking {
+        let ledger = Arc::clone(&self.0);
+        Checking(Mutex::new(Some(std::thread::spawn(move || ledger.check(&texts)))))
+    }
+
+    /// Opens the next block with transactions of a chunk from `start` on.
+    fn open_block(&self, py: Python<'_>, checked: &Checked, start: usize, time_ms: u64) -> PyResult<Opened> {
+        let chunk = checked.chunk();
+        py.detach(|| self.0.open_block(&chunk, start, time_ms)).map(Opened::new).map_err(ledger_error)
+    }
+
+    /// Opens a stored block for replay.
+    fn open_stored(&self, py: Python<'_>, height: u64, verify_signatures: bool) -> PyResult<Opened> {
+        py.detach(|| self.0.open_stored(height, verify_signatures)).map(Opened::new).map_err(ledger_error)
+    }
+
+    /// Hands an executed block to the sealing thread.
+    ///
+    /// `refused` has (transaction, instruction, code); `counts` the number of records that each of the executed transactions wrote;
+    /// `kinds`, `ids`, `instructions` one item a record, and `records` all of them as one JSON array.
+    #[allow(clippy::too_many_arguments)] // Columns of one table.
+    #[pyo3(signature = (opened, *, counts, refused, kinds, ids, instructions, records))]
+    fn seal(
+        &self,
+        py: Python<'_>,
+        opened: &Opened,
+        counts: Vec<usize>,
+        refused: Vec<(usize, u32, String)>,
+        kinds: Vec<String>,
+        ids: Vec<String>,
+        instructions: Vec<Vec<u16>>,
+        records: &[u8],
+    ) -> PyResult<()> {
+        let opened = locked(&opened.inner).take().ok_or_else(|| ConfigError::new_err("this block was sealed before"))?;
+        py.detach(|| {
+            let executed = columns(&counts, refused, kinds, ids, instructions, records)?;
+            self.0.seal(opened, executed)
+        })
+        .map_err(ledger_error)
+    }
+
+    /// Waits until the block at that height is durable.
+    fn wait_sealed(&self, py: Python<'_>, height: u64) -> PyResult<()> {
+        py.detach(|| self.0.wait_sealed(height)).map_err(ledger_error)
+    }
+
+    /// Waits until everything sealed is in the index.
+    fn wait_indexed(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.0.wait_indexed()).map_err(ledger_error)
+    }
+
+    /// Number of blocks in the index.
+    #[getter]
+    fn indexed_blocks(&self) -> u64 {
+        self.0.indexed_blocks()
+    }
+
+    /// Height of the next block.
+    #[getter]
+    fn height(&self) -> u64 {
+        self.0.height()
+    }
+
+    /// Time of the last block.
+    #[getter]
+    fn time_ms(&self) -> u64 {
+        self.0.time_ms()
+    }
+
+    /// Origin, `#`, hash of block 0.
+    #[getter]
+    fn name(&self) -> String {
+        self.0.name()
+    }
+
+    /// Name of the hash suite.
+    #[getter]
+    fn hash_suite(&self) -> &'static str {
+        self.0.suite().name()
+    }
+
+    /// Number of records in the state.
+    #[getter]
+    fn records_count(&self) -> u64 {
+        self.0.records_count()
+    }
+
+    /// Root of the state map.
+    #[getter]
+    fn state_root<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.0.state_root())
+    }
+
+    /// Size and root of the block log.
+    #[getter]
+    fn log_root<'py>(&self, py: Python<'py>) -> (u64, Bound<'py, PyBytes>) {
+        let (size, hash) = self.0.log_root();
+        (size, PyBytes::new(py, &hash))
+    }
+
+    /// Last sequence of a lane, 0 where it has not begun.
+    fn lane_sequence(&self, lane_id: &str) -> u64 {
+        self.0.lane_sequence(lane_id)
+    }
+
+    /// Records by (kind, id), as JSON or `None`, compared with the state map.
+    fn records<'py>(&self, py: Python<'py>, ids: Vec<(String, String)>) -> PyResult<Vec<Option<Bound<'py, PyBytes>>>> {
+        let found = py
+            .detach(|| {
+                let ids: Vec<(&str, &str)> = ids.iter().map(|(kind, id)| (kind.as_str(), id.as_str())).collect();
+                self.0.records(&ids)
+            })
+            .map_err(ledger_error)?;
+        Ok(found.into_iter().map(|record| record.map(|bytes| PyBytes::new(py, &bytes))).collect())
+    }
+
+    /// Records of a kind from a number on: (kind, JSON) each, and the number to go on from.
+    #[allow(clippy::type_complexity)] // A page of a table and where the next begins.
+    #[pyo3(signature = (kind, start, limit))]
+    fn scan<'py>(&self, py: Python<'py>, kind: Option<&str>, start: u64, limit: usize) -> PyResult<(Vec<(String, Bound<'py, PyBytes>)>, Option<u64>)> {
+        let (found, next) = py.detach(|| self.0.scan(kind, start, limit)).map_err(ledger_error)?;
+        Ok((found.into_iter().map(|s| (s.kind, PyBytes::new(py, &s.record))).collect(), next))
+    }
+
+    /// Places that touched a record, newest first: (height, entry, instructions).
+    fn history(&self, py: Python<'_>, kind: &str, id: &str, limit: usize) -> PyResult<Vec<(u64, u32, Vec<u16>)>> {
+        let touches = py.detach(|| self.0.history(kind, id, limit)).map_err(ledger_error)?;
+        Ok(touches.into_iter().map(|t| (t.height, t.entry, t.instructions)).collect())
+    }
+
+    /// A transaction by its place, with its outcome.
+    fn entered<'py>(&self, py: Python<'py>, height: u64, entry: u32) -> PyResult<Bound<'py, PyDict>> {
+        let entered = py.detach(|| self.0.entered(height, entry)).map_err(ledger_error)?;
+        let out = PyDict::new(py);
+        out.set_item("id", encoding::hex(&entered.transaction.id))?;
+        out.set_item("time_ms", entered.time_ms)?;
+        out.set_item("header", PyBytes::new(py, entered.transaction.header()))?;
+        out.set_item("instructions", PyBytes::new(py, entered.transaction.instructions()))?;
+        out.set_item("signatures", PyBytes::new(py, entered.transaction.signatures_text()))?;
+        let refused: Vec<(u32, String)> = entered.refused.iter().map(|r| (r.instruction, r.code.to_string())).collect();
+        out.set_item("refused", refused)?;
+        Ok(out)
+    }
+
+    /// Compares the signed mark at that path with the blocks.
+    fn compare_mark(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+        py.detach(|| SignedMark::read(&path)?.map_or(Ok(()), |mark| self.0.compare_mark(&mark))).map_err(ledger_error)
+    }
+
+    /// Compares a checkpoint with the blocks; gives its size, or `None` where none of the keys signed it.
+    fn compare_checkpoint(&self, py: Python<'_>, note: Vec<u8>, keys: Vec<String>) -> PyResult<Option<u64>> {
+        let keys = verifier_keys(&keys)?;
+        py.detach(|| self.0.compare_checkpoint(&note, &keys)).map_err(ledger_error)
+    }
+
+    /// Signs a checkpoint over all blocks, after the mark at that path is synced.
+    fn sign_checkpoint<'py>(&self, py: Python<'py>, key: &SecretKey, mark_path: PathBuf) -> PyResult<Bound<'py, PyBytes>> {
+        let note = py.detach(|| self.0.sign_checkpoint(&key.0, &mark_path)).map_err(ledger_error)?;
+        Ok(PyBytes::new(py, &note))
+    }
+
+    /// A receipt for a record.
+    fn prove_record<'py>(&self, py: Python<'py>, kind: &str, id: &str, note: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        let receipt = py.detach(|| self.0.prove_record(kind, id, note)).map_err(ledger_error)?;
+        Ok(PyBytes::new(py, &receipt))
+    }
+
+    /// A receipt for a record's absence.
+    fn prove_absence<'py>(&self, py: Python<'py>, kind: &str, id: &str, note: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        let receipt = py.detach(|| self.0.prove_absence(kind, id, note)).map_err(ledger_error)?;
+        Ok(PyBytes::new(py, &receipt))
+    }
+
+    /// A receipt for an instruction; `before` is the ledger replayed to the block before.
+    #[pyo3(signature = (height, entry, index, note, before=None))]
+    fn prove_instruction<'py>(&self, py: Python<'py>, height: u64, entry: u32, index: u32, note: &[u8], before: Option<&Self>) -> PyResult<Bound<'py, PyBytes>> {
+        let before = before.map(|ledger| &*ledger.0);
+        let receipt = py.detach(|| self.0.prove_instruction(height, entry, index, before, note)).map_err(ledger_error)?;
+        Ok(PyBytes::new(py, &receipt))
+    }
+
+    /// Seconds that each stage has worked.
+    fn stage_seconds(&self) -> Vec<(&'static str, f64)> {
+        self.0.stage_seconds()
+    }
+
+    /// Finishes what is on its way and lets go of the lock.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.0.close()).map_err(ledger_error)
+    }
+}
+
+/// Rows out of columns, with the records' array split into its elements.
+fn columns(
+    counts: &[usize],
+    refused: Vec<(usize, u32, String)>,
+    kinds: Vec<String>,
+    ids: Vec<String>,
+    instructions: Vec<Vec<u16>>,
+    records: &[u8],
+) -> Result<Executed, LedgerError> {
+    let wrong = |what: String| LedgerError::Internal(what);
+    let ranges = canonical::elements(records, canonical::DEPTH_MAX + 1).map_err(|e| wrong(format!("a rule wrote a record outside the format: {e}")))?;
+    let total: usize = counts.iter().sum();
+    if [kinds.len(), ids.len(), instructions.len(), ranges.len()] != [total; 4] {
+        return Err(wrong(format!("columns of {}, {}, {}, {} for {total} records", kinds.len(), ids.len(), instructions.len(), ranges.len())));
+    }
+    let mut rows = kinds.into_iter().zip(ids).zip(instructions).zip(ranges).map(|(((kind, id), instructions), range)| NewRecord {
+        kind: kind.into(),
+        id: id.into(),
+        instructions,
+        record: records[range].into(),
+    });
+    let writes = counts.iter().map(|count| rows.by_ref().take(*count).collect()).collect();
+    let mut by_transaction: Vec<Vec<Refusal>> = vec![Vec::new(); counts.len()];
+    for (position, instruction, code) in refused {
+        let list = by_transaction.get_mut(position).ok_or_else(|| wrong(format!("a refusal for transaction {position}")))?;
+        list.push(Refusal { instruction, code: code.into() });
+    }
+    Ok(Executed { refused: by_transaction, writes })
+}
