@@ -346,6 +346,29 @@ def test_a_loan_with_something_left_to_draw_goes_on() -> None:
     assert loan(ledger).status == "active"
 
 
+def test_the_borrower_gives_up_what_is_left_to_draw() -> None:
+    ledger = lent(but(LOAN, prepayment="interest_now"))
+    with refused(ledger, "loan.bad_state"):
+        ledger.apply(do.CloseLoan("L"), by=["shop"])
+    apply(ledger, do.PrepayLoan("L", 50_000_000), by=["shop"])
+    apply(ledger, but(PREPAID, amount_minor=50_000_000), by=["bank"])
+    assert loan(ledger).status == "repaid"
+    with refused(ledger, "loan.not_signed"):
+        ledger.apply(do.CloseLoan("L"), by=["bank"])
+    apply(ledger, do.DrawLoan("L", "two", 1_000), by=["shop", "bank"])
+    with refused(ledger, "loan.bad_state"):
+        ledger.apply(do.CloseLoan("L"), by=["shop"])
+
+
+def test_a_closed_loan_frees_its_lots() -> None:
+    ledger = agreed()
+    apply(ledger, do.CloseLoan("L"), by=["shop"])
+    assert loan(ledger).status == "ended"
+    assert ledger.get(Lot, "C 36000001").encumbrance(ledger.today) == "none"
+    with refused(ledger, "loan.bad_state"):
+        ledger.apply(do.CloseLoan("L"), by=["shop"])
+
+
 def test_a_value_date_is_not_before_the_last_posting() -> None:
     ledger = worked_example()
     apply(ledger, PREPAID, by=["bank"])
