@@ -223,7 +223,8 @@ def rulebook_order() -> tuple[list[str], list[str]]:
 def test_the_digest_covers_every_rule_file() -> None:
     ground, instruments = rulebook_order()
     files = {path.stem for path in rule_files() if path.suffix == ".py"} - {"__init__", "rulebook"}
-    assert files == set(ground) | set(instruments)
+    # `invariants` checks records for tests and audits; no outcome depends on it.
+    assert files - {"invariants"} == set(ground) | set(instruments)
 
 
 def test_an_instrument_imports_only_from_those_before_it() -> None:

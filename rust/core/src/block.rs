@@ -9,7 +9,7 @@ use crate::canonical;
 use crate::encoding;
 use crate::error::Rejection;
 use crate::hash::{Hash, HashSuite, Purpose, Rfc9162};
-use crate::transaction::{Members, Transaction};
+use crate::transaction::{InOrder, Transaction};
 
 /// Most bytes of a block's payload: the largest transaction four times over, and a bounded read at recovery.
 pub const BLOCK_BYTES_MAX: usize = 16 << 20;
@@ -78,7 +78,7 @@ pub fn is_refusal_code(text: &str) -> bool {
 pub fn parse_entry(text: &[u8]) -> Result<EntryView<'_>, Rejection> {
     let members = canonical::members(text, canonical::DOCUMENT_DEPTH_MAX)
         .map_err(|e| Rejection::malformed(format!("entry: {e}"), "an entry is canonical JSON"))?;
-    let mut reader = Members { of: "entry", members: members.into_iter(), text };
+    let mut reader = InOrder { of: "entry", members: members.into_iter(), text };
     let changes = read_hash(reader.plain("changes", |s| encoding::unhex::<32>(s).is_some(), "64 hex digits")?);
     let header = reader.next("header")?;
     let list = reader.next("refused")?;
@@ -89,7 +89,7 @@ pub fn parse_entry(text: &[u8]) -> Result<EntryView<'_>, Rejection> {
         let element = &list[range];
         let members = canonical::members(element, 1)
             .map_err(|e| Rejection::malformed(format!("entry.refused: {e}"), "code and instruction"))?;
-        let mut each = Members { of: "refusal", members: members.into_iter(), text: element };
+        let mut each = InOrder { of: "refusal", members: members.into_iter(), text: element };
         let code = each.plain("code", is_refusal_code, "<kind>.<cause> in lower case")?.into();
         let instruction = u32::try_from(each.integer("instruction", 0, 4_095)?).unwrap_or(u32::MAX);
         each.end()?;
@@ -163,7 +163,7 @@ impl BlockHeader {
     pub fn parse(text: &[u8]) -> Result<Self, Rejection> {
         let members = canonical::members(text, 1)
             .map_err(|e| Rejection::malformed(format!("block header: {e}"), "canonical JSON"))?;
-        let mut reader = Members { of: "block header", members: members.into_iter(), text };
+        let mut reader = InOrder { of: "block header", members: members.into_iter(), text };
         let is_hash = |s: &str| encoding::unhex::<32>(s).is_some();
         let max = canonical::INTEGER_MAX.unsigned_abs();
         let header = Self {
@@ -250,6 +250,7 @@ impl Payload {
     }
 
     /// Every entry's bytes, in order.
+    #[must_use]
     pub fn entries(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         self.lines.iter().map(|[entry, _, _]| &self.bytes[entry.clone()])
     }

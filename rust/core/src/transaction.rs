@@ -329,7 +329,7 @@ pub fn is_party_id(text: &str) -> bool {
 /// A [`Rejection`] that names the member.
 pub fn parse_header(text: &[u8]) -> Result<Header<'_>, Rejection> {
     let members = canonical::members(text, 2).map_err(|e| spelling("header", &e))?;
-    let mut reader = Members { of: "header", members: members.into_iter(), text };
+    let mut reader = InOrder { of: "header", members: members.into_iter(), text };
     let by_text = reader.next("by")?;
     let by = canonical::elements(by_text, 1).map_err(|e| spelling("header.by", &e))?;
     let by = by.into_iter().map(|r| plain(&by_text[r])).collect::<Option<Vec<&str>>>();
@@ -379,7 +379,7 @@ fn parse_signatures(text: &[u8]) -> Result<Vec<Signature>, Rejection> {
     for range in ranges {
         let element = &text[range];
         let members = canonical::members(element, 1).map_err(|e| spelling("signatures", &e))?;
-        let mut reader = Members { of: "signature", members: members.into_iter(), text: element };
+        let mut reader = InOrder { of: "signature", members: members.into_iter(), text: element };
         let key = reader.plain("key", |s| s.contains('/'), "party, / and the key's number")?;
         let signature = reader.plain("signature", |_| true, "Base64")?;
         reader.end()?;
@@ -407,13 +407,13 @@ fn plain(raw: &[u8]) -> Option<&str> {
 }
 
 /// Reads the members of an object in their order, and says which one is missing or wrong.
-pub(crate) struct Members<'a, I: Iterator<Item = (&'a str, Range<usize>)>> {
+pub(crate) struct InOrder<'a, I: Iterator<Item = (&'a str, Range<usize>)>> {
     pub(crate) of: &'static str,
     pub(crate) members: I,
     pub(crate) text: &'a [u8],
 }
 
-impl<'a, I: Iterator<Item = (&'a str, Range<usize>)>> Members<'a, I> {
+impl<'a, I: Iterator<Item = (&'a str, Range<usize>)>> InOrder<'a, I> {
     pub(crate) fn next(&mut self, name: &str) -> Result<&'a [u8], Rejection> {
         match self.members.next() {
             Some((found, range)) if found == name => Ok(&self.text[range]),

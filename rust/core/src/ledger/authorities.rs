@@ -66,7 +66,7 @@ fn rejection(error: &authority::AuthorityError) -> Rejection {
             Code::SuperfluousSignature,
             "exactly the parties of header.by sign, each with as many keys as its threshold",
         ),
-        _ => (
+        E::Missing { .. } => (
             Code::MissingSignature,
             "every party of header.by signs, with as many keys of as many holders as its threshold",
         ),

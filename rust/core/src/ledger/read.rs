@@ -142,15 +142,12 @@ impl Ledger {
     /// A stored block; its hash is compared with the block log where that already has it.
     pub(super) fn stored_block(&self, height: u64) -> Result<Arc<StoredBlock>, LedgerError> {
         let recent = self.shared.sealed().recent.get(&height).copied();
-        let place = match recent {
-            Some(place) => place,
-            None => {
-                let row = self
-                    .index
-                    .block(height)?
-                    .ok_or_else(|| LedgerError::NotFound(format!("there is no block {height}")))?;
-                Place { segment: row.segment, offset: row.offset, length: row.length }
-            }
+        let place = if let Some(place) = recent {
+            place
+        } else {
+            let row = self.index.block(height)?;
+            let row = row.ok_or_else(|| LedgerError::NotFound(format!("there is no block {height}")))?;
+            Place { segment: row.segment, offset: row.offset, length: row.length }
         };
         let bytes = {
             let mut reader = locked(&self.reader);
