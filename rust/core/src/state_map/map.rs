@@ -1,0 +1,219 @@
+//! The map in memory: 256 shards by the first byte of the key, and the tree above them.
+//!
+//! Shards exist so that a large batch is hashed on all cores without sharing a node between threads. The tree that
+//! results is that of the format: the cut leaves no trace in any hash.
+
+use rayon::prelude::*;
+
+use super::bit;
+use super::leaf::Salt;
+use super::shard::{SHARD_DEPTH, Shard};
+use super::verify::MapPath;
+use crate::hash::{EMPTY, Hash, HashSuite};
+
+/// Shards, and the place of the first one in `StateMap::above`.
+const SHARDS: usize = 1 << SHARD_DEPTH;
+
+/// Updates from which a batch goes to all cores; below, waking the threads costs as much as it saves.
+const PARALLEL_FROM: usize = 128;
+
+/// One record to write: `value` as `record_value` makes it, with the salt that it was made with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Update {
+    /// The record's key.
+    pub key: Hash,
+    /// The record's value.
+    pub value: Hash,
+    /// The record's salt; it is kept, and enters no hash but through the value.
+    pub salt: Salt,
+}
+
+/// A subtree above the shards, or one shard.
+#[derive(Clone, Copy, Debug)]
+struct Subtree {
+    keys: u64,
+    hash: Hash,
+}
+
+/// The state map.
+///
+/// One million records take 112 bytes each. Measured on one core with suite `blake3`: a batch of 1,000 updates on a
+/// million records costs FIGURE µs an update, and all records at once FIGURE s.
+pub struct StateMap {
+    suite: &'static dyn HashSuite,
+    shards: Vec<Shard>,
+    /// The tree above the shards as a heap: the top at 1, the children of `n` at `2n` and `2n + 1`, shard `i` at
+    /// `SHARDS + i`.
+    above: Vec<Subtree>,
+}
+
+impl std::fmt::Debug for StateMap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StateMap")
+            .field("suite", &self.suite.name())
+            .field("top", &self.above[1])
+            .finish_non_exhaustive()
+    }
+}
+
+impl StateMap {
+    /// A map without records.
+    #[must_use]
+    pub fn new(suite: &'static dyn HashSuite) -> Self {
+        Self {
+            suite,
+            shards: (0..SHARDS).map(|_| Shard::new()).collect(),
+            above: vec![
+                Subtree {
+                    keys: 0,
+                    hash: EMPTY
+                };
+                2 * SHARDS
+            ],
+        }
+    }
+
+    /// How many records there are.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.above[1].keys
+    }
+
+    /// Whether there is no record.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The hash over everything applied so far, as it stands in a block header.
+    #[must_use]
+    pub fn root(&self) -> Hash {
+        self.above[1].hash
+    }
+
+    /// Bytes of memory that the map holds.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let shards: usize = self
+            .shards
+            .iter()
+            .map(|shard| shard.bytes() + size_of::<Shard>())
+            .sum();
+        shards + self.above.len() * size_of::<Subtree>()
+    }
+
+    /// Writes a batch of records; each node above them is hashed once.
+    ///
+    /// The batch is put in order by key. Of several updates with one key the last one counts. How updates are spread
+    /// over batches, and their order within one, changes nothing about the resulting hash.
+    pub fn apply(&mut self, batch: &mut [Update]) {
+        let batch = in_order(batch);
+        let mut work = Vec::with_capacity(SHARDS.min(batch.len()));
+        let mut rest: &[Update] = batch;
+        for (number, shard) in self.shards.iter_mut().enumerate() {
+            let (mine, others) =
+                rest.split_at(rest.partition_point(|update| usize::from(update.key[0]) <= number));
+            rest = others;
+            if !mine.is_empty() {
+                work.push((number, shard, mine));
+            }
+        }
+        let suite = self.suite;
+        let apply = |(number, shard, mine): (usize, &mut Shard, &[Update])| {
+            let hash = shard.apply(suite, mine);
+            (
+                number,
+                Subtree {
+                    keys: u64::from(shard.len()),
+                    hash,
+                },
+            )
+        };
+        let changed: Vec<(usize, Subtree)> = if batch.len() < PARALLEL_FROM {
+            work.into_iter().map(apply).collect()
+        } else {
+            work.into_par_iter().map(apply).collect()
+        };
+        self.hash_above(&changed);
+    }
+
+    /// Hashes the tree above the shards that changed, which come in rising order.
+    fn hash_above(&mut self, changed: &[(usize, Subtree)]) {
+        let mut places: Vec<usize> = Vec::with_capacity(changed.len());
+        for &(number, subtree) in changed {
+            self.above[SHARDS + number] = subtree;
+            places.push(SHARDS + number);
+        }
+        for _ in 0..SHARD_DEPTH {
+            for place in &mut places {
+                *place /= 2;
+            }
+            places.dedup();
+            for &place in &places {
+                self.above[place] =
+                    join(self.suite, self.above[2 * place], self.above[2 * place + 1]);
+            }
+        }
+    }
+
+    /// The value and the salt of a record.
+    #[must_use]
+    pub fn get(&self, key: &Hash) -> Option<(Hash, Salt)> {
+        self.shards[usize::from(key[0])].get(key)
+    }
+
+    /// The path to a key that is there, or to the place where it would stand.
+    #[must_use]
+    pub fn prove(&self, key: &Hash) -> MapPath {
+        let mut siblings = Vec::with_capacity(32);
+        let mut place = 1;
+        for depth in 0..SHARD_DEPTH {
+            if self.above[place].keys < 2 {
+                break;
+            }
+            let next = 2 * place + usize::from(bit(key, depth));
+            siblings.push(self.above[next ^ 1].hash);
+            place = next;
+        }
+        // Where the walk ended above the shards, at most one key is left; its shard answers as if the walk had come
+        // down to it.
+        while place < SHARDS {
+            place = 2 * place + usize::from(self.above[2 * place].keys == 0);
+        }
+        let end = self.shards[place - SHARDS].prove(self.suite, key, &mut siblings);
+        MapPath { siblings, end }
+    }
+}
+
+/// Sorts a batch and leaves of every key the last update.
+fn in_order(batch: &mut [Update]) -> &[Update] {
+    if batch.len() < PARALLEL_FROM {
+        batch.sort_by_key(|update| update.key);
+    } else {
+        batch.par_sort_by(|one, other| one.key.cmp(&other.key));
+    }
+    let mut kept = 0;
+    for index in 0..batch.len() {
+        if batch
+            .get(index + 1)
+            .is_none_or(|next| next.key != batch[index].key)
+        {
+            batch[kept] = batch[index];
+            kept += 1;
+        }
+    }
+    &batch[..kept]
+}
+
+/// The subtree over two subtrees: with one key it is that key's leaf, whatever its depth.
+fn join(suite: &dyn HashSuite, left: Subtree, right: Subtree) -> Subtree {
+    let hash = match (left.keys, right.keys) {
+        (0, 0 | 1) => right.hash,
+        (1, 0) => left.hash,
+        _ => suite.node(&left.hash, &right.hash),
+    };
+    Subtree {
+        keys: left.keys + right.keys,
+        hash,
+    }
+}

@@ -1,0 +1,388 @@
+//! One shard of the state map: the subtree of all keys with the same first byte.
+//!
+//! A fork stands only where keys part. Between two forks that are not on neighbouring levels the format has a chain
+//! of nodes whose other side is empty; the shard keeps none of them and hashes the chain when the lower fork changes.
+//! A fork over two leaves keeps no hash: a third of all forks are such pairs, and hashing one again costs three
+//! hashes. Records are never removed, so neither is a leaf.
+
+use super::arena::Arena;
+use super::leaf::{Salt, state_leaf};
+use super::map::Update;
+use super::verify::End;
+use super::{DEPTH_MAX, bit, shared_bits};
+use crate::hash::{EMPTY, Hash, HashSuite};
+
+/// Depth at which a shard begins: the bits of the key that choose it.
+pub(super) const SHARD_DEPTH: usize = 8;
+
+/// Where a subtree is kept: an index, and in its top two bits in which arena.
+///
+/// Bytes and not `u32`, because alignment would cost three bytes a fork.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Link([u8; 4]);
+
+/// A link, read.
+enum At {
+    Nothing,
+    Leaf(u32),
+    Pair(u32),
+    Branch(u32),
+}
+
+impl Link {
+    const NOTHING: Self = Self([0xff; 4]);
+    const TAG_BITS: u32 = 30;
+
+    fn new(at: &At) -> Self {
+        match at {
+            At::Nothing => Self::NOTHING,
+            At::Leaf(index) => Self(index.to_le_bytes()),
+            At::Pair(index) => Self((1 << Self::TAG_BITS | index).to_le_bytes()),
+            At::Branch(index) => Self((2 << Self::TAG_BITS | index).to_le_bytes()),
+        }
+    }
+
+    fn at(self) -> At {
+        let number = u32::from_le_bytes(self.0);
+        let index = number & ((1 << Self::TAG_BITS) - 1);
+        match number >> Self::TAG_BITS {
+            0 => At::Leaf(index),
+            1 => At::Pair(index),
+            2 => At::Branch(index),
+            _ => At::Nothing,
+        }
+    }
+
+    fn is_leaf(self) -> bool {
+        matches!(self.at(), At::Leaf(_))
+    }
+}
+
+#[derive(Debug)]
+struct Leaf {
+    key: Hash,
+    value: Hash,
+    salt: Salt,
+}
+
+/// Where keys part: the keys below agree on the bits before `split`, and that bit says the child.
+#[derive(Clone, Copy, Debug)]
+struct Fork {
+    children: [Link; 2],
+    split: u8,
+}
+
+/// A fork over three leaves or more, and the hash of the subtree that hangs from the fork above, chain included.
+#[derive(Debug)]
+struct Branch {
+    fork: Fork,
+    hash: Hash,
+}
+
+/// A subtree: where it is and its hash.
+type Subtree = (Link, Hash);
+
+const NOTHING: Subtree = (Link::NOTHING, EMPTY);
+
+/// The subtree of the keys that begin with one byte.
+#[derive(Debug)]
+pub(super) struct Shard {
+    leaves: Arena<Leaf>,
+    pairs: Arena<Fork>,
+    branches: Arena<Branch>,
+    /// Places in `pairs` whose fork has become a branch.
+    pairs_free: Vec<u32>,
+    top: Link,
+}
+
+impl Shard {
+    pub(super) fn new() -> Self {
+        Self {
+            leaves: Arena::new(),
+            pairs: Arena::new(),
+            branches: Arena::new(),
+            pairs_free: Vec::new(),
+            top: Link::NOTHING,
+        }
+    }
+
+    pub(super) fn len(&self) -> u32 {
+        self.leaves.len()
+    }
+
+    /// Bytes allocated.
+    pub(super) fn bytes(&self) -> usize {
+        self.leaves.bytes()
+            + self.pairs.bytes()
+            + self.branches.bytes()
+            + self.pairs_free.capacity() * 4
+    }
+
+    /// Writes a batch with rising, distinct keys of this shard, and gives the hash of the shard.
+    pub(super) fn apply(&mut self, suite: &dyn HashSuite, batch: &[Update]) -> Hash {
+        let (top, hash) = self.update(suite, self.top, SHARD_DEPTH, batch);
+        self.top = top;
+        hash
+    }
+
+    pub(super) fn get(&self, key: &Hash) -> Option<(Hash, Salt)> {
+        let leaf = self.nearest(self.top, key)?;
+        (leaf.key == *key).then_some((leaf.value, leaf.salt))
+    }
+
+    /// Adds the siblings from depth `SHARD_DEPTH` down to the end of the walk towards `key`, and gives that end.
+    pub(super) fn prove(&self, suite: &dyn HashSuite, key: &Hash, siblings: &mut Vec<Hash>) -> End {
+        let (mut link, mut depth) = (self.top, SHARD_DEPTH);
+        while let Some(fork) = self.fork(link) {
+            let split = usize::from(fork.split);
+            if let Some(leaf) = self.nearest(link, key).filter(|_| depth < split) {
+                let parted = shared_bits(&leaf.key, key);
+                if parted < split {
+                    siblings.extend((depth..parted).map(|_| EMPTY));
+                    siblings.push(self.hash_at(suite, fork, &leaf.key, parted + 1));
+                    return End::Empty;
+                }
+            }
+            siblings.extend((depth..split).map(|_| EMPTY));
+            let [left, right] = fork.children;
+            let (next, sibling) = if bit(key, split) {
+                (right, left)
+            } else {
+                (left, right)
+            };
+            siblings.push(self.hash(suite, sibling, split + 1));
+            (link, depth) = (next, split + 1);
+        }
+        match link.at() {
+            At::Leaf(index) if self.leaves[index].key == *key => End::Leaf,
+            At::Leaf(index) => End::Other {
+                key: self.leaves[index].key,
+                value: self.leaves[index].value,
+            },
+            _ => End::Empty,
+        }
+    }
+
+    fn fork(&self, link: Link) -> Option<Fork> {
+        match link.at() {
+            At::Pair(index) => Some(self.pairs[index]),
+            At::Branch(index) => Some(self.branches[index].fork),
+            At::Leaf(_) | At::Nothing => None,
+        }
+    }
+
+    /// The leaf at which a walk by the bits of `key` arrives that skips chains.
+    fn nearest(&self, mut link: Link, key: &Hash) -> Option<&Leaf> {
+        while let Some(fork) = self.fork(link) {
+            link = fork.children[usize::from(bit(key, usize::from(fork.split)))];
+        }
+        match link.at() {
+            At::Leaf(index) => Some(&self.leaves[index]),
+            _ => None,
+        }
+    }
+
+    fn leaf_hash(&self, suite: &dyn HashSuite, index: u32) -> Hash {
+        state_leaf(suite, &self.leaves[index].key, &self.leaves[index].value)
+    }
+
+    /// The hash of an unchanged subtree that hangs at `depth`.
+    fn hash(&self, suite: &dyn HashSuite, link: Link, depth: usize) -> Hash {
+        match link.at() {
+            At::Nothing => EMPTY,
+            At::Leaf(index) => self.leaf_hash(suite, index),
+            At::Branch(index) => self.branches[index].hash,
+            At::Pair(index) => {
+                let fork = self.pairs[index];
+                self.nearest(link, &EMPTY)
+                    .map_or(EMPTY, |leaf| self.hash_at(suite, fork, &leaf.key, depth))
+            }
+        }
+    }
+
+    /// The hash of a fork, with the chain up to `depth`, where its children are unchanged; `key` is any below it.
+    fn hash_at(&self, suite: &dyn HashSuite, fork: Fork, key: &Hash, depth: usize) -> Hash {
+        let split = usize::from(fork.split);
+        let [left, right] = fork
+            .children
+            .map(|child| self.hash(suite, child, split + 1));
+        chain(suite, suite.node(&left, &right), key, split, depth)
+    }
+
+    /// Writes `batch`, whose keys all lie below `depth`, into the subtree there.
+    fn update(
+        &mut self,
+        suite: &dyn HashSuite,
+        link: Link,
+        depth: usize,
+        batch: &[Update],
+    ) -> Subtree {
+        let (Some(first), Some(last)) = (batch.first(), batch.last()) else {
+            return (link, self.hash(suite, link, depth));
+        };
+        let Some(fork) = self.fork(link) else {
+            return self.build(suite, link, depth, batch);
+        };
+        let split = usize::from(fork.split);
+        if depth < split
+            && let Some(below) = self.nearest(link, &first.key).map(|leaf| leaf.key)
+        {
+            let parted = shared_bits(&below, &first.key).min(shared_bits(&below, &last.key));
+            if parted < split {
+                return self.part(suite, link, &below, (depth, parted), batch);
+            }
+        }
+        let (to_left, to_right) = halves(batch, split);
+        let left = self.update(suite, fork.children[0], split + 1, to_left);
+        let right = self.update(suite, fork.children[1], split + 1, to_right);
+        self.store(suite, link, (left, right), (depth, split), &first.key)
+    }
+
+    /// As `update` where some keys leave the chain above the fork at `link` at the bit `parted`: a new fork stands there.
+    fn part(
+        &mut self,
+        suite: &dyn HashSuite,
+        link: Link,
+        below: &Hash,
+        (depth, parted): (usize, usize),
+        batch: &[Update],
+    ) -> Subtree {
+        let (to_left, to_right) = halves(batch, parted);
+        let (old, new) = if bit(below, parted) {
+            (to_right, to_left)
+        } else {
+            (to_left, to_right)
+        };
+        let kept = if old.is_empty() {
+            self.lower(suite, link, below, parted + 1)
+        } else {
+            self.update(suite, link, parted + 1, old)
+        };
+        let added = self.build(suite, Link::NOTHING, parted + 1, new);
+        let children = if bit(below, parted) {
+            (added, kept)
+        } else {
+            (kept, added)
+        };
+        self.store(suite, Link::NOTHING, children, (depth, parted), below)
+    }
+
+    /// Hashes an unchanged subtree that now hangs lower, at `depth`.
+    fn lower(&mut self, suite: &dyn HashSuite, link: Link, below: &Hash, depth: usize) -> Subtree {
+        let Some(fork) = self.fork(link) else {
+            return (link, self.hash(suite, link, depth));
+        };
+        let hash = self.hash_at(suite, fork, below, depth);
+        if let At::Branch(index) = link.at() {
+            self.branches[index].hash = hash;
+        }
+        (link, hash)
+    }
+
+    /// Makes the subtree at `depth` of a batch, and of one leaf or nothing that stands there already.
+    fn build(
+        &mut self,
+        suite: &dyn HashSuite,
+        old: Link,
+        depth: usize,
+        batch: &[Update],
+    ) -> Subtree {
+        let (Some(first), Some(last)) = (batch.first(), batch.last()) else {
+            return (old, self.hash(suite, old, depth));
+        };
+        let old_key = match old.at() {
+            At::Leaf(index) => self.leaves[index].key,
+            _ => first.key,
+        };
+        let split = shared_bits(&first.key, &last.key).min(shared_bits(&first.key, &old_key));
+        if split == DEPTH_MAX {
+            return self.write(suite, old, first);
+        }
+        let (to_left, to_right) = halves(batch, split);
+        let (left, right) = if bit(&old_key, split) {
+            (Link::NOTHING, old)
+        } else {
+            (old, Link::NOTHING)
+        };
+        let left = self.build(suite, left, split + 1, to_left);
+        let right = self.build(suite, right, split + 1, to_right);
+        self.store(
+            suite,
+            Link::NOTHING,
+            (left, right),
+            (depth, split),
+            &first.key,
+        )
+    }
+
+    /// Writes one record to the leaf with its key, or to a new leaf where there is nothing.
+    fn write(&mut self, suite: &dyn HashSuite, old: Link, update: &Update) -> Subtree {
+        let leaf = Leaf {
+            key: update.key,
+            value: update.value,
+            salt: update.salt,
+        };
+        let hash = state_leaf(suite, &update.key, &update.value);
+        if let At::Leaf(index) = old.at() {
+            self.leaves[index] = leaf;
+            return (old, hash);
+        }
+        (Link::new(&At::Leaf(self.leaves.push(leaf))), hash)
+    }
+
+    /// Keeps a fork over two changed children, in the place of `old` where that is of the same kind.
+    fn store(
+        &mut self,
+        suite: &dyn HashSuite,
+        old: Link,
+        (left, right): (Subtree, Subtree),
+        (depth, split): (usize, usize),
+        key: &Hash,
+    ) -> Subtree {
+        let Ok(split_byte) = u8::try_from(split) else {
+            return NOTHING;
+        };
+        let hash = chain(suite, suite.node(&left.1, &right.1), key, split, depth);
+        let fork = Fork {
+            children: [left.0, right.0],
+            split: split_byte,
+        };
+        let both_leaves = left.0.is_leaf() && right.0.is_leaf();
+        match old.at() {
+            // The leaves of a pair keep their places when they are written again.
+            At::Pair(_) if both_leaves => return (old, hash),
+            At::Branch(index) => {
+                self.branches[index] = Branch { fork, hash };
+                return (old, hash);
+            }
+            At::Pair(index) => self.pairs_free.push(index),
+            At::Leaf(_) | At::Nothing => {}
+        }
+        let at = if !both_leaves {
+            At::Branch(self.branches.push(Branch { fork, hash }))
+        } else if let Some(index) = self.pairs_free.pop() {
+            self.pairs[index] = fork;
+            At::Pair(index)
+        } else {
+            At::Pair(self.pairs.push(fork))
+        };
+        (Link::new(&at), hash)
+    }
+}
+
+/// The hash at `depth` of a subtree whose two halves meet at `split`, below a chain of nodes with an empty side.
+fn chain(suite: &dyn HashSuite, mut hash: Hash, key: &Hash, split: usize, depth: usize) -> Hash {
+    for level in (depth..split).rev() {
+        hash = if bit(key, level) {
+            suite.node(&EMPTY, &hash)
+        } else {
+            suite.node(&hash, &EMPTY)
+        };
+    }
+    hash
+}
+
+/// A sorted batch of keys that agree before bit `split`, cut where that bit becomes 1.
+fn halves(batch: &[Update], split: usize) -> (&[Update], &[Update]) {
+    batch.split_at(batch.partition_point(|update| !bit(&update.key, split)))
+}
