@@ -55,7 +55,7 @@ def run_once(bench: Any, method: Callable[..., Any]) -> None:
             bench.teardown(*cache, *values)
 
 
-@pytest.mark.parametrize(("module", "name"), benchmark_classes())
+@pytest.mark.parametrize(("module", "name"), list(benchmark_classes()))
 def test_a_benchmark_runs(module: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cls = getattr(importlib.import_module(f"benches.{module}"), name)
     for number, (method_name, _) in enumerate(inspect.getmembers(cls, inspect.isfunction)):
