@@ -50,13 +50,14 @@ class Stages:
     def setup_cache(self) -> dict[str, dict[str, float]]:
         folder = workload.found(Path.cwd() / "template")
         spent = {}
-        for work, made in zip(self.params, (workload.singles, workload.batches), strict=True):
+        sizes = (workload.ROWS, workload.BATCH_ROWS)
+        for work, made, rows in zip(self.params, (workload.singles, workload.batches), sizes, strict=True):
             with workload.copied(folder, Path.cwd() / "stages") as ledger:
                 texts = made(ledger)
                 before = ledger.stage_times()
                 workload.ingested(ledger, texts)
                 after = ledger.stage_times()
-            spent[work] = {stage: (after[stage] - before.get(stage, 0.0)) / workload.ROWS * 1e6 for stage in after}
+            spent[work] = {stage: (after[stage] - before.get(stage, 0.0)) / rows * 1e6 for stage in after}
         return spent
 
     def track_decode(self, spent: dict[str, dict[str, float]], work: str) -> float:

@@ -20,6 +20,9 @@ from finchain.domain.rule import Instruction
 ROWS = int(os.environ.get("FINCHAIN_BENCH_ROWS") or 20_000)
 """Instructions in one workload: some twenty blocks, a second or less, and short enough to repeat."""
 
+BATCH_ROWS = 5 * ROWS
+"""Instructions in a workload of batches: they are quicker, and several chunks must be on their way at once."""
+
 PARTIES = 32
 """Signers, half of them shops and half buyers: few enough that a batch of signatures sees each key often."""
 
@@ -109,7 +112,7 @@ def singles(ledger: fc.Ledger, rows: int = ROWS, parties: int = PARTIES) -> list
     return claims + [signer.signed(buyer(n, parties), [confirmation(n)]) for n in range(rows // 2)]
 
 
-def batches(ledger: fc.Ledger, rows: int = ROWS) -> list[bytes]:
+def batches(ledger: fc.Ledger, rows: int = BATCH_ROWS) -> list[bytes]:
     """A thousand instructions under one signature; a shop's claims first, then its buyer's confirmations."""
     signer = Signer(ledger)
     size = min(BATCH, rows // 2)

@@ -157,11 +157,11 @@ def writing(folder: Path, rows: int) -> Contest:
     """Rows made durable: by a ledger that verifies and runs rules, and by a table that does neither."""
     template = workload.found(folder / "template")
     with workload.copied(template, folder / "name") as ledger:
-        single, thousand = workload.singles(ledger, rows), workload.batches(ledger, rows)
+        single, thousand = workload.singles(ledger, rows), workload.batches(ledger, 5 * rows)
     few = single[: min(rows, 1_000)]
     entries = [
         Entry("finchain, a signature each", lambda: _ingest(template, folder / "a", single, rows)),
-        Entry("finchain, a signature a thousand", lambda: _ingest(template, folder / "b", thousand, rows)),
+        Entry("finchain, a signature a thousand", lambda: _ingest(template, folder / "b", thousand, 5 * rows)),
         Entry("SQLite, a commit a thousand, no signatures", lambda: _sqlite(folder / "c", single, 1_000)),
         Entry("SQLite, a commit each, no signatures", lambda: _sqlite(folder / "d", few, 1)),
     ]
