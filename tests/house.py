@@ -38,7 +38,7 @@ LEDGER_NAMES = frozenset({"data_source", "data_sources", "DataSource"})
 def tracked(*suffixes: str) -> list[Path]:
     """Files of the repository that git tracks or would, ending in one of `suffixes`, or all of them."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=REPOSITORY, check=True, capture_output=True,
     ).stdout.decode()  # fmt: skip
     paths = [REPOSITORY / name for name in listed.split("\0") if name]

@@ -1,0 +1,13 @@
+"""How long `import finchain` takes in a fresh interpreter."""
+
+from __future__ import annotations
+
+
+class Import:
+    """Everything that a script waits for before its first line."""
+
+    def timeraw_import(self) -> str:
+        return "import finchain"
+
+    def timeraw_bare_interpreter(self) -> str:
+        return "pass"
