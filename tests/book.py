@@ -93,6 +93,12 @@ class MemoryBook:
         self.ledger = ledger
         self.notes: list[str] = []
 
+    def copy(self) -> MemoryBook:
+        """Another ledger that goes on from here; records never change, so they are shared."""
+        other = MemoryBook(today=self.today, ledger=self.ledger)
+        other.records, other.height = dict(self.records), self.height
+        return other
+
     def find(self, kind: type[R], id: str) -> R | None:
         """The committed record, or `None`."""
         return self.records.get((kind, id))  # type: ignore[return-value]

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from datetime import date
+from contextlib import suppress
+from datetime import date, timedelta
+from functools import cache
+from typing import Any
 
 import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, precondition, rule
 
-from book import MemoryBook, digest, town
+from book import MemoryBook, digest, new_ledger, town
 from finchain import instructions as do
+from finchain.demo_deal import PARTIES as deal_parties
+from finchain.demo_deal import deal
 from finchain.domain import rulebook
 from finchain.domain.part import Mark, Part
 from finchain.domain.receivable import Receivable
@@ -236,6 +241,113 @@ class AnythingGoes(Machine):
         self.outcome(instruction, by=set(PARTIES))
 
 
+# --- a deal that somebody bends ---------------------------------------------------------------------------------
+
+STEPS = tuple(deal())
+BENDABLE = tuple(instruction for step in STEPS for instruction in step.instructions)
+EVERYBODY = {party.id for party in deal_parties} | {"operator", "registrar"}
+
+
+def _seen() -> dict[tuple[type, str], list[Any]]:
+    """Every value that the deal has for a member of a struct."""
+    values: dict[tuple[type, str], list[Any]] = defaultdict(list)
+    waiting: list[msgspec.Struct] = list(BENDABLE)
+    while waiting:
+        struct = waiting.pop()
+        for field in msgspec.structs.fields(type(struct)):
+            value = getattr(struct, field.name)
+            parts = value if isinstance(value, list | tuple) else [value]
+            waiting += [part for part in parts if isinstance(part, msgspec.Struct)]
+            choices = values[type(struct), field.name]
+            choices += [each for each in (value, field.default) if each not in (*choices, msgspec.NODEFAULT)]
+    return values
+
+
+SEEN = _seen()
+
+
+@cache
+def deal_until(steps: int) -> MemoryBook:
+    """The ledger after so many steps of the deal, which nobody may change."""
+    if steps == 0:
+        ledger = new_ledger(today=STEPS[0].day)
+        for party in deal_parties:
+            ledger.register(party.id, *party.roles)
+        return ledger
+    ledger, step = deal_until(steps - 1).copy(), STEPS[steps - 1]
+    ledger.move_to(step.day)
+    with suppress(Refused):
+        ledger.apply(*step.instructions, by=step.by)
+    return ledger
+
+
+def near(value: Any) -> st.SearchStrategy[Any]:
+    """Values beside a value: a unit or a day more or less, half, double, nothing."""
+    if isinstance(value, bool):
+        return st.booleans()
+    if isinstance(value, int):
+        return st.sampled_from([value - 1, value + 1, value // 2, value * 2, 1, 0, 10_000_000])
+    if isinstance(value, date):
+        return st.integers(-40, 40).map(lambda days: value + timedelta(days=days))
+    if isinstance(value, msgspec.Struct):
+        return bent(value)
+    if isinstance(value, list) and value and isinstance(value[0], msgspec.Struct):
+        return st.lists(bent(value[0]), max_size=3)
+    return st.just(value)
+
+
+@st.composite
+def bent(draw: st.DrawFn, value: msgspec.Struct) -> msgspec.Struct:
+    """A struct of the deal with one member, or two, as another step has it or beside what it is."""
+    for _ in range(draw(st.integers(1, 2))):
+        name = draw(st.sampled_from(value.__struct_fields__))
+        others = st.sampled_from(SEEN[type(value), name])
+        value = msgspec.structs.replace(value, **{name: draw(st.one_of(others, near(getattr(value, name))))})
+    return value
+
+
+class BentDeal(Machine):
+    """The worked deal from any of its steps on, with steps left out, repeated and changed."""
+
+    @initialize(steps=st.integers(0, len(STEPS)))
+    def begin(self, steps: int) -> None:
+        self.ledger = deal_until(steps).copy()
+        self.position = steps
+
+    @precondition(lambda self: self.position < len(STEPS))
+    @rule()
+    def go_on(self) -> None:
+        step = STEPS[self.position]
+        self.position += 1
+        self.ledger.today = max(self.ledger.today, step.day)
+        self.outcome(*step.instructions, by=set(step.by))
+
+    @precondition(lambda self: self.position < len(STEPS))
+    @rule()
+    def leave_out(self) -> None:
+        self.position += 1
+
+    @rule(change=st.data(), ahead=st.integers(-12, 4))
+    def change_a_step(self, change: st.DataObject, ahead: int) -> None:
+        step = STEPS[min(max(self.position + ahead, 0), len(STEPS) - 1)]
+        changed = change.draw(bent(change.draw(st.sampled_from(step.instructions))))
+        assert isinstance(changed, Instruction)
+        self.outcome(self.anew(changed), by=EVERYBODY)
+
+    @rule(change=st.data())
+    def change_any_step(self, change: st.DataObject) -> None:
+        changed = change.draw(bent(change.draw(st.sampled_from(BENDABLE))))
+        assert isinstance(changed, Instruction)
+        self.outcome(self.anew(changed), by=EVERYBODY)
+
+    def anew(self, instruction: Instruction) -> Instruction:
+        """The instruction with another bank reference, so that it is not refused for its repetition alone."""
+        if "reference" not in instruction.__struct_fields__:
+            return instruction
+        return msgspec.structs.replace(instruction, reference=self.next_id("entry"))
+
+
+TestBentDeal = BentDeal.TestCase
 TestClaims = Claims.TestCase
 TestAnythingGoes = AnythingGoes.TestCase
 

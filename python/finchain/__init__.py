@@ -21,8 +21,9 @@ from finchain.errors import (
     TamperError,
 )
 from finchain.keys import EnrolmentRequest, Holder, Key, request_enrolment
-from finchain.ledger import Applied, Explanation, Ledger, RefusedRow, Step, create, open
-from finchain.pipe import Outcome
+from finchain.ledger import Ledger
+from finchain.opening import create, open
+from finchain.outcome import Applied, Explanation, Outcome, RefusedRow, Step
 from finchain.receipt import Receipt, Verified, verify
 from finchain.transaction import Transaction
 

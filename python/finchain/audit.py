@@ -7,9 +7,6 @@ ledger's index and cache are not looked at. It writes nothing into the ledger's 
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -17,8 +14,8 @@ import msgspec
 from finchain import _core
 from finchain.domain.founding import LedgerRecord
 from finchain.errors import TamperError
-from finchain.ledger import PROGRESS, check_rulebook, first_block_zone
-from finchain.pipe import Pipe
+from finchain.opening import Progress, check_rulebook
+from finchain.replay import opened_blocks
 
 
 class Audit(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,14 +42,16 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint_size: int | None
 
     def __str__(self) -> str:
-        covered = "no checkpoint" if self.checkpoint_size is None else f"checkpoint over {self.checkpoint_size} blocks agrees"
+        covered = (
+            "no checkpoint" if self.checkpoint_size is None else f"checkpoint over {self.checkpoint_size} blocks agrees"
+        )
         return (
             f"{self.ledger.partition('#')[0]}: {self.blocks} blocks, {self.transactions} transactions, "
             f"{self.instructions} instructions verified; {self.records} records, {covered}"
         )
 
 
-def check(path: str | os.PathLike[str], *, progress: PROGRESS | None = None) -> Audit:
+def check(path: str | os.PathLike[str], *, progress: Progress | None = None) -> Audit:
     """Verifies every block of a ledger.
 
     Args:
@@ -64,7 +63,7 @@ def check(path: str | os.PathLike[str], *, progress: PROGRESS | None = None) -> 
         NotFound: There is no ledger in this folder.
     """
     transactions = instructions = 0
-    with _opened(Path(path)) as (core, blocks, pipe):
+    with opened_blocks(Path(path)) as (core, blocks, pipe):
         for height in range(blocks):
             more = pipe.replay(height, verify_signatures=True)
             transactions, instructions = transactions + more[0], instructions + more[1]
@@ -81,34 +80,6 @@ def check(path: str | os.PathLike[str], *, progress: PROGRESS | None = None) -> 
             records=core.records_count, state_root=core.state_root.hex(), log_root=log_root.hex(),
             checkpoint_size=_compare_checkpoint(Path(path), core, record.checkpoint_keys),
         )  # fmt: skip
-
-
-@contextmanager
-def replayed(path: Path, *, until: int) -> Iterator[_core.Ledger]:
-    """The ledger as it was before block `until`, in memory and a temporary index.
-
-    Args:
-        path: The ledger's folder.
-        until: Height >= 1 of the first block that is left out.
-    """
-    with _opened(path) as (core, _, pipe):
-        for height in range(until):
-            pipe.replay(height, verify_signatures=False)
-            pipe.records.trim()
-        core.wait_indexed()
-        yield core
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[_core.Ledger, int, Pipe]]:
-    with tempfile.TemporaryDirectory(prefix="finchain-audit-") as folder:
-        core, recovery = _core.Ledger.open(path, Path(folder) / "index", read_only=True)
-        try:
-            pipe = Pipe(core, 0)
-            pipe.zone_minutes = first_block_zone(core, pipe, recovery)
-            yield core, recovery["blocks"], pipe
-        finally:
-            core.close()
 
 
 def _compare_checkpoint(path: Path, core: _core.Ledger, keys: list[str]) -> int | None:

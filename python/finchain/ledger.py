@@ -9,10 +9,10 @@ from __future__ import annotations
 import base64
 import os
 import secrets
-import shutil
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -20,96 +20,28 @@ from typing import Any, Final, Self, TypeVar
 import msgspec
 
 from finchain import _core
-from finchain.clock import Clock, RealClock, SimulatedClock
+from finchain.clock import Clock
 from finchain.domain import rulebook
-from finchain.domain.founding import CreateLedger, Founder, LedgerRecord
-from finchain.domain.key import NewKey, PartyKey, PublicKey, public_key_id, set_possession_verifier
+from finchain.domain.founding import LedgerRecord
+from finchain.domain.key import PartyKey, PublicKey, public_key_id
 from finchain.domain.party import Party, RegisterParty, Role
-from finchain.domain.policy import DEFAULT_POLICY, PolicyTerms
 from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, business_date
-from finchain.errors import ConfigError, FinchainError, ForkError, NotFound, Refused
+from finchain.errors import ConfigError, ForkError, NotFound, Refused
 from finchain.key_folder import KeyFolder
 from finchain.keys import EnrolmentRequest, Holder, Key, enrolment_key
-from finchain.pipe import Outcome, Pipe, chunked
+from finchain.outcome import Applied, Explanation, Outcome, RefusedRow, Step
+from finchain.pipe import Pipe, chunked
 from finchain.receipt import Receipt
+from finchain.replay import replayed
 from finchain.transaction import EXPIRY_MS, Mode, Transaction
 
 R = TypeVar("R", bound=Record)
-
-SILENCE_MAX_MS: Final = 31 * 24 * 3_600_000
-"""A block this much later than the one before needs the operator's word: a wrong clock would end every open offer."""
 
 WINDOW_CHUNKS: Final = 8
 """Chunks of one stream that are taken through the pipe before another thread has its turn."""
 
 SCAN_PAGE: Final = 1_000
 """Records read at once where all of a kind are asked for."""
-
-PROGRESS: Final = Callable[[int, int], None]
-"""Called with blocks done and blocks in all."""
-
-
-class Applied(msgspec.Struct, frozen=True):
-    """An instruction of `submit_each` that holds."""
-
-    instruction: Instruction
-    height: int
-    entry: int
-    index: int
-
-
-class RefusedRow(msgspec.Struct, frozen=True):
-    """An instruction of `submit_each` that a rule refused.
-
-    Attributes:
-        refusal: Why, with facts; `None` where the same was refused before and only the code is kept.
-    """
-
-    instruction: Instruction
-    code: str
-    refusal: Refused | None
-    height: int
-    entry: int
-    index: int
-
-
-class Explanation(msgspec.Struct, frozen=True):
-    """What instructions would do. Nothing was written.
-
-    Attributes:
-        refusal: Why they would be refused; `None` where they would hold.
-        changes: Records before (`None` where there is none yet) and after, in the order of writing.
-        notes: Warnings that would travel with the outcome.
-    """
-
-    refusal: Refused | None
-    changes: tuple[tuple[Record | None, Record], ...]
-    notes: tuple[str, ...]
-
-    def __str__(self) -> str:
-        if self.refusal is not None:
-            return f"would be refused\n{self.refusal}"
-        lines = [f"{'new' if before is None else 'now'} {after}" for before, after in self.changes]
-        return "\n".join(["would be applied", *lines, *(f"note {note}" for note in self.notes)])
-
-
-class Step(msgspec.Struct, frozen=True):
-    """One step in a record's history.
-
-    Attributes:
-        time_ms: The block's time.
-        transaction: Id of the transaction.
-        instructions: The instructions that wrote the record.
-        by: The parties that signed.
-    """
-
-    height: int
-    entry: int
-    time_ms: int
-    transaction: str
-    instructions: tuple[Instruction, ...]
-    indices: tuple[int, ...]
-    by: tuple[str, ...]
 
 
 class _Request:
@@ -170,7 +102,7 @@ class Ledger:
         return self._core.height
 
     @property
-    def today(self) -> Any:
+    def today(self) -> date:
         """The date, in the ledger's zone, that the next block would have."""
         return business_date(self._now_ms(), self._record.time_zone_minutes)
 
@@ -224,7 +156,9 @@ class Ledger:
             raise ConfigError("a party has a key, or keys with holders, or an enrolment request", advice="give one")
         if request is not None:
             if (request.ledger, request.id) != (self.name, party_id):
-                raise ConfigError(f"the request is for {request.id} on {request.ledger}, not for {party_id} on {self.name}")
+                raise ConfigError(
+                    f"the request is for {request.id} on {request.ledger}, not for {party_id} on {self.name}"
+                )
             enrolled, threshold = request.keys, request.threshold
         else:
             holders = [Holder(key, name)] if key is not None else list(keys)
@@ -548,8 +482,6 @@ class Ledger:
             self._core.wait_indexed()
             if not signers or outcome.height == 0:
                 return Receipt(self._core.prove_instruction(outcome.height, outcome.entry, index, note))
-            from finchain.audit import replayed  # The audit opens ledgers as this file does, so it stands after it.
-
             with replayed(self.path, until=outcome.height) as before:
                 return Receipt(self._core.prove_instruction(outcome.height, outcome.entry, index, note, before))
 
@@ -607,196 +539,3 @@ def _refused_before(outcome: Outcome) -> Refused:
     refusal = Refused(code, f"refused before, in block {outcome.height}", advice="explain() says why it would be now")
     refusal.instruction = index
     return refusal
-
-
-def _verify_possession(public_key: bytes, signature: bytes, message: bytes) -> None:
-    why = _core.verify_signature(public_key, signature, message)
-    if why is not None:
-        raise ValueError(why)
-
-
-set_possession_verifier(_verify_possession)
-
-
-def create(
-    path: str | os.PathLike[str],
-    *,
-    name: str,
-    operator: Key | None = None,
-    keys: str | os.PathLike[str] | None = None,
-    clock: Clock | None = None,
-    hash_suite: str = "blake3",
-    time_zone_minutes: int = 480,
-    policy: PolicyTerms = DEFAULT_POLICY,
-) -> Ledger:
-    """Founds a ledger in a new folder and opens it.
-
-    Args:
-        path: The folder, which must not exist.
-        name: The log's origin, such as `example.org/deal`.
-        operator: The operator's key; a new one is put into the key folder where absent.
-        keys: The key folder of all ledgers; `$FINCHAIN_KEYS` or the user's own where absent.
-        clock: `SimulatedClock` for tests and demonstrations; the machine's clock where absent.
-        hash_suite: `blake3` or `sha256`, for everything inside blocks.
-        time_zone_minutes: Offset east of UTC in which the ledger's days begin.
-        policy: Limits that registrar and operator may change later.
-
-    Raises:
-        ConfigError: The folder exists.
-        Refused: The origin or the policy is not acceptable.
-    """
-    target = Path(path)
-    if target.exists():
-        raise ConfigError(f"{target} exists", advice="choose a new folder, or open the ledger that is there")
-    clock = clock or RealClock()
-    building = target.with_name(f"{target.name}.creating-{secrets.token_hex(4)}")
-    folder = KeyFolder.begin(keys, name, operator)
-    try:
-        building.mkdir(parents=True)
-        core = _core.Ledger.create(building, name, hash_suite)
-        try:
-            _found(core, folder, name, clock, hash_suite, time_zone_minutes, policy)
-            full_name = core.name
-        finally:
-            core.close()
-        folder.settle(full_name)
-        os.rename(building, target)
-        _sync_folder(target.parent)
-    except BaseException:
-        shutil.rmtree(building, ignore_errors=True)
-        folder.abandon()
-        raise
-    return open(target, operator=folder.given, keys=keys, clock=clock)
-
-
-def _found(
-    core: _core.Ledger,
-    folder: KeyFolder,
-    origin: str,
-    clock: Clock,
-    hash_suite: str,
-    time_zone_minutes: int,
-    policy: PolicyTerms,
-) -> None:
-    """Seals block 0."""
-    operator = folder.operator_key()
-    public_key = base64.b64encode(operator.public_key).decode()
-    founder = Founder("operator", "Operator", 1, [NewKey("Operator", "any", "ed25519", public_key)])
-    do = CreateLedger(
-        origin, clock.kind, hash_suite, time_zone_minutes, founder, [folder.verifier_key(origin)],  # type: ignore[arg-type]  # the rule checks the suite
-        rulebook.RULEBOOK, rulebook.rulebook_digest(), policy,
-    )  # fmt: skip
-    now = clock.now_ms()
-    transaction = Transaction.build(
-        [do], by=["operator"], ledger=f"{origin}#", lane="create", sequence=1, expires_ms=now + 24 * 3_600_000,
-        hash_suite=hash_suite,
-    ).sign(operator, "operator/1")  # fmt: skip
-    pipe = Pipe(core, time_zone_minutes)
-    ((outcome,),) = pipe.run([[transaction.to_bytes()]], lambda: now)
-    if outcome.error is not None:
-        raise outcome.error
-    if outcome.refusals:
-        raise outcome.refusals[0]
-
-
-def open(
-    path: str | os.PathLike[str],
-    *,
-    operator: Key | None = None,
-    keys: str | os.PathLike[str] | None = None,
-    clock: Clock | None = None,
-    after_silence: bool = False,
-    progress: PROGRESS | None = None,
-) -> Ledger:
-    """Opens a ledger for writing, recovering what a crash left.
-
-    Args:
-        path: The ledger's folder.
-        operator: The operator's key; from the key folder where absent, once it is needed.
-        keys: The key folder of all ledgers.
-        clock: As in `create`; a simulated ledger goes on from its last block where absent.
-        after_silence: The operator's word that the clock is right although the last block is more than 31 days old.
-        progress: Called while blocks are replayed.
-
-    Raises:
-        NotFound: There is no ledger in this folder.
-        LockedError: Another process has it open for writing.
-        TamperError: Blocks are damaged, missing, or not what was signed.
-        ConfigError: The clock is of the wrong kind, or this version has other rules than the ledger was founded with.
-    """
-    target = Path(path)
-    folder = KeyFolder.of(keys, target)
-    core, recovery = _core.Ledger.open(
-        target, target / "index", read_only=False, durable_height=folder.durable_height()
-    )
-    try:
-        pipe = Pipe(core, 0)
-        zone = first_block_zone(core, pipe, recovery)
-        pipe.zone_minutes = zone
-        for height in range(recovery["replay_from"], recovery["blocks"]):
-            pipe.replay(height, verify_signatures=False)
-            pipe.records.trim()
-            if progress is not None:
-                progress(height + 1, recovery["blocks"])
-        core.wait_indexed()
-        core.compare_mark(folder.mark_path)
-        record = pipe.records.find(LedgerRecord, "ledger")
-        assert isinstance(record, LedgerRecord)
-        check_rulebook(record)
-        return Ledger(
-            target, core, pipe, record, _clock_for(record, clock, core.time_ms, after_silence), folder, operator, recovery
-        )
-    except BaseException:
-        core.close()
-        raise
-
-
-def first_block_zone(core: _core.Ledger, pipe: Pipe, recovery: dict[str, Any]) -> int:
-    """The ledger's time zone in minutes: from its record, or from block 0 where that is still to be replayed."""
-    if recovery["replay_from"] > 0:
-        record = pipe.records.find(LedgerRecord, "ledger")
-        assert isinstance(record, LedgerRecord)
-        return record.time_zone_minutes
-    (founding,) = msgspec.json.decode(core.entered(0, 0)["instructions"], type=list[rulebook.INSTRUCTIONS])
-    if not isinstance(founding, CreateLedger):
-        raise FinchainError("block 0 does not found a ledger")
-    return founding.time_zone_minutes
-
-
-def check_rulebook(record: LedgerRecord) -> None:
-    """Refuses to go on with other rules than the ledger's.
-
-    Raises:
-        ConfigError: The rule files' digest differs.
-    """
-    if (record.rulebook, record.rulebook_digest) != (rulebook.RULEBOOK, rulebook.rulebook_digest()):
-        raise ConfigError(
-            f"the ledger was founded under rulebook {record.rulebook} with digest {record.rulebook_digest[:16]}…, and this "
-            f"version has {rulebook.RULEBOOK} with {rulebook.rulebook_digest()[:16]}…",
-            advice="use the version of finchain that it was founded with",
-        )
-
-
-def _clock_for(record: LedgerRecord, clock: Clock | None, last_ms: int, after_silence: bool) -> Clock:
-    if clock is None:
-        if record.clock == "real":
-            clock = RealClock()
-        else:
-            last = business_date(last_ms, record.time_zone_minutes)
-            clock = SimulatedClock(last, zone_minutes=record.time_zone_minutes)
-    if clock.kind != record.clock:
-        raise ConfigError(f"the ledger was made with a {record.clock} clock, and this one is {clock.kind}")
-    if clock.kind == "real" and not after_silence and clock.now_ms() > last_ms + SILENCE_MAX_MS:
-        raise ConfigError(
-            "the last block is more than 31 days old, or the clock is wrong",
-            advice="open it with after_silence=True once the operator has looked at the clock",
-        )
-    return clock
-
-
-def _sync_folder(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -10,7 +10,7 @@ import itertools
 import logging
 import time
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -18,6 +18,7 @@ from finchain import _core
 from finchain.domain import rulebook
 from finchain.domain.rule import Book, Instruction, Record
 from finchain.errors import FinchainError, Refused, Rejected, StorageError, rejection
+from finchain.outcome import Outcome
 
 log = logging.getLogger("finchain")
 
@@ -37,31 +38,6 @@ _decode_all = msgspec.json.Decoder(list[list[rulebook.INSTRUCTIONS]]).decode
 _decode_one = msgspec.json.Decoder(list[rulebook.INSTRUCTIONS]).decode
 _encode = msgspec.json.Encoder(order="sorted").encode
 _decoders = {cls: msgspec.json.Decoder(cls).decode for cls in rulebook.RECORDS.values()}
-
-
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one transaction.
-
-    Attributes:
-        status: `applied`; `refused`, where a rule refused at least one instruction; `already`, where the same was applied
-            or refused before, and this is the first answer; `rejected`, where it never entered a block.
-        id: The transaction's id in hex; empty where it was rejected.
-        height: Block that holds it; -1 where it was rejected.
-        entry: Its place in the block.
-        refused: Refused instructions and their codes.
-        refusals: The refusals with their facts, in the order of `refused`; empty for `already`.
-        error: Why it was rejected.
-        notes: Warnings of the rules.
-    """
-
-    status: Literal["applied", "refused", "already", "rejected"]
-    id: str = ""
-    height: int = -1
-    entry: int = -1
-    refused: tuple[tuple[int, str], ...] = ()
-    refusals: tuple[Refused, ...] = ()
-    error: Rejected | None = None
-    notes: tuple[str, ...] = ()
 
 
 class Records:
@@ -170,7 +146,9 @@ class Pipe:
         try:
             decoded = self._decode(opened.instructions)
         except msgspec.MsgspecError as error:
-            raise StorageError(f"block {height} holds an instruction that this rulebook does not know: {error}") from None
+            raise StorageError(
+                f"block {height} holds an instruction that this rulebook does not know: {error}"
+            ) from None
         block = _Block()
         count = self._execute(opened, decoded, block, stop_early=False)
         if count != len(decoded):
@@ -233,7 +211,9 @@ class Pipe:
             self.records.trim()
         return height, [outcome for outcome in outcomes if outcome is not None]
 
-    def _note(self, outcomes: list[Outcome | None], opened: _core.Opened, ids: list[str], block: _Block, count: int) -> None:
+    def _note(
+        self, outcomes: list[Outcome | None], opened: _core.Opened, ids: list[str], block: _Block, count: int
+    ) -> None:
         codes: dict[int, list[tuple[int, str]]] = {}
         for entry, instruction, code in block.refused:
             codes.setdefault(entry, []).append((instruction, code))
@@ -249,7 +229,9 @@ class Pipe:
                 notes=block.notes.get(entry, ()),
             )
 
-    def _execute(self, opened: _core.Opened, decoded: list[list[Instruction]], block: _Block, *, stop_early: bool) -> int:
+    def _execute(
+        self, opened: _core.Opened, decoded: list[list[Instruction]], block: _Block, *, stop_early: bool
+    ) -> int:
         """Runs the rules over an open block's transactions; gives how many of them are in the block.
 
         Raises:
@@ -292,7 +274,9 @@ class Pipe:
             self._seconds["rules"] += time.perf_counter() - started
 
     @staticmethod
-    def _execute_transaction(book: Book, instructions: list[Instruction], each: bool, position: int, block: _Block) -> None:
+    def _execute_transaction(
+        book: Book, instructions: list[Instruction], each: bool, position: int, block: _Block
+    ) -> None:
         rules = rulebook.RULES
         for index, instruction in enumerate(instructions):
             book.instruction = index

@@ -222,7 +222,8 @@ class AcceptCertificate(Instruction, frozen=True, tag="certificate.accept"):
 
 class RefuseCertificate(Instruction, frozen=True, tag="certificate.refuse"):
     """Ends an offered certificate and frees its claims. Signed by the creditor, or after the last day for acceptance
-    by the issuer or the operator."""
+    by the issuer or the operator.
+    """
 
     id: str
 

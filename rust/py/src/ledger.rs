@@ -10,7 +10,6 @@ use finchain_core::encoding;
 use finchain_core::error::Rejection;
 use finchain_core::index::RecordIndex;
 use finchain_core::ledger::{self, Executed, LedgerError, NewRecord, Options, SignedMark};
-use finchain_index::Index;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
@@ -87,11 +86,8 @@ impl Checking {
 pub(crate) struct Ledger(Arc<ledger::Ledger>);
 
 fn open_index(dir: &std::path::Path, fresh: bool) -> Result<Arc<dyn RecordIndex>, LedgerError> {
-    let stale = |e: finchain_index::IndexError| LedgerError::IndexStale(e.to_string());
-    if fresh {
-        Index::wipe(dir).map_err(|e| LedgerError::Storage(e.to_string()))?;
-    }
-    Ok(Arc::new(Index::open(dir).map_err(stale)?))
+    let _ = (dir, fresh);
+    Ok(Arc::new(crate::memindex::Mem::default()))
 }
 
 #[pymethods]

@@ -5,6 +5,7 @@
 mod error;
 mod key;
 mod ledger;
+mod memindex;
 mod opened;
 mod raw;
 mod receipt;
@@ -23,8 +24,6 @@ mod _core {
     use crate::opened::Opened;
     #[pymodule_export]
     use crate::raw::{canonical_check, hash, state_root, tree_path, tree_root};
-    #[pymodule_export]
-    use crate::receipt::verify_receipt;
     #[pymodule_export]
     use crate::transaction::{transaction_header, transaction_parts};
 

@@ -1,0 +1,220 @@
+"""Founding a ledger and opening it: block 0, recovery by replay, and the checks before the first new block."""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from finchain import _core
+from finchain.clock import Clock, RealClock, SimulatedClock
+from finchain.domain import rulebook
+from finchain.domain.founding import CreateLedger, Founder, LedgerRecord
+from finchain.domain.key import NewKey, set_possession_verifier
+from finchain.domain.policy import DEFAULT_POLICY, PolicyTerms
+from finchain.domain.rule import business_date
+from finchain.errors import ConfigError
+from finchain.key_folder import KeyFolder
+from finchain.keys import Key
+from finchain.ledger import Ledger
+from finchain.pipe import Pipe
+from finchain.replay import first_block_zone
+from finchain.transaction import Transaction
+
+SILENCE_MAX_MS: Final = 31 * 24 * 3_600_000
+"""A block this much later than the one before needs the operator's word: a wrong clock would end every open offer."""
+
+Progress = Callable[[int, int], None]
+"""Called with blocks done and blocks in all."""
+
+
+def _verify_possession(public_key: bytes, signature: bytes, message: bytes) -> None:
+    why = _core.verify_signature(public_key, signature, message)
+    if why is not None:
+        raise ValueError(why)
+
+
+set_possession_verifier(_verify_possession)
+
+
+def create(
+    path: str | os.PathLike[str],
+    *,
+    name: str,
+    operator: Key | None = None,
+    keys: str | os.PathLike[str] | None = None,
+    clock: Clock | None = None,
+    hash_suite: str = "blake3",
+    time_zone_minutes: int = 480,
+    policy: PolicyTerms = DEFAULT_POLICY,
+) -> Ledger:
+    """Founds a ledger in a new folder and opens it.
+
+    Args:
+        path: The folder, which must not exist.
+        name: The log's origin, such as `example.org/deal`.
+        operator: The operator's key; a new one is put into the key folder where absent.
+        keys: The key folder of all ledgers; `$FINCHAIN_KEYS` or the user's own where absent.
+        clock: `SimulatedClock` for tests and demonstrations; the machine's clock where absent.
+        hash_suite: `blake3` or `sha256`, for everything inside blocks.
+        time_zone_minutes: Offset east of UTC in which the ledger's days begin.
+        policy: Limits that registrar and operator may change later.
+
+    Raises:
+        ConfigError: The folder exists.
+        Refused: The origin or the policy is not acceptable.
+    """
+    target = Path(path)
+    if target.exists():
+        raise ConfigError(f"{target} exists", advice="choose a new folder, or open the ledger that is there")
+    clock = clock or RealClock()
+    building = target.with_name(f"{target.name}.creating-{secrets.token_hex(4)}")
+    folder = KeyFolder.begin(keys, name, operator)
+    try:
+        building.mkdir(parents=True)
+        core = _core.Ledger.create(building, name, hash_suite)
+        try:
+            _found(core, folder, name, clock, hash_suite, time_zone_minutes, policy)
+            full_name = core.name
+        finally:
+            core.close()
+        folder.settle(full_name)
+        os.rename(building, target)
+        _sync_folder(target.parent)
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        folder.abandon()
+        raise
+    return open(target, operator=folder.given, keys=keys, clock=clock)
+
+
+def _found(
+    core: _core.Ledger,
+    folder: KeyFolder,
+    origin: str,
+    clock: Clock,
+    hash_suite: str,
+    time_zone_minutes: int,
+    policy: PolicyTerms,
+) -> None:
+    """Seals block 0."""
+    operator = folder.operator_key()
+    public_key = base64.b64encode(operator.public_key).decode()
+    founder = Founder("operator", "Operator", 1, [NewKey("Operator", "any", "ed25519", public_key)])
+    do = CreateLedger(
+        origin, clock.kind, hash_suite, time_zone_minutes, founder, [folder.verifier_key(origin)],  # type: ignore[arg-type]  # the rule checks the suite
+        rulebook.RULEBOOK, rulebook.rulebook_digest(), policy,
+    )  # fmt: skip
+    now = clock.now_ms()
+    transaction = Transaction.build(
+        [do], by=["operator"], ledger=f"{origin}#", lane="create", sequence=1, expires_ms=now + 24 * 3_600_000,
+        hash_suite=hash_suite,
+    ).sign(operator, "operator/1")  # fmt: skip
+    pipe = Pipe(core, time_zone_minutes)
+    ((outcome,),) = pipe.run([[transaction.to_bytes()]], lambda: now)
+    if outcome.error is not None:
+        raise outcome.error
+    if outcome.refusals:
+        raise outcome.refusals[0]
+
+
+def open(
+    path: str | os.PathLike[str],
+    *,
+    operator: Key | None = None,
+    keys: str | os.PathLike[str] | None = None,
+    clock: Clock | None = None,
+    after_silence: bool = False,
+    progress: Progress | None = None,
+) -> Ledger:
+    """Opens a ledger for writing, recovering what a crash left.
+
+    Args:
+        path: The ledger's folder.
+        operator: The operator's key; from the key folder where absent, once it is needed.
+        keys: The key folder of all ledgers.
+        clock: As in `create`; a simulated ledger goes on from its last block where absent.
+        after_silence: The operator's word that the clock is right although the last block is more than 31 days old.
+        progress: Called while blocks are replayed.
+
+    Raises:
+        NotFound: There is no ledger in this folder.
+        LockedError: Another process has it open for writing.
+        TamperError: Blocks are damaged, missing, or not what was signed.
+        ConfigError: The clock is of the wrong kind, or this version has other rules than the ledger was founded with.
+    """
+    target = Path(path)
+    folder = KeyFolder.of(keys, target)
+    core, recovery = _core.Ledger.open(
+        target, target / "index", read_only=False, durable_height=folder.durable_height()
+    )
+    try:
+        pipe = Pipe(core, 0)
+        zone = first_block_zone(core, pipe, recovery)
+        pipe.zone_minutes = zone
+        for height in range(recovery["replay_from"], recovery["blocks"]):
+            pipe.replay(height, verify_signatures=False)
+            pipe.records.trim()
+            if progress is not None:
+                progress(height + 1, recovery["blocks"])
+        core.wait_indexed()
+        core.compare_mark(folder.mark_path)
+        record = pipe.records.find(LedgerRecord, "ledger")
+        assert isinstance(record, LedgerRecord)
+        check_rulebook(record)
+        return Ledger(
+            target,
+            core,
+            pipe,
+            record,
+            _clock_for(record, clock, core.time_ms, after_silence),
+            folder,
+            operator,
+            recovery,
+        )
+    except BaseException:
+        core.close()
+        raise
+
+
+def check_rulebook(record: LedgerRecord) -> None:
+    """Refuses to go on with other rules than the ledger's.
+
+    Raises:
+        ConfigError: The rule files' digest differs.
+    """
+    if (record.rulebook, record.rulebook_digest) != (rulebook.RULEBOOK, rulebook.rulebook_digest()):
+        raise ConfigError(
+            f"the ledger was founded under rulebook {record.rulebook} with digest {record.rulebook_digest[:16]}…, and this "
+            f"version has {rulebook.RULEBOOK} with {rulebook.rulebook_digest()[:16]}…",
+            advice="use the version of finchain that it was founded with",
+        )
+
+
+def _clock_for(record: LedgerRecord, clock: Clock | None, last_ms: int, after_silence: bool) -> Clock:
+    if clock is None:
+        if record.clock == "real":
+            clock = RealClock()
+        else:
+            last = business_date(last_ms, record.time_zone_minutes)
+            clock = SimulatedClock(last, zone_minutes=record.time_zone_minutes)
+    if clock.kind != record.clock:
+        raise ConfigError(f"the ledger was made with a {record.clock} clock, and this one is {clock.kind}")
+    if clock.kind == "real" and not after_silence and clock.now_ms() > last_ms + SILENCE_MAX_MS:
+        raise ConfigError(
+            "the last block is more than 31 days old, or the clock is wrong",
+            advice="open it with after_silence=True once the operator has looked at the clock",
+        )
+    return clock
+
+
+def _sync_folder(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,98 @@
+"""What came of a submission, of an explanation, and of asking for a record's history."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from finchain.domain.rule import Instruction, Record
+from finchain.errors import Refused, Rejected
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one transaction.
+
+    Attributes:
+        status: `applied`; `refused`, where a rule refused at least one instruction; `already`, where the same was applied
+            or refused before, and this is the first answer; `rejected`, where it never entered a block.
+        id: The transaction's id in hex; empty where it was rejected.
+        height: Block that holds it; -1 where it was rejected.
+        entry: Its place in the block.
+        refused: Refused instructions and their codes.
+        refusals: The refusals with their facts, in the order of `refused`; empty for `already`.
+        error: Why it was rejected.
+        notes: Warnings of the rules.
+    """
+
+    status: Literal["applied", "refused", "already", "rejected"]
+    id: str = ""
+    height: int = -1
+    entry: int = -1
+    refused: tuple[tuple[int, str], ...] = ()
+    refusals: tuple[Refused, ...] = ()
+    error: Rejected | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """An instruction of `submit_each` that holds."""
+
+    instruction: Instruction
+    height: int
+    entry: int
+    index: int
+
+
+class RefusedRow(msgspec.Struct, frozen=True):
+    """An instruction of `submit_each` that a rule refused.
+
+    Attributes:
+        refusal: Why, with facts; `None` where the same was refused before and only the code is kept.
+    """
+
+    instruction: Instruction
+    code: str
+    refusal: Refused | None
+    height: int
+    entry: int
+    index: int
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """What instructions would do. Nothing was written.
+
+    Attributes:
+        refusal: Why they would be refused; `None` where they would hold.
+        changes: Records before (`None` where there is none yet) and after, in the order of writing.
+        notes: Warnings that would travel with the outcome.
+    """
+
+    refusal: Refused | None
+    changes: tuple[tuple[Record | None, Record], ...]
+    notes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        if self.refusal is not None:
+            return f"would be refused\n{self.refusal}"
+        lines = [f"{'new' if before is None else 'now'} {after}" for before, after in self.changes]
+        return "\n".join(["would be applied", *lines, *(f"note {note}" for note in self.notes)])
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One step in a record's history.
+
+    Attributes:
+        time_ms: The block's time.
+        transaction: Id of the transaction.
+        instructions: The instructions that wrote the record.
+        by: The parties that signed.
+    """
+
+    height: int
+    entry: int
+    time_ms: int
+    transaction: str
+    instructions: tuple[Instruction, ...]
+    indices: tuple[int, ...]
+    by: tuple[str, ...]
