@@ -1,0 +1,179 @@
+//! Reading: single blocks by their place, or all of them in order, while a writer may be appending.
+//!
+//! Every payload given was checked against both sums, the ledger and the height. The reader sees what the writer has
+//! written, which may be one block more than it has acknowledged: callers stop at the height that they know.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use super::disk::{Disk, Folder};
+use super::frame::{ALIGNMENT, FrameError};
+use super::segment::{Place, ReadError, Segment, corrupt};
+use super::{Damage, LedgerTag, LogError};
+
+/// How many block files stay open: 4 GiB of blocks, and far below the usual limit of 1,024 descriptors.
+const OPEN_FILES_MAX: usize = 64;
+/// How often the end of the log is read again when a writer may be in the middle of it, and the pause between.
+/// Copying the longest frame into the page cache takes a few milliseconds.
+const RETRIES: u32 = 20;
+const RETRY_PAUSE: Duration = Duration::from_millis(2);
+
+/// Reads a log without writing to it.
+#[derive(Debug)]
+pub struct LogReader {
+    disk: Box<dyn Disk>,
+    ledger: LedgerTag,
+    open: Mutex<BTreeMap<u32, Arc<Segment>>>,
+}
+
+impl LogReader {
+    /// Opens the log of `ledger` in the folder `blocks`.
+    ///
+    /// # Errors
+    /// `Empty` if there is no block file; `Io`.
+    pub fn open(blocks: &Path, ledger: LedgerTag) -> Result<Self, LogError> {
+        Self::open_on(Box::new(Folder::new(blocks)), ledger)
+    }
+
+    /// `open` on any disk.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn open_on(disk: Box<dyn Disk>, ledger: LedgerTag) -> Result<Self, LogError> {
+        if disk.segments().map_err(LogError::io("list", disk.path(None)))?.is_empty() {
+            return Err(LogError::Empty { path: disk.path(None) });
+        }
+        Ok(Self { disk, ledger, open: Mutex::default() })
+    }
+
+    /// The payload of block `height`, which lies at `place`.
+    ///
+    /// # Errors
+    /// `Corrupt` if no such frame is there, or any check fails; `Io`.
+    pub fn read(&self, place: &Place, height: u64) -> Result<Vec<u8>, LogError> {
+        let wrong = |why: Damage| corrupt(self.disk.as_ref(), place.segment, place.offset, height, why);
+        let failed = |error: ReadError| error.at(self.disk.as_ref(), place.segment, place.offset, height);
+        if !place.offset.is_multiple_of(ALIGNMENT) {
+            return Err(wrong(Damage::NoFrame));
+        }
+        let segment = self.segment(place.segment)?.ok_or_else(|| wrong(Damage::NoFile))?;
+        let frame = segment.head(place.offset).map_err(failed)?.ok_or_else(|| wrong(Damage::NoFrame))?;
+        frame.check_place(self.ledger, height).map_err(|error| wrong(error.into()))?;
+        if frame.length != place.length {
+            return Err(wrong(FrameError::PlaceLength { expected: place.length, found: frame.length }.into()));
+        }
+        segment.payload(place.offset, &frame).map_err(failed)
+    }
+
+    /// All blocks in order, or those from a known place and height on, that one included.
+    ///
+    /// It ends where the log ends at that moment, or after the first error.
+    #[must_use]
+    pub fn frames(&self, from: Option<(Place, u64)>) -> Frames<'_> {
+        let (segment, offset, height) = from.map_or((0, 0, 0), |(place, height)| (place.segment, place.offset, height));
+        Frames { log: self, segment, offset, height, ended: false }
+    }
+
+    /// The block file, or `None` if there is none with that number.
+    fn segment(&self, number: u32) -> Result<Option<Arc<Segment>>, LogError> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(segment) = open.get(&number) {
+            return Ok(Some(Arc::clone(segment)));
+        }
+        let segment = match Segment::open(self.disk.as_ref(), number, false) {
+            Err(LogError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => return Ok(None),
+            other => Arc::new(other?),
+        };
+        if open.len() >= OPEN_FILES_MAX {
+            open.pop_first();
+        }
+        open.insert(number, Arc::clone(&segment));
+        Ok(Some(segment))
+    }
+}
+
+/// Iterator over the blocks of a log: height, place and payload.
+#[derive(Debug)]
+pub struct Frames<'a> {
+    log: &'a LogReader,
+    segment: u32,
+    offset: u64,
+    height: u64,
+    ended: bool,
+}
+
+impl Iterator for Frames<'_> {
+    type Item = Result<(u64, Place, Vec<u8>), LogError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let item = self.step().transpose();
+        self.ended = !matches!(item, Some(Ok(_)));
+        item
+    }
+}
+
+impl Frames<'_> {
+    fn step(&mut self) -> Result<Option<(u64, Place, Vec<u8>)>, LogError> {
+        loop {
+            let Some(segment) = self.log.segment(self.segment)? else {
+                return Err(self.corrupt(Damage::NoFile));
+            };
+            if let Some(found) = self.frame(&segment)? {
+                return Ok(Some(found));
+            }
+            if !self.goes_on()? {
+                return Ok(None);
+            }
+            // A writer may have ended this file between the look at its end and the look for the next file.
+            if let Some(found) = self.frame(&segment)? {
+                return Ok(Some(found));
+            }
+            (self.segment, self.offset) = (self.segment.saturating_add(1), 0);
+        }
+    }
+
+    /// The next frame of this file, or `None` at its end.
+    fn frame(&mut self, segment: &Segment) -> Result<Option<(u64, Place, Vec<u8>)>, LogError> {
+        let mut retries = 0;
+        loop {
+            match segment.frame(self.offset, self.log.ledger, self.height) {
+                Ok(None) => return Ok(None),
+                Ok(Some((frame, payload))) => {
+                    let found = (
+                        self.height,
+                        Place { segment: self.segment, offset: self.offset, length: frame.length },
+                        payload,
+                    );
+                    self.offset += frame.padded_bytes();
+                    self.height = self.height.saturating_add(1);
+                    return Ok(Some(found));
+                }
+                Err(ReadError::Frame(error)) if error.may_be_torn() && retries < RETRIES && !self.goes_on()? => {
+                    retries += 1;
+                    thread::sleep(RETRY_PAUSE);
+                }
+                Err(error) => {
+                    return Err(error.at(self.log.disk.as_ref(), self.segment, self.offset, self.height));
+                }
+            }
+        }
+    }
+
+    /// Whether there is a block file after this one, or any later one, so that a missing file is not taken for the end.
+    fn goes_on(&self) -> Result<bool, LogError> {
+        let disk = self.log.disk.as_ref();
+        let numbers = disk.segments().map_err(LogError::io("list", disk.path(None)))?;
+        Ok(numbers.last().is_some_and(|last| *last > self.segment))
+    }
+
+    fn corrupt(&self, why: Damage) -> LogError {
+        corrupt(self.log.disk.as_ref(), self.segment, self.offset, self.height, why)
+    }
+}
