@@ -81,7 +81,7 @@ impl RecordIndex for Mem {
     }
     fn for_each_record(
         &self,
-        _v: &mut dyn FnMut(&str, &str, &[u8; 16], &[u8]) -> Result<(), IndexFailure>,
+        _v: &mut Visit<'_>,
     ) -> Result<(), IndexFailure> {
         Ok(())
     }
