@@ -83,7 +83,7 @@ fn model(batches: &[Vec<Update>]) -> BTreeMap<Hash, Update> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn agrees_with_the_text_after_every_batch(batches in batches(), sha in any::<bool>(), absent in keys()) {
