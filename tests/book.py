@@ -109,7 +109,8 @@ class MemoryBook:
 
     def all(self, kind: type[R]) -> list[R]:
         """All committed records of a kind, by id."""
-        return [self.records[key] for key in sorted(self.records, key=lambda key: key[1]) if key[0] is kind]  # type: ignore[misc]
+        ids = sorted(id for each, id in self.records if each is kind)
+        return [self.get(kind, id) for id in ids]
 
     def advance(self, days: int) -> None:
         """Moves today."""

@@ -29,7 +29,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"domain"}),
     frozenset({"instructions"}),
     frozenset({"_core"}),
-    frozenset({"keys", "clock"}),
+    frozenset({"keys", "clock", "outcome"}),
     frozenset({"key_folder"}),
     frozenset({"outcome", "transaction", "receipt", "checkpoint"}),
     frozenset({"pipe"}),

@@ -9,6 +9,7 @@ import pytest
 
 from book import MemoryBook, digest, refused, town
 from finchain import instructions as do
+from finchain.domain.cash import Cash
 from finchain.domain.cash_fact import CashFact, cash_fact_id
 from finchain.domain.part import Part
 from finchain.domain.receivable import Receivable
@@ -166,6 +167,7 @@ def test_the_payee_states_a_payment_where_no_bank_is_named(ledger: MemoryBook) -
     assert (claim(ledger).settled, claim(ledger).free, claim(ledger).status) == (100, 500, "part_confirmed")
     fact = ledger.get(CashFact, cash_fact_id(ledger.ledger, "shop", "entry 1"))
     assert (fact.by, fact.amount_minor, fact.digest) == ("shop", 100, digest("camt 1"))
+    assert (ledger.get(Cash, "shop CNY").net_minor, ledger.get(Cash, "core CNY").net_minor) == (100, -100)
 
 
 def test_the_named_bank_states_a_payment_and_its_machine_may(banked: MemoryBook) -> None:
@@ -198,8 +200,9 @@ def test_a_payees_machine_states_no_payment(ledger: MemoryBook) -> None:
     ],
 )  # fmt: skip
 def test_a_payment_that_makes_no_sense_is_refused(ledger: MemoryBook, more: dict[str, object], code: str) -> None:
+    settle = msgspec.structs.replace(paid(100, "shop"), **more)
     with refused(ledger, code):
-        ledger.apply(paid(**({"amount_minor": 100, "payee": "shop"} | more)), by={"shop", "tier2"})  # type: ignore[arg-type]
+        ledger.apply(settle, by={"shop", "tier2"})
 
 
 def test_a_bank_entry_counts_once(banked: MemoryBook) -> None:

@@ -6,6 +6,7 @@ a code, and that the invariants of domain.md hold whatever it says.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections import defaultdict
 from contextlib import suppress
@@ -21,7 +22,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from book import MemoryBook, digest, new_ledger, town
 from finchain import instructions as do
 from finchain.demo_deal import PARTIES as deal_parties
-from finchain.demo_deal import deal
+from finchain.demo_deal import Step, deal
 from finchain.domain import rulebook
 from finchain.domain.part import Mark, Part
 from finchain.domain.receivable import Receivable
@@ -266,15 +267,36 @@ def _seen() -> dict[tuple[type, str], list[Any]]:
 SEEN = _seen()
 
 
+def steps_of(two_lots: bool) -> tuple[Step, ...]:
+    """The steps of the deal, or of a variant in which the loan is secured by two lots instead of one."""
+    if not two_lots:
+        return STEPS
+    return tuple(
+        dataclasses.replace(step, instructions=tuple(each for one in step.instructions for each in _in_two(one)))
+        for step in STEPS
+    )
+
+
+def _in_two(instruction: Instruction) -> list[Instruction]:
+    if not isinstance(instruction, do.PledgeLot):
+        return [instruction]
+    half = instruction.amount_minor // 2
+    upper = f"cert-1 {36_000_001 + half}"
+    return [
+        msgspec.structs.replace(instruction, amount_minor=half),
+        msgspec.structs.replace(instruction, id=upper, amount_minor=instruction.amount_minor - half),
+    ]
+
+
 @cache
-def deal_until(steps: int) -> MemoryBook:
+def deal_until(steps: int, two_lots: bool) -> MemoryBook:
     """The ledger after so many steps of the deal, which nobody may change."""
     if steps == 0:
         ledger = new_ledger(today=STEPS[0].day)
         for party in deal_parties:
             ledger.register(party.id, *party.roles)
         return ledger
-    ledger, step = deal_until(steps - 1).copy(), STEPS[steps - 1]
+    ledger, step = deal_until(steps - 1, two_lots).copy(), steps_of(two_lots)[steps - 1]
     ledger.move_to(step.day)
     with suppress(Refused):
         ledger.apply(*step.instructions, by=step.by)
@@ -309,15 +331,16 @@ def bent(draw: st.DrawFn, value: msgspec.Struct) -> msgspec.Struct:
 class BentDeal(Machine):
     """The worked deal from any of its steps on, with steps left out, repeated and changed."""
 
-    @initialize(steps=st.integers(0, len(STEPS)))
-    def begin(self, steps: int) -> None:
-        self.ledger = deal_until(steps).copy()
+    @initialize(steps=st.integers(0, len(STEPS)), two_lots=st.booleans())
+    def begin(self, steps: int, two_lots: bool) -> None:
+        self.steps = steps_of(two_lots)
+        self.ledger = deal_until(steps, two_lots).copy()
         self.position = steps
 
     @precondition(lambda self: self.position < len(STEPS))
     @rule()
     def go_on(self) -> None:
-        step = STEPS[self.position]
+        step = self.steps[self.position]
         self.position += 1
         self.ledger.today = max(self.ledger.today, step.day)
         self.outcome(*step.instructions, by=set(step.by))
@@ -329,7 +352,7 @@ class BentDeal(Machine):
 
     @rule(change=st.data(), ahead=st.integers(-12, 4))
     def change_a_step(self, change: st.DataObject, ahead: int) -> None:
-        step = STEPS[min(max(self.position + ahead, 0), len(STEPS) - 1)]
+        step = self.steps[min(max(self.position + ahead, 0), len(STEPS) - 1)]
         changed = change.draw(bent(change.draw(st.sampled_from(step.instructions))))
         assert isinstance(changed, Instruction)
         self.outcome(self.anew(changed), by=EVERYBODY)
@@ -337,6 +360,18 @@ class BentDeal(Machine):
     @rule(change=st.data())
     def change_any_step(self, change: st.DataObject) -> None:
         changed = change.draw(bent(change.draw(st.sampled_from(BENDABLE))))
+        assert isinstance(changed, Instruction)
+        self.outcome(self.anew(changed), by=EVERYBODY)
+
+    @rule(change=st.data(), bend=st.booleans())
+    def turn_to_another_record(self, change: st.DataObject, bend: bool) -> None:
+        instruction: msgspec.Struct = change.draw(st.sampled_from(BENDABLE))
+        for name in instruction.__struct_fields__:
+            kinds = {kind for kind, id in self.ledger.records if id == getattr(instruction, name)}
+            ids = sorted(id for kind, id in self.ledger.records if kind in kinds)
+            if ids:
+                instruction = msgspec.structs.replace(instruction, **{name: change.draw(st.sampled_from(ids))})
+        changed = change.draw(bent(instruction)) if bend else instruction
         assert isinstance(changed, Instruction)
         self.outcome(self.anew(changed), by=EVERYBODY)
 

@@ -38,7 +38,7 @@ from finchain.domain.payment import (
 )
 from finchain.domain.policy import DEFAULT_POLICY, PolicyTerms, SetPolicy
 from finchain.domain.receivable import CancelReceivable, ConfirmReceivable, RejectReceivable, SubmitReceivable
-from finchain.domain.repayment import PrepayLoan, ReceivePrepayment, ReceiveRepayment
+from finchain.domain.repayment import CloseLoan, PrepayLoan, ReceivePrepayment, ReceiveRepayment
 from finchain.domain.settlement import PayCertificate
 from finchain.domain.trade import LodgeEvidence, SignContract
 from finchain.domain.transfer import AcceptSale, AcceptTransfer, OfferSale, OfferTransfer, SettleSale, WithdrawOffer
@@ -54,6 +54,7 @@ __all__ = [
     "AssignReceivable",
     "CancelReceivable",
     "ClaimShare",
+    "CloseLoan",
     "ConfirmReceivable",
     "CreateLedger",
     "DisburseLoan",

@@ -150,7 +150,8 @@ class Ledger:
 
         Raises:
             Refused: A rule says no, for example because the party is registered.
-            ConfigError: Not exactly one of `key`, `keys` and `request` is given, or the request is for another party or ledger.
+            ConfigError: Not exactly one of `key`, `keys` and `request` is given, or the request is for another party
+                or ledger.
         """
         if (key is not None) + bool(keys) + (request is not None) != 1:
             raise ConfigError("a party has a key, or keys with holders, or an enrolment request", advice="give one")
@@ -225,7 +226,8 @@ class Ledger:
     def submit_all(self, transactions: Iterable[Transaction | bytes]) -> Iterator[Outcome]:
         """Submits a stream of signed transactions; gives one outcome for each, in order, once it is durable.
 
-        Nothing is raised for a single transaction: its outcome says what became of it. Memory does not grow with the stream.
+        Nothing is raised for a single transaction: its outcome says what became of it. Memory does not grow with the
+        stream.
         """
         window: list[list[bytes]] = []
         for chunk in chunked(t.to_bytes() if isinstance(t, Transaction) else t for t in transactions):

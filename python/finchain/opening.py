@@ -8,7 +8,7 @@ import secrets
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from finchain import _core
 from finchain.clock import Clock, RealClock, SimulatedClock
@@ -27,6 +27,8 @@ from finchain.transaction import Transaction
 
 SILENCE_MAX_MS: Final = 31 * 24 * 3_600_000
 """A block this much later than the one before needs the operator's word: a wrong clock would end every open offer."""
+
+HashSuite = Literal["blake3", "sha256"]
 
 Progress = Callable[[int, int], None]
 """Called with blocks done and blocks in all."""
@@ -48,7 +50,7 @@ def create(
     operator: Key | None = None,
     keys: str | os.PathLike[str] | None = None,
     clock: Clock | None = None,
-    hash_suite: str = "blake3",
+    hash_suite: HashSuite = "blake3",
     time_zone_minutes: int = 480,
     policy: PolicyTerms = DEFAULT_POLICY,
 ) -> Ledger:
@@ -97,7 +99,7 @@ def _found(
     folder: KeyFolder,
     origin: str,
     clock: Clock,
-    hash_suite: str,
+    hash_suite: HashSuite,
     time_zone_minutes: int,
     policy: PolicyTerms,
 ) -> None:
@@ -106,7 +108,7 @@ def _found(
     public_key = base64.b64encode(operator.public_key).decode()
     founder = Founder("operator", "Operator", 1, [NewKey("Operator", "any", "ed25519", public_key)])
     do = CreateLedger(
-        origin, clock.kind, hash_suite, time_zone_minutes, founder, [folder.verifier_key(origin)],  # type: ignore[arg-type]  # the rule checks the suite
+        origin, clock.kind, hash_suite, time_zone_minutes, founder, [folder.verifier_key(origin)],
         rulebook.RULEBOOK, rulebook.rulebook_digest(), policy,
     )  # fmt: skip
     now = clock.now_ms()
@@ -189,8 +191,8 @@ def check_rulebook(record: LedgerRecord) -> None:
     """
     if (record.rulebook, record.rulebook_digest) != (rulebook.RULEBOOK, rulebook.rulebook_digest()):
         raise ConfigError(
-            f"the ledger was founded under rulebook {record.rulebook} with digest {record.rulebook_digest[:16]}…, and this "
-            f"version has {rulebook.RULEBOOK} with {rulebook.rulebook_digest()[:16]}…",
+            f"the ledger was founded under rulebook {record.rulebook} with digest {record.rulebook_digest[:16]}…, "
+            f"and this version has {rulebook.RULEBOOK} with {rulebook.rulebook_digest()[:16]}…",
             advice="use the version of finchain that it was founded with",
         )
 

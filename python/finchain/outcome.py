@@ -14,8 +14,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one transaction.
 
     Attributes:
-        status: `applied`; `refused`, where a rule refused at least one instruction; `already`, where the same was applied
-            or refused before, and this is the first answer; `rejected`, where it never entered a block.
+        status: `applied`; `refused`, where a rule refused at least one instruction; `already`, where the same was
+            applied or refused before, and this is the first answer; `rejected`, where it never entered a block.
         id: The transaction's id in hex; empty where it was rejected.
         height: Block that holds it; -1 where it was rejected.
         entry: Its place in the block.

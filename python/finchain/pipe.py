@@ -32,7 +32,7 @@ CACHE_RECORDS = 200_000
 """Records in one generation of the cache; two generations are kept, some hundred megabytes at most."""
 
 CUTS_BLOCK = frozenset({"party", "key"})
-"""Kinds whose change ends the block: who may sign is judged by the block before, and the next sender wants the new state."""
+"""Kinds whose change ends the block: who may sign is judged by the block before, and the next sender wants it new."""
 
 _decode_all = msgspec.json.Decoder(list[list[rulebook.INSTRUCTIONS]]).decode
 _decode_one = msgspec.json.Decoder(list[rulebook.INSTRUCTIONS]).decode

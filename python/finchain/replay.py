@@ -1,4 +1,4 @@
-"""Replaying a ledger from its blocks, beside whoever has it open: with an index of its own, and writing nothing into its folder."""
+"""Replaying a ledger from its blocks, beside whoever has it open: with an index of its own, writing nothing there."""
 
 from __future__ import annotations
 

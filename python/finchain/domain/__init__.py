@@ -1,5 +1,5 @@
 """The rules of the ledger, one file per instrument: its record, its instructions, its rules.
 
-A file imports only from those before it: rule, check, arithmetic, key, party, policy, founding, cash_fact, trade,
-fingerprint, receivable, part, and then whatever is built on receivables. `rulebook` gathers them.
+A file imports only from those before it in `rulebook.INSTRUMENTS`, and from the ground below them: `rule`, `check`,
+`arithmetic` and `accrual`. `invariants` says once more, over all records together, what the rules keep by themselves.
 """

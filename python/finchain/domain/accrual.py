@@ -80,6 +80,8 @@ def _on(balances: Balances, day: date) -> int:
 
 def _stretches(timeline: Balances, start: date, end: date) -> list[tuple[date, date, int]]:
     """The parts of a timeline between two days, as first day, day after the last, and balance."""
+    if not timeline:
+        return []
     ends = [*(each.since for each in timeline[1:]), end]
     return [
         (max(each.since, start), min(until, end), each.outstanding_minor)

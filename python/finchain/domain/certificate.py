@@ -191,8 +191,9 @@ class Lot(Record, frozen=True, kw_only=True):
 
 
 class IssueCertificate(Instruction, frozen=True, tag="certificate.issue"):
-    """Promises to pay on a day, in the place of confirmed claims. Signed by the debtor, who accepts with it every
-    transfer and pledge that the ledger will record as notice to itself.
+    """Promises to pay on a day, in the place of confirmed claims. Signed by the debtor.
+
+    With it the debtor accepts every transfer and pledge that the ledger will record as notice to itself.
 
     Attributes:
         creditor: Creditor of the claims, who may accept.
@@ -221,8 +222,9 @@ class AcceptCertificate(Instruction, frozen=True, tag="certificate.accept"):
 
 
 class RefuseCertificate(Instruction, frozen=True, tag="certificate.refuse"):
-    """Ends an offered certificate and frees its claims. Signed by the creditor, or after the last day for acceptance
-    by the issuer or the operator.
+    """Ends an offered certificate and frees its claims. Signed by the creditor.
+
+    After the last day for acceptance the issuer or the operator may sign it too.
     """
 
     id: str

@@ -242,8 +242,7 @@ class DrawLoan(Instruction, frozen=True, tag="loan.draw"):
 
 
 class DisburseLoan(Instruction, frozen=True, tag="loan.disburse"):
-    """States that a draw was paid into the controlled account. Signed by the lender, and by the account's bank where
-    that is another party.
+    """States that a draw was paid into the controlled account. Signed by the lender and the account's bank.
 
     Attributes:
         amount_minor: What the borrower really got; it is the principal, whatever was signed for (Civil Code 670).

@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 
 import msgspec
 
+from finchain.domain.cash import move_cash
 from finchain.domain.cash_fact import require_cash_signer, state_cash_fact
 from finchain.domain.check import check_amount, check_digest, check_identifier, check_not_future, check_reference
 from finchain.domain.party import require
@@ -226,6 +227,7 @@ def _settle(do: SettleReceivable, book: Book) -> None:
         book, "receivable", by=by, reference=do.reference, digest=do.digest, amount_minor=do.amount_minor,
         currency=claim.currency, on=on,
     )  # fmt: skip
+    move_cash(book, claim.debtor, do.payee, do.amount_minor, claim.currency)
     book.put(msgspec.structs.replace(claim, posted=on))
 
 

@@ -137,8 +137,9 @@ class RejectPayment(Instruction, frozen=True, tag="payment.reject"):
 
 
 class ExpirePayment(Instruction, frozen=True, tag="payment.expire"):
-    """Frees what a payment reserved whose last day is over before the bank was told. Signed by the owner, the bank, a
-    controller or the operator.
+    """Frees what a payment reserved whose last day is over before the bank was told.
+
+    Signed by the owner, the bank, a controller or the operator.
     """
 
     id: str

@@ -66,6 +66,12 @@ class ReceiveRepayment(Instruction, frozen=True, tag="loan.receive"):
     value_date: date | Optional = Absent
 
 
+class CloseLoan(Instruction, frozen=True, tag="loan.close"):
+    """Gives up what is left to draw of a loan that is repaid, which ends its pledges. Signed by the borrower."""
+
+    id: str
+
+
 @rule(PrepayLoan)
 def _prepay(do: PrepayLoan, book: Book) -> None:
     loan = live_loan(do.id, book)
@@ -117,6 +123,17 @@ def _receive_repayment(do: ReceiveRepayment, book: Book) -> None:
     move_cash(book, loan.borrower, loan.lender, do.amount_minor, loan.currency)
 
 
+@rule(CloseLoan)
+def _close(do: CloseLoan, book: Book) -> None:
+    loan = live_loan(do.id, book)
+    require(book, "loan", loan.borrower, field="borrower")
+    owed = _owed_minor(loan) + loan.reserved_minor
+    if owed:
+        refuse("loan.bad_state", f"{owed} of {loan.id} are owed or about to be paid out", field="id", value=do.id,
+               advice="repay it first; interest that was not posted is due at maturity")  # fmt: skip
+    _end(book, loan)
+
+
 def repay(book: Book, id: str, amount_minor: int, on: date) -> int:
     """Puts money to a loan in the order of the law, and gives what is left over.
 
@@ -151,11 +168,19 @@ def repay(book: Book, id: str, amount_minor: int, on: date) -> int:
 def end_if_nothing_left(book: Book, id: str) -> None:
     """Ends a loan of which nothing is owed and nothing left to draw, and with it its pledges (Civil Code 393)."""
     loan = book.get(Loan, id)
-    if loan.outstanding_minor + loan.due_minor + loan.accrued_minor(loan.maturity) or loan.left_to_draw(book.today):
-        return
+    if not _owed_minor(loan) and not loan.left_to_draw(book.today):
+        _end(book, loan)
+
+
+def _owed_minor(loan: Loan) -> int:
+    """Principal, and interest that was posted or will be."""
+    return loan.outstanding_minor + loan.due_minor + loan.accrued_minor(loan.maturity)
+
+
+def _end(book: Book, loan: Loan) -> None:
     for lot in loan.collateral:
         drop_collateral(book, lot)
-    book.put(msgspec.structs.replace(book.get(Loan, id), ended=book.today))
+    book.put(msgspec.structs.replace(book.get(Loan, loan.id), ended=book.today))
 
 
 def _received(do: ReceivePrepayment | ReceiveRepayment, loan: Loan, book: Book) -> date:

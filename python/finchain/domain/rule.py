@@ -111,7 +111,8 @@ class Book:
         """The record, or `None` where there is none."""
         key = (kind, id)
         own = self._written.get(key) or self._kept.get(key)
-        return own if own is not None else self._source.find(kind, id)  # type: ignore[return-value]  # keyed by its type
+        found = own if own is not None else self._source.find(kind, id)
+        return found  # type: ignore[return-value]  # found under its type
 
     def get(self, kind: type[R], id: str, *, field: str = "") -> R:
         """The record.

@@ -54,7 +54,8 @@ def _pay(do: PayCertificate, book: Book) -> None:
     emptied = 0
     for lot, share in _shares(book, certificate, paid):
         if share:
-            _settle_lot(certificate, lot, share, on, book)
+            # The lot is read again: a payment on the lot before may have ended the loan, and with it this lot's pledge.
+            _settle_lot(certificate, book.get(Lot, lot.id), share, on, book)
             emptied += share == lot.live_minor
     certificate = msgspec.structs.replace(
         certificate, live_minor=certificate.live_minor - paid, settled_minor=certificate.settled_minor + paid,

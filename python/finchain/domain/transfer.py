@@ -81,8 +81,9 @@ class AcceptSale(Instruction, frozen=True, tag="certificate.accept_sale"):
 
 
 class SettleSale(Instruction, frozen=True, tag="certificate.settle_sale"):
-    """States that the price was paid, and moves the lot with it. Signed by the certificate's settlement bank, or by the
-    seller, who would be the one to lose.
+    """States that the price was paid, and moves the lot with it.
+
+    Signed by the certificate's settlement bank, or by the seller, who would be the one to lose.
     """
 
     id: str

@@ -9,7 +9,7 @@ use crate::canonical;
 use crate::encoding;
 use crate::error::Rejection;
 use crate::hash::{Hash, HashSuite, Purpose, Rfc9162};
-use crate::transaction::{Members, Transaction};
+use crate::transaction::{InOrder, Transaction};
 
 /// Most bytes of a block's payload: the largest transaction four times over, and a bounded read at recovery.
 pub const BLOCK_BYTES_MAX: usize = 16 << 20;
@@ -27,7 +27,8 @@ pub struct Refusal {
 /// Writes an entry: what a block keeps of a transaction and its outcome.
 #[must_use]
 pub fn entry(transaction: &Transaction, refused: &[Refusal], changes: &Hash, writes: usize) -> Vec<u8> {
-    let mut out = Vec::with_capacity(transaction.header().len() + transaction.signatures_text().len() + 140 + refused.len() * 60);
+    let mut out =
+        Vec::with_capacity(transaction.header().len() + transaction.signatures_text().len() + 140 + refused.len() * 60);
     out.extend_from_slice(b"{\"changes\":\"");
     out.extend_from_slice(encoding::hex(changes).as_bytes());
     out.extend_from_slice(b"\",\"header\":");
@@ -64,7 +65,9 @@ pub struct EntryView<'a> {
 pub fn is_refusal_code(text: &str) -> bool {
     text.len() <= 64
         && text.split_once('.').is_some_and(|(kind, cause)| {
-            [kind, cause].iter().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'))
+            [kind, cause].iter().all(|part| {
+                !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+            })
         })
 }
 
@@ -75,21 +78,26 @@ pub fn is_refusal_code(text: &str) -> bool {
 pub fn parse_entry(text: &[u8]) -> Result<EntryView<'_>, Rejection> {
     let members = canonical::members(text, canonical::DOCUMENT_DEPTH_MAX)
         .map_err(|e| Rejection::malformed(format!("entry: {e}"), "an entry is canonical JSON"))?;
-    let mut reader = Members { of: "entry", members: members.into_iter(), text };
+    let mut reader = InOrder { of: "entry", members: members.into_iter(), text };
     let changes = read_hash(reader.plain("changes", |s| encoding::unhex::<32>(s).is_some(), "64 hex digits")?);
     let header = reader.next("header")?;
     let list = reader.next("refused")?;
     let mut refused: Vec<Refusal> = Vec::new();
-    let ranges = canonical::elements(list, 2).map_err(|e| Rejection::malformed(format!("entry.refused: {e}"), "a list of refusals"))?;
+    let ranges = canonical::elements(list, 2)
+        .map_err(|e| Rejection::malformed(format!("entry.refused: {e}"), "a list of refusals"))?;
     for range in ranges {
         let element = &list[range];
-        let members = canonical::members(element, 1).map_err(|e| Rejection::malformed(format!("entry.refused: {e}"), "code and instruction"))?;
-        let mut each = Members { of: "refusal", members: members.into_iter(), text: element };
+        let members = canonical::members(element, 1)
+            .map_err(|e| Rejection::malformed(format!("entry.refused: {e}"), "code and instruction"))?;
+        let mut each = InOrder { of: "refusal", members: members.into_iter(), text: element };
         let code = each.plain("code", is_refusal_code, "<kind>.<cause> in lower case")?.into();
         let instruction = u32::try_from(each.integer("instruction", 0, 4_095)?).unwrap_or(u32::MAX);
         each.end()?;
         if refused.last().is_some_and(|last: &Refusal| last.instruction >= instruction) {
-            return Err(Rejection::malformed("entry.refused is not in rising order", "sorted by instruction, none twice"));
+            return Err(Rejection::malformed(
+                "entry.refused is not in rising order",
+                "sorted by instruction, none twice",
+            ));
         }
         refused.push(Refusal { instruction, code });
     }
@@ -134,7 +142,8 @@ impl BlockHeader {
         // Writing to a String cannot fail.
         let _ = write!(
             out,
-            "{{\"entries\":{},\"height\":{},\"ledger\":\"{}\",\"previous\":\"{}\",\"root\":\"{}\",\"rulebook\":{},\"state\":\"{}\",\"time_ms\":{},\"type\":\"{TYPE}\"}}",
+            "{{\"entries\":{},\"height\":{},\"ledger\":\"{}\",\"previous\":\"{}\",\"root\":\"{}\",\
+             \"rulebook\":{},\"state\":\"{}\",\"time_ms\":{},\"type\":\"{TYPE}\"}}",
             self.entries,
             self.height,
             self.ledger,
@@ -152,8 +161,9 @@ impl BlockHeader {
     /// # Errors
     /// A [`Rejection`] as malformed, naming the member.
     pub fn parse(text: &[u8]) -> Result<Self, Rejection> {
-        let members = canonical::members(text, 1).map_err(|e| Rejection::malformed(format!("block header: {e}"), "canonical JSON"))?;
-        let mut reader = Members { of: "block header", members: members.into_iter(), text };
+        let members = canonical::members(text, 1)
+            .map_err(|e| Rejection::malformed(format!("block header: {e}"), "canonical JSON"))?;
+        let mut reader = InOrder { of: "block header", members: members.into_iter(), text };
         let is_hash = |s: &str| encoding::unhex::<32>(s).is_some();
         let max = canonical::INTEGER_MAX.unsigned_abs();
         let header = Self {
@@ -240,6 +250,7 @@ impl Payload {
     }
 
     /// Every entry's bytes, in order.
+    #[must_use]
     pub fn entries(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         self.lines.iter().map(|[entry, _, _]| &self.bytes[entry.clone()])
     }
@@ -256,12 +267,18 @@ impl Payload {
     /// A [`Rejection`] that says what does not fit, or that there is no such entry.
     pub fn transaction(&self, index: usize, suite: &dyn HashSuite) -> Result<(Transaction, EntryView<'_>), Rejection> {
         let Some([entry, salt, instructions]) = self.lines.get(index) else {
-            return Err(Rejection::malformed(format!("there is no entry {index}"), format!("less than {}", self.lines.len())));
+            return Err(Rejection::malformed(
+                format!("there is no entry {index}"),
+                format!("less than {}", self.lines.len()),
+            ));
         };
         let view = parse_entry(&self.bytes[entry.clone()])?;
         let salt = std::str::from_utf8(&self.bytes[salt.clone()]).ok().and_then(encoding::unhex::<16>);
-        let salt = salt.ok_or_else(|| Rejection::malformed(format!("the salt of entry {index} is not hex"), "32 lower-case hex digits"))?;
-        let transaction = Transaction::from_parts(view.header, &self.bytes[instructions.clone()], salt, view.signatures, suite)?;
+        let salt = salt.ok_or_else(|| {
+            Rejection::malformed(format!("the salt of entry {index} is not hex"), "32 lower-case hex digits")
+        })?;
+        let transaction =
+            Transaction::from_parts(view.header, &self.bytes[instructions.clone()], salt, view.signatures, suite)?;
         Ok((transaction, view))
     }
 }

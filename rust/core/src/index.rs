@@ -1,7 +1,7 @@
 //! What the ledger asks of an index: everything that can be rebuilt from the blocks, and nothing else.
 //!
-//! The LMDB implementation is a crate of its own. No truth rests on an index: records that it gives are compared with the
-//! state map, and where it is missing, behind or doubtful it is made anew from the blocks.
+//! The LMDB implementation is a crate of its own. No truth rests on an index: records that it gives are compared with
+//! the state map, and where it is missing, behind or doubtful it is made anew from the blocks.
 
 use crate::hash::Hash;
 
@@ -119,6 +119,9 @@ pub struct Meta {
 #[error("index: {0}")]
 pub struct IndexFailure(pub String);
 
+/// Takes a record's kind, id, salt and canonical JSON, or stops the walk.
+pub type Visit<'a> = dyn FnMut(&str, &str, &[u8; 16], &[u8]) -> Result<(), IndexFailure> + 'a;
+
 /// The index that a ledger writes behind its sealed blocks and reads records from.
 pub trait RecordIndex: Send + Sync {
     /// How far it has come; `None` where it is empty.
@@ -145,10 +148,7 @@ pub trait RecordIndex: Send + Sync {
     ///
     /// # Errors
     /// The index failed or is damaged, or `visit` said so.
-    fn for_each_record(
-        &self,
-        visit: &mut dyn FnMut(&str, &str, &[u8; 16], &[u8]) -> Result<(), IndexFailure>,
-    ) -> Result<(), IndexFailure>;
+    fn for_each_record(&self, visit: &mut Visit<'_>) -> Result<(), IndexFailure>;
     /// Places that touched a record, newest first.
     ///
     /// # Errors

@@ -121,7 +121,8 @@ impl Transaction {
 
     fn take_apart(text: &[u8], suite: &dyn HashSuite, unsigned_allowed: bool) -> Result<Self, Rejection> {
         limit("transaction", text.len(), TRANSACTION_BYTES_MAX, "bytes")?;
-        let members = canonical::members(text, canonical::DOCUMENT_DEPTH_MAX).map_err(|e| spelling("transaction", &e))?;
+        let members =
+            canonical::members(text, canonical::DOCUMENT_DEPTH_MAX).map_err(|e| spelling("transaction", &e))?;
         let names: Vec<&str> = members.iter().map(|(name, _)| *name).collect();
         if names != ["header", "instructions", "salt", "signatures"] {
             return Err(Rejection::malformed(
@@ -130,10 +131,16 @@ impl Transaction {
             ));
         }
         let salt = text_value(&text[members[2].1.clone()]).and_then(|s| encoding::unhex::<16>(&s));
-        let salt = salt.ok_or_else(|| Rejection::malformed("the salt is not a string of 32 hex digits", "use 16 random bytes in lower-case hex"))?;
+        let salt = salt.ok_or_else(|| {
+            Rejection::malformed("the salt is not a string of 32 hex digits", "use 16 random bytes in lower-case hex")
+        })?;
         let signatures = members[3].1.clone();
         if !unsigned_allowed && text[signatures.clone()] == *b"[]" {
-            return Err(Rejection::new(Code::MissingSignature, "there is no signature", "every party in header.by signs"));
+            return Err(Rejection::new(
+                Code::MissingSignature,
+                "there is no signature",
+                "every party in header.by signs",
+            ));
         }
         Self::assemble(text.into(), members[0].1.clone(), members[1].1.clone(), signatures, salt, suite)
     }
@@ -183,12 +190,18 @@ impl Transaction {
         for (index, element) in elements.iter().enumerate() {
             limit(&format!("instruction {index}"), element.len(), INSTRUCTION_BYTES_MAX, "bytes")?;
             if text[element.start] != b'{' {
-                return Err(Rejection::malformed(format!("instruction {index} is not an object"), "an instruction is an object with a type"));
+                return Err(Rejection::malformed(
+                    format!("instruction {index} is not an object"),
+                    "an instruction is an object with a type",
+                ));
             }
         }
         let salts: Vec<[u8; 16]> = (0..head.count).map(|i| instruction_salt(suite, &salt, i)).collect();
-        let leaves: Vec<Hash> =
-            elements.iter().zip(&salts).map(|(range, salt)| suite.hash(Purpose::Instruction, &[salt, &text[range.clone()]])).collect();
+        let leaves: Vec<Hash> = elements
+            .iter()
+            .zip(&salts)
+            .map(|(range, salt)| suite.hash(Purpose::Instruction, &[salt, &text[range.clone()]]))
+            .collect();
         if merkle::tree_hash(suite, &leaves) != head.root {
             return Err(Rejection::malformed(
                 "header.root is not the tree of these instructions under this salt",
@@ -316,12 +329,14 @@ pub fn is_party_id(text: &str) -> bool {
 /// A [`Rejection`] that names the member.
 pub fn parse_header(text: &[u8]) -> Result<Header<'_>, Rejection> {
     let members = canonical::members(text, 2).map_err(|e| spelling("header", &e))?;
-    let mut reader = Members { of: "header", members: members.into_iter(), text };
+    let mut reader = InOrder { of: "header", members: members.into_iter(), text };
     let by_text = reader.next("by")?;
     let by = canonical::elements(by_text, 1).map_err(|e| spelling("header.by", &e))?;
     let by = by.into_iter().map(|r| plain(&by_text[r])).collect::<Option<Vec<&str>>>();
     let by = by.filter(|by| by.iter().all(|p| is_party_id(p)));
-    let by = by.ok_or_else(|| Rejection::malformed("header.by is not a list of party ids", "party ids are 1 to 64 of [A-Za-z0-9._:-]"))?;
+    let by = by.ok_or_else(|| {
+        Rejection::malformed("header.by is not a list of party ids", "party ids are 1 to 64 of [A-Za-z0-9._:-]")
+    })?;
     limit("header.by", by.len(), SIGNATURES_MAX, "parties")?;
     let sorted = by.get(1..).unwrap_or_default();
     if by.is_empty() || sorted.windows(2).any(|w| w[0] >= w[1]) || sorted.contains(&by[0]) {
@@ -339,7 +354,7 @@ pub fn parse_header(text: &[u8]) -> Result<Header<'_>, Rejection> {
         _ => Mode::Each,
     };
     let root_text = reader.plain("root", |s| encoding::unhex::<32>(s).is_some(), "64 lower-case hex digits")?;
-    let root = encoding::unhex::<32>(root_text).unwrap_or_default();
+    let tree = encoding::unhex::<32>(root_text).unwrap_or_default();
     let rulebook = reader.integer("rulebook", 1, u64::from(u32::MAX))?;
     let sequence = reader.integer("sequence", 1, canonical::INTEGER_MAX.unsigned_abs())?;
     reader.plain("type", |s| s == TYPE, TYPE)?;
@@ -351,7 +366,7 @@ pub fn parse_header(text: &[u8]) -> Result<Header<'_>, Rejection> {
         lane,
         ledger,
         mode,
-        root,
+        root: tree,
         rulebook: u32::try_from(rulebook).unwrap_or(u32::MAX),
         sequence,
     })
@@ -364,12 +379,16 @@ fn parse_signatures(text: &[u8]) -> Result<Vec<Signature>, Rejection> {
     for range in ranges {
         let element = &text[range];
         let members = canonical::members(element, 1).map_err(|e| spelling("signatures", &e))?;
-        let mut reader = Members { of: "signature", members: members.into_iter(), text: element };
+        let mut reader = InOrder { of: "signature", members: members.into_iter(), text: element };
         let key = reader.plain("key", |s| s.contains('/'), "party, / and the key's number")?;
         let signature = reader.plain("signature", |_| true, "Base64")?;
         reader.end()?;
-        let bytes = encoding::unbase64(signature)
-            .ok_or_else(|| Rejection::malformed(format!("the signature of {key} is not strict Base64"), "padded, with zero trailing bits"))?;
+        let bytes = encoding::unbase64(signature).ok_or_else(|| {
+            Rejection::malformed(
+                format!("the signature of {key} is not strict Base64"),
+                "padded, with zero trailing bits",
+            )
+        })?;
         if signatures.last().is_some_and(|last| *last.key >= *key) {
             return Err(Rejection::malformed("the signatures are not sorted by key", "sorted by key, none twice"));
         }
@@ -388,13 +407,13 @@ fn plain(raw: &[u8]) -> Option<&str> {
 }
 
 /// Reads the members of an object in their order, and says which one is missing or wrong.
-pub(crate) struct Members<'a, I: Iterator<Item = (&'a str, Range<usize>)>> {
+pub(crate) struct InOrder<'a, I: Iterator<Item = (&'a str, Range<usize>)>> {
     pub(crate) of: &'static str,
     pub(crate) members: I,
     pub(crate) text: &'a [u8],
 }
 
-impl<'a, I: Iterator<Item = (&'a str, Range<usize>)>> Members<'a, I> {
+impl<'a, I: Iterator<Item = (&'a str, Range<usize>)>> InOrder<'a, I> {
     pub(crate) fn next(&mut self, name: &str) -> Result<&'a [u8], Rejection> {
         match self.members.next() {
             Some((found, range)) if found == name => Ok(&self.text[range]),
@@ -402,7 +421,10 @@ impl<'a, I: Iterator<Item = (&'a str, Range<usize>)>> Members<'a, I> {
                 format!("{}: found member {found:?} where {name:?} belongs", self.of),
                 "the members of docs/format.md, sorted, all of them and no others",
             )),
-            None => Err(Rejection::malformed(format!("{}: member {name:?} is missing", self.of), "no member may be left out")),
+            None => Err(Rejection::malformed(
+                format!("{}: member {name:?} is missing", self.of),
+                "no member may be left out",
+            )),
         }
     }
 
@@ -419,10 +441,15 @@ impl<'a, I: Iterator<Item = (&'a str, Range<usize>)>> Members<'a, I> {
         let value = std::str::from_utf8(raw).ok().and_then(|s| s.parse::<u64>().ok());
         match value {
             Some(n) if n >= min && n <= max => Ok(n),
-            Some(n) if n > max => Err(Rejection::new(Code::Limit, format!("{}.{name} is {n}", self.of), format!("at most {max}"))),
+            Some(n) if n > max => {
+                Err(Rejection::new(Code::Limit, format!("{}.{name} is {n}", self.of), format!("at most {max}")))
+            }
             _ => {
                 let found = String::from_utf8_lossy(&raw[..raw.len().min(80)]);
-                Err(Rejection::malformed(format!("{}.{name} is {found}", self.of), format!("an integer from {min} to {max}")))
+                Err(Rejection::malformed(
+                    format!("{}.{name} is {found}", self.of),
+                    format!("an integer from {min} to {max}"),
+                ))
             }
         }
     }
@@ -430,7 +457,9 @@ impl<'a, I: Iterator<Item = (&'a str, Range<usize>)>> Members<'a, I> {
     pub(crate) fn end(mut self) -> Result<(), Rejection> {
         match self.members.next() {
             None => Ok(()),
-            Some((name, _)) => Err(Rejection::malformed(format!("{}: superfluous member {name:?}", self.of), "no other members")),
+            Some((name, _)) => {
+                Err(Rejection::malformed(format!("{}: superfluous member {name:?}", self.of), "no other members"))
+            }
         }
     }
 }

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use finchain_core::hash::{EMPTY, Hash, HashSuite, suite};
 use finchain_core::state_map::{
-    End, MapPath, MapPathError, StateMap, Update, record_key, record_salt, record_value,
-    root_from_leaf, state_leaf, verify_absence, verify_presence,
+    End, MapPath, MapPathError, StateMap, Update, record_key, record_salt, record_value, root_from_leaf, state_leaf,
+    verify_absence, verify_presence,
 };
 use proptest::prelude::*;
 
@@ -26,12 +26,8 @@ fn reference(suite: &dyn HashSuite, leaves: &[(Hash, Hash)], depth: usize) -> Ha
         [] => EMPTY,
         [(key, value)] => state_leaf(suite, key, value),
         _ => {
-            let (right, left): (Vec<_>, Vec<_>) =
-                leaves.iter().partition(|(key, _)| bit(key, depth));
-            suite.node(
-                &reference(suite, &left, depth + 1),
-                &reference(suite, &right, depth + 1),
-            )
+            let (right, left): (Vec<_>, Vec<_>) = leaves.iter().partition(|(key, _)| bit(key, depth));
+            suite.node(&reference(suite, &left, depth + 1), &reference(suite, &right, depth + 1))
         }
     }
 }
@@ -41,9 +37,7 @@ fn reference_path(suite: &dyn HashSuite, leaves: &[(Hash, Hash)], key: &Hash) ->
     let (mut siblings, mut here) = (Vec::new(), leaves.to_vec());
     while here.len() > 1 {
         let depth = siblings.len();
-        let (same, other): (Vec<_>, Vec<_>) = here
-            .iter()
-            .partition(|(one, _)| bit(one, depth) == bit(key, depth));
+        let (same, other): (Vec<_>, Vec<_>) = here.iter().partition(|(one, _)| bit(one, depth) == bit(key, depth));
         siblings.push(reference(suite, &other, depth + 1));
         here = same;
     }
@@ -56,11 +50,7 @@ fn reference_path(suite: &dyn HashSuite, leaves: &[(Hash, Hash)], key: &Hash) ->
 }
 
 fn update(key: Hash, value: u8) -> Update {
-    Update {
-        key,
-        value: [value; 32],
-        salt: [value ^ 0x5a; 16],
-    }
+    Update { key, value: [value; 32], salt: [value ^ 0x5a; 16] }
 }
 
 /// Keys as hashes make them, and keys that share long beginnings: the latter stand for the chains that hashes make
@@ -89,11 +79,7 @@ fn batches() -> impl Strategy<Value = Vec<Vec<Update>>> {
 
 /// What a dictionary would hold after the same batches.
 fn model(batches: &[Vec<Update>]) -> BTreeMap<Hash, Update> {
-    batches
-        .iter()
-        .flatten()
-        .map(|update| (update.key, *update))
-        .collect()
+    batches.iter().flatten().map(|update| (update.key, *update)).collect()
 }
 
 proptest! {
@@ -208,13 +194,7 @@ fn an_empty_map_denies_everything_by_an_empty_path() {
     let map = StateMap::new(blake3());
     assert_eq!((map.root(), map.len(), map.is_empty()), (EMPTY, 0, true));
     let path = map.prove(&[7; 32]);
-    assert_eq!(
-        path,
-        MapPath {
-            siblings: vec![],
-            end: End::Empty
-        }
-    );
+    assert_eq!(path, MapPath { siblings: vec![], end: End::Empty });
     verify_absence(blake3(), &EMPTY, &[7; 32], &[], &End::Empty).unwrap();
     let level = verify_absence(blake3(), &EMPTY, &[7; 32], &[EMPTY], &End::Empty);
     assert!(matches!(level, Err(MapPathError::RootDiffers { .. })));
@@ -235,20 +215,8 @@ fn one_record_is_its_own_leaf() {
     let mut map = StateMap::new(blake3());
     map.apply(&mut [update([3; 32], 1)]);
     assert_eq!(map.root(), state_leaf(blake3(), &[3; 32], &[1; 32]));
-    assert_eq!(
-        map.prove(&[3; 32]),
-        MapPath {
-            siblings: vec![],
-            end: End::Leaf
-        }
-    );
-    assert_eq!(
-        map.prove(&[0xff; 32]).end,
-        End::Other {
-            key: [3; 32],
-            value: [1; 32]
-        }
-    );
+    assert_eq!(map.prove(&[3; 32]), MapPath { siblings: vec![], end: End::Leaf });
+    assert_eq!(map.prove(&[0xff; 32]).end, End::Other { key: [3; 32], value: [1; 32] });
 }
 
 #[test]
@@ -293,9 +261,7 @@ fn of_two_updates_with_one_key_the_last_counts() {
 fn a_large_batch_goes_to_all_cores_and_gives_the_same_hash() {
     let suite = blake3();
     let key = |n: u32| record_key(suite, "test", &n.to_string());
-    let updates: Vec<Update> = (0..5_000)
-        .map(|n| update(key(n), n.to_le_bytes()[0]))
-        .collect();
+    let updates: Vec<Update> = (0..5_000).map(|n| update(key(n), n.to_le_bytes()[0])).collect();
     let mut at_once = StateMap::new(suite);
     at_once.apply(&mut updates.clone());
     let mut singly = StateMap::new(suite);
@@ -303,10 +269,7 @@ fn a_large_batch_goes_to_all_cores_and_gives_the_same_hash() {
         singly.apply(&mut [*update]);
     }
     assert_eq!(at_once.root(), singly.root());
-    let leaves: Vec<_> = updates
-        .iter()
-        .map(|update| (update.key, update.value))
-        .collect();
+    let leaves: Vec<_> = updates.iter().map(|update| (update.key, update.value)).collect();
     assert_eq!(at_once.root(), reference(suite, &leaves, 0));
 }
 
@@ -315,29 +278,16 @@ fn a_record_is_hashed_as_the_format_says() {
     let suite = suite("sha256").unwrap();
     let sha = |prefix: u8, bytes: &[u8]| -> Hash {
         use sha2::Digest;
-        sha2::Sha256::new()
-            .chain_update([prefix])
-            .chain_update(bytes)
-            .finalize()
-            .into()
+        sha2::Sha256::new().chain_update([prefix]).chain_update(bytes).finalize().into()
     };
     let key = record_key(suite, "party", "shop");
     assert_eq!(key, sha(0x07, b"party\0shop"));
     let salt = record_salt(suite, None, &[1; 16], &key);
-    assert_eq!(
-        salt,
-        sha(0x08, &[&[0; 16][..], &[1; 16], &key].concat())[..16]
-    );
-    assert_eq!(
-        record_salt(suite, Some(&salt), &[2; 16], &key),
-        sha(0x08, &[&salt[..], &[2; 16], &key].concat())[..16]
-    );
+    assert_eq!(salt, sha(0x08, &[&[0; 16][..], &[1; 16], &key].concat())[..16]);
+    assert_eq!(record_salt(suite, Some(&salt), &[2; 16], &key), sha(0x08, &[&salt[..], &[2; 16], &key].concat())[..16]);
     let value = record_value(suite, &salt, b"{}");
     assert_eq!(value, sha(0x09, &[&salt[..], b"{}"].concat()));
-    assert_eq!(
-        state_leaf(suite, &key, &value),
-        sha(0x0a, &[key, value].concat())
-    );
+    assert_eq!(state_leaf(suite, &key, &value), sha(0x0a, &[key, value].concat()));
 }
 
 #[test]
@@ -352,41 +302,21 @@ fn speed_and_memory_of_a_million_records() {
     map.apply(&mut all);
     println!("build: {:?}", start.elapsed());
     println!("memory: {} bytes a record", map.bytes() as u64 / map.len());
-    let batches: Vec<Vec<Update>> = (0..100_u32)
-        .map(|b| {
-            (0..1_000)
-                .map(|n| update(key((b * 1_000 + n) * 7_919 % count), 2))
-                .collect()
-        })
-        .collect();
+    let batches: Vec<Vec<Update>> =
+        (0..100_u32).map(|b| (0..1_000).map(|n| update(key((b * 1_000 + n) * 7_919 % count), 2)).collect()).collect();
     let start = std::time::Instant::now();
     for mut batch in batches {
         map.apply(&mut batch);
     }
-    println!(
-        "update in batches of 1,000: {:?} each",
-        start.elapsed() / 100_000
-    );
+    println!("update in batches of 1,000: {:?} each", start.elapsed() / 100_000);
     let mut grown = StateMap::new(suite);
     let start = std::time::Instant::now();
     for n in 0..1_000_u32 {
-        grown.apply(
-            &mut (0..1_000)
-                .map(|m| update(key(n * 1_000 + m), 1))
-                .collect::<Vec<_>>(),
-        );
+        grown.apply(&mut (0..1_000).map(|m| update(key(n * 1_000 + m), 1)).collect::<Vec<_>>());
     }
     let each = start.elapsed() / count;
-    println!(
-        "grown in batches of 1,000: {each:?} each, {} bytes a record",
-        grown.bytes() as u64 / grown.len()
-    );
+    println!("grown in batches of 1,000: {each:?} each, {} bytes a record", grown.bytes() as u64 / grown.len());
     let start = std::time::Instant::now();
-    let levels: usize = (0..100_000)
-        .map(|n| map.prove(&key(n)).siblings.len())
-        .sum();
-    println!(
-        "path: {:?} each, {levels} levels",
-        start.elapsed() / 100_000
-    );
+    let levels: usize = (0..100_000).map(|n| map.prove(&key(n)).siblings.len()).sum();
+    println!("path: {:?} each, {levels} levels", start.elapsed() / 100_000);
 }

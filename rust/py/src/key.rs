@@ -21,19 +21,24 @@ impl SecretKey {
 
     #[staticmethod]
     fn from_seed(seed: &[u8]) -> PyResult<Self> {
-        let seed: [u8; 32] = seed.try_into().map_err(|_| ConfigError::new_err(format!("a seed has 32 bytes, and this has {}", seed.len())))?;
+        let seed: [u8; 32] = seed
+            .try_into()
+            .map_err(|_| ConfigError::new_err(format!("a seed has 32 bytes, and this has {}", seed.len())))?;
         Ok(Self(signature::SecretKey::from_seed(&seed)))
     }
 
     #[staticmethod]
     #[pyo3(signature = (path, passphrase=None))]
     fn load(py: Python<'_>, path: PathBuf, passphrase: Option<Vec<u8>>) -> PyResult<Self> {
-        py.detach(|| key_file::read(&path, passphrase.as_deref())).map(Self).map_err(|e| KeyFileError::new_err(e.to_string()))
+        py.detach(|| key_file::read(&path, passphrase.as_deref()))
+            .map(Self)
+            .map_err(|e| KeyFileError::new_err(e.to_string()))
     }
 
     #[pyo3(signature = (path, passphrase=None))]
     fn save(&self, py: Python<'_>, path: PathBuf, passphrase: Option<Vec<u8>>) -> PyResult<()> {
-        py.detach(|| key_file::write_new(&path, &self.0, passphrase.as_deref())).map_err(|e| KeyFileError::new_err(e.to_string()))
+        py.detach(|| key_file::write_new(&path, &self.0, passphrase.as_deref()))
+            .map_err(|e| KeyFileError::new_err(e.to_string()))
     }
 
     #[getter]
@@ -49,7 +54,9 @@ impl SecretKey {
 /// Why an Ed25519 signature does not verify by Algorithm 2, or `None`.
 #[pyfunction]
 pub(crate) fn verify_signature(public_key: &[u8], signature: &[u8], message: &[u8]) -> Option<String> {
-    let Ok(public_key) = public_key.try_into() else { return Some(format!("a public key has 32 bytes, and this has {}", public_key.len())) };
+    let Ok(public_key) = public_key.try_into() else {
+        return Some(format!("a public key has 32 bytes, and this has {}", public_key.len()));
+    };
     signature::verify(&Claim { public_key, signature, message }).err().map(|e| e.to_string())
 }
 
@@ -59,7 +66,10 @@ pub(crate) fn verify_batch(py: Python<'_>, claims: Vec<(Vec<u8>, Vec<u8>, Vec<u8
     py.detach(|| {
         let mut items = Vec::with_capacity(claims.len());
         for (key, signature, message) in &claims {
-            let public_key = key.as_slice().try_into().map_err(|_| ConfigError::new_err(format!("a public key has 32 bytes, and this has {}", key.len())))?;
+            let public_key = key
+                .as_slice()
+                .try_into()
+                .map_err(|_| ConfigError::new_err(format!("a public key has 32 bytes, and this has {}", key.len())))?;
             items.push(Claim { public_key, signature, message });
         }
         Ok(signature::verify_batch(&items).into_iter().map(|verdict| verdict.err().map(|e| e.to_string())).collect())

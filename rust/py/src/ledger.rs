@@ -51,7 +51,11 @@ impl Checked {
     /// One transaction's instructions as a JSON array; an empty one where it is rejected.
     fn instructions_of<'py>(&self, py: Python<'py>, index: usize) -> Bound<'py, PyBytes> {
         let chunk = self.chunk();
-        let text = chunk.items.get(index).and_then(|item| item.as_ref().ok()).map_or(&b"[]"[..], |c| c.transaction.instructions());
+        let text = chunk
+            .items
+            .get(index)
+            .and_then(|item| item.as_ref().ok())
+            .map_or(&b"[]"[..], |c| c.transaction.instructions());
         PyBytes::new(py, text)
     }
 
@@ -74,8 +78,10 @@ impl Checking {
     /// Waits for the stage, once.
     fn wait(&self, py: Python<'_>) -> PyResult<Checked> {
         py.detach(|| {
-            let thread = locked(&self.0).take().ok_or_else(|| ConfigError::new_err("this chunk was waited for before"))?;
-            let checked = thread.join().map_err(|_| ledger_error(LedgerError::Internal("the check stage failed".into())))?;
+            let thread =
+                locked(&self.0).take().ok_or_else(|| ConfigError::new_err("this chunk was waited for before"))?;
+            let checked =
+                thread.join().map_err(|_| ledger_error(LedgerError::Internal("the check stage failed".into())))?;
             Ok(Checked(Mutex::new(Arc::new(checked))))
         })
     }
@@ -106,7 +112,13 @@ impl Ledger {
     /// Opens a ledger and says what it found; `index_dir` is wiped first where the index cannot be believed.
     #[staticmethod]
     #[pyo3(signature = (dir, index_dir, *, read_only, durable_height=None))]
-    fn open<'py>(py: Python<'py>, dir: PathBuf, index_dir: PathBuf, read_only: bool, durable_height: Option<u64>) -> PyResult<(Self, Bound<'py, PyDict>)> {
+    fn open<'py>(
+        py: Python<'py>,
+        dir: PathBuf,
+        index_dir: PathBuf,
+        read_only: bool,
+        durable_height: Option<u64>,
+    ) -> PyResult<(Self, Bound<'py, PyDict>)> {
         let options = Options { read_only, durable_height };
         let (ledger, recovery, stale) = py
             .detach(|| {
@@ -148,8 +160,8 @@ impl Ledger {
 
     /// Hands an executed block to the sealing thread.
     ///
-    /// `refused` has (transaction, instruction, code); `counts` the number of records that each of the executed transactions wrote;
-    /// `kinds`, `ids`, `instructions` one item a record, and `records` all of them as one JSON array.
+    /// `refused` has (transaction, instruction, code); `counts` the number of records that each executed transaction
+    /// wrote; `kinds`, `ids`, `instructions` one item a record, and `records` all of them as one JSON array.
     #[allow(clippy::too_many_arguments)] // Columns of one table.
     #[pyo3(signature = (opened, *, counts, refused, kinds, ids, instructions, records))]
     fn seal(
@@ -163,7 +175,8 @@ impl Ledger {
         instructions: Vec<Vec<u16>>,
         records: &[u8],
     ) -> PyResult<()> {
-        let opened = locked(&opened.inner).take().ok_or_else(|| ConfigError::new_err("this block was sealed before"))?;
+        let opened =
+            locked(&opened.inner).take().ok_or_else(|| ConfigError::new_err("this block was sealed before"))?;
         py.detach(|| {
             let executed = columns(&counts, refused, kinds, ids, instructions, records)?;
             self.0.seal(opened, executed)
@@ -249,7 +262,13 @@ impl Ledger {
     /// Records of a kind from a number on: (kind, JSON) each, and the number to go on from.
     #[allow(clippy::type_complexity)] // A page of a table and where the next begins.
     #[pyo3(signature = (kind, start, limit))]
-    fn scan<'py>(&self, py: Python<'py>, kind: Option<&str>, start: u64, limit: usize) -> PyResult<(Vec<(String, Bound<'py, PyBytes>)>, Option<u64>)> {
+    fn scan<'py>(
+        &self,
+        py: Python<'py>,
+        kind: Option<&str>,
+        start: u64,
+        limit: usize,
+    ) -> PyResult<(Vec<(String, Bound<'py, PyBytes>)>, Option<u64>)> {
         let (found, next) = py.detach(|| self.0.scan(kind, start, limit)).map_err(ledger_error)?;
         Ok((found.into_iter().map(|s| (s.kind, PyBytes::new(py, &s.record))).collect(), next))
     }
@@ -286,7 +305,12 @@ impl Ledger {
     }
 
     /// Signs a checkpoint over all blocks, after the mark at that path is synced.
-    fn sign_checkpoint<'py>(&self, py: Python<'py>, key: &SecretKey, mark_path: PathBuf) -> PyResult<Bound<'py, PyBytes>> {
+    fn sign_checkpoint<'py>(
+        &self,
+        py: Python<'py>,
+        key: &SecretKey,
+        mark_path: PathBuf,
+    ) -> PyResult<Bound<'py, PyBytes>> {
         let note = py.detach(|| self.0.sign_checkpoint(&key.0, &mark_path)).map_err(ledger_error)?;
         Ok(PyBytes::new(py, &note))
     }
@@ -305,9 +329,18 @@ impl Ledger {
 
     /// A receipt for an instruction; `before` is the ledger replayed to the block before.
     #[pyo3(signature = (height, entry, index, note, before=None))]
-    fn prove_instruction<'py>(&self, py: Python<'py>, height: u64, entry: u32, index: u32, note: &[u8], before: Option<&Self>) -> PyResult<Bound<'py, PyBytes>> {
+    fn prove_instruction<'py>(
+        &self,
+        py: Python<'py>,
+        height: u64,
+        entry: u32,
+        index: u32,
+        note: &[u8],
+        before: Option<&Self>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
         let before = before.map(|ledger| &*ledger.0);
-        let receipt = py.detach(|| self.0.prove_instruction(height, entry, index, before, note)).map_err(ledger_error)?;
+        let receipt =
+            py.detach(|| self.0.prove_instruction(height, entry, index, before, note)).map_err(ledger_error)?;
         Ok(PyBytes::new(py, &receipt))
     }
 
@@ -332,21 +365,30 @@ fn columns(
     records: &[u8],
 ) -> Result<Executed, LedgerError> {
     let wrong = |what: String| LedgerError::Internal(what);
-    let ranges = canonical::elements(records, canonical::DEPTH_MAX + 1).map_err(|e| wrong(format!("a rule wrote a record outside the format: {e}")))?;
+    let ranges = canonical::elements(records, canonical::DEPTH_MAX + 1)
+        .map_err(|e| wrong(format!("a rule wrote a record outside the format: {e}")))?;
     let total: usize = counts.iter().sum();
     if [kinds.len(), ids.len(), instructions.len(), ranges.len()] != [total; 4] {
-        return Err(wrong(format!("columns of {}, {}, {}, {} for {total} records", kinds.len(), ids.len(), instructions.len(), ranges.len())));
+        return Err(wrong(format!(
+            "columns of {}, {}, {}, {} for {total} records",
+            kinds.len(),
+            ids.len(),
+            instructions.len(),
+            ranges.len()
+        )));
     }
-    let mut rows = kinds.into_iter().zip(ids).zip(instructions).zip(ranges).map(|(((kind, id), instructions), range)| NewRecord {
-        kind: kind.into(),
-        id: id.into(),
-        instructions,
-        record: records[range].into(),
-    });
+    let mut rows =
+        kinds.into_iter().zip(ids).zip(instructions).zip(ranges).map(|(((kind, id), instructions), range)| NewRecord {
+            kind: kind.into(),
+            id: id.into(),
+            instructions,
+            record: records[range].into(),
+        });
     let writes = counts.iter().map(|count| rows.by_ref().take(*count).collect()).collect();
     let mut by_transaction: Vec<Vec<Refusal>> = vec![Vec::new(); counts.len()];
     for (position, instruction, code) in refused {
-        let list = by_transaction.get_mut(position).ok_or_else(|| wrong(format!("a refusal for transaction {position}")))?;
+        let list =
+            by_transaction.get_mut(position).ok_or_else(|| wrong(format!("a refusal for transaction {position}")))?;
         list.push(Refusal { instruction, code: code.into() });
     }
     Ok(Executed { refused: by_transaction, writes })

@@ -23,7 +23,13 @@ pub(crate) struct Opened {
 
 impl Opened {
     pub(crate) fn new(opened: ledger::Opened) -> Self {
-        Self { height: opened.height, time_ms: opened.time_ms, next: opened.next, taken: opened.taken.clone(), inner: Mutex::new(Some(opened)) }
+        Self {
+            height: opened.height,
+            time_ms: opened.time_ms,
+            next: opened.next,
+            taken: opened.taken.clone(),
+            inner: Mutex::new(Some(opened)),
+        }
     }
 }
 
@@ -103,7 +109,8 @@ impl Opened {
         let Some(opened) = guard.as_ref() else { return out };
         for (position, (transaction, flags)) in opened.transactions().zip(&opened.service).enumerate() {
             if flags.contains(&true) {
-                let parties = transaction.by.iter().zip(flags).filter(|(_, service)| **service).map(|(p, _)| p.to_string());
+                let parties =
+                    transaction.by.iter().zip(flags).filter(|(_, service)| **service).map(|(p, _)| p.to_string());
                 out.insert(position, parties.collect());
             }
         }
@@ -124,7 +131,7 @@ impl Opened {
         guard.iter().flat_map(|o| &o.rejected).map(|(index, rejection)| (*index, rejected(rejection))).collect()
     }
 
-    /// Transactions that were applied before: index in the chunk, height, entry, hex id, refused instructions with codes.
+    /// Transactions that were applied before: index in the chunk, height, entry, hex id, refused with codes.
     #[getter]
     #[allow(clippy::type_complexity)] // One row of a table that Python takes apart at once.
     fn repeated(&self) -> Vec<(u32, u64, u32, String, Vec<(u32, String)>)> {

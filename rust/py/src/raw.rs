@@ -17,10 +17,15 @@ pub(crate) fn canonical_check(text: &[u8], depth_max: usize) -> PyResult<()> {
 
 /// `hash(purpose, data)` of `docs/format.md` section 2.
 #[pyfunction]
-pub(crate) fn hash<'py>(py: Python<'py>, hash_suite: &str, purpose: &str, data: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+pub(crate) fn hash<'py>(
+    py: Python<'py>,
+    hash_suite: &str,
+    purpose: &str,
+    content: &[u8],
+) -> PyResult<Bound<'py, PyBytes>> {
     let purpose = Purpose::ALL.into_iter().find(|p| p.name() == purpose);
     let purpose = purpose.ok_or_else(|| ConfigError::new_err("there is no such purpose"))?;
-    Ok(PyBytes::new(py, &suite(hash_suite)?.hash(purpose, &[data])))
+    Ok(PyBytes::new(py, &suite(hash_suite)?.hash(purpose, &[content])))
 }
 
 /// Root of the tree over leaves of 32 bytes.
@@ -31,19 +36,32 @@ pub(crate) fn tree_root<'py>(py: Python<'py>, hash_suite: &str, leaves: Vec<Hash
 
 /// Path of one leaf, from the leaf upwards.
 #[pyfunction]
-pub(crate) fn tree_path<'py>(py: Python<'py>, hash_suite: &str, leaves: Vec<Hash>, index: usize) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+pub(crate) fn tree_path<'py>(
+    py: Python<'py>,
+    hash_suite: &str,
+    leaves: Vec<Hash>,
+    index: usize,
+) -> PyResult<Vec<Bound<'py, PyBytes>>> {
     let path = merkle::path(suite(hash_suite)?, &leaves, index).map_err(|e| ConfigError::new_err(e.to_string()))?;
     Ok(path.iter().map(|h| PyBytes::new(py, h)).collect())
 }
 
 /// Root of a state map over `(kind, id, salt, record)`.
 #[pyfunction]
-pub(crate) fn state_root<'py>(py: Python<'py>, hash_suite: &str, records: Vec<(String, String, [u8; 16], Vec<u8>)>) -> PyResult<Bound<'py, PyBytes>> {
+pub(crate) fn state_root<'py>(
+    py: Python<'py>,
+    hash_suite: &str,
+    records: Vec<(String, String, [u8; 16], Vec<u8>)>,
+) -> PyResult<Bound<'py, PyBytes>> {
     let suite = suite(hash_suite)?;
     let mut map = StateMap::new(suite);
     let mut updates: Vec<Update> = records
         .iter()
-        .map(|(kind, id, salt, record)| Update { key: record_key(suite, kind, id), value: record_value(suite, salt, record), salt: *salt })
+        .map(|(kind, id, salt, record)| Update {
+            key: record_key(suite, kind, id),
+            value: record_value(suite, salt, record),
+            salt: *salt,
+        })
         .collect();
     map.apply(&mut updates);
     Ok(PyBytes::new(py, &map.root()))

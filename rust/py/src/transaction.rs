@@ -3,15 +3,16 @@
 use finchain_core::encoding;
 use finchain_core::error::{Code, Rejection};
 use finchain_core::hash::{self, HashSuite, Purpose};
-use finchain_core::{canonical, merkle};
 use finchain_core::transaction::{self, Transaction};
+use finchain_core::{canonical, merkle};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::error::{ConfigError, rejection_error};
 
 pub(crate) fn suite(name: &str) -> PyResult<&'static dyn HashSuite> {
-    hash::suite(name).ok_or_else(|| ConfigError::new_err(format!("there is no hash suite {name:?}; there are blake3 and sha256")))
+    hash::suite(name)
+        .ok_or_else(|| ConfigError::new_err(format!("there is no hash suite {name:?}; there are blake3 and sha256")))
 }
 
 /// The header's bytes and the transaction's id for instructions given as one canonical array.
@@ -40,10 +41,12 @@ pub(crate) fn transaction_header<'py>(
             let salt = transaction::instruction_salt(suite, &salt, index);
             leaves.push(suite.hash(Purpose::Instruction, &[&salt, &instructions[range.clone()]]));
         }
-        let root = encoding::hex(&merkle::tree_hash(suite, &leaves));
+        let root_hex = encoding::hex(&merkle::tree_hash(suite, &leaves));
         let by = by.iter().map(|p| format!("\"{p}\"")).collect::<Vec<_>>().join(",");
         let header = format!(
-            "{{\"by\":[{by}],\"count\":{},\"expires_ms\":{expires_ms},\"lane\":\"{lane}\",\"ledger\":\"{ledger}\",\"mode\":\"{mode}\",\"root\":\"{root}\",\"rulebook\":{rulebook},\"sequence\":{sequence},\"type\":\"finchain.transaction.1\"}}",
+            "{{\"by\":[{by}],\"count\":{},\"expires_ms\":{expires_ms},\"lane\":\"{lane}\",\
+             \"ledger\":\"{ledger}\",\"mode\":\"{mode}\",\"root\":\"{root_hex}\",\
+             \"rulebook\":{rulebook},\"sequence\":{sequence},\"type\":\"finchain.transaction.1\"}}",
             ranges.len()
         );
         transaction::parse_header(header.as_bytes())?;
@@ -54,7 +57,8 @@ pub(crate) fn transaction_header<'py>(
     Ok((PyBytes::new(py, header.as_bytes()), PyBytes::new(py, &id)))
 }
 
-type Parts<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>);
+type Parts<'py> =
+    (Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>);
 
 /// A transaction's header, instructions, salt, signatures and id, once all of it that needs no state is checked.
 ///

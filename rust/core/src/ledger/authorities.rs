@@ -55,11 +55,21 @@ impl Authorities {
 fn rejection(error: &authority::AuthorityError) -> Rejection {
     use authority::AuthorityError as E;
     let (code, advice) = match error {
-        E::UnknownParty { .. } => (Code::UnknownKey, "the registrar enrols a party before it signs; a change takes effect in the next block"),
-        E::UnknownKey { .. } => (Code::UnknownKey, "sign with a key that is enrolled; a change takes effect in the next block"),
+        E::UnknownParty { .. } => {
+            (Code::UnknownKey, "the registrar enrols a party before it signs; a change takes effect in the next block")
+        }
+        E::UnknownKey { .. } => {
+            (Code::UnknownKey, "sign with a key that is enrolled; a change takes effect in the next block")
+        }
         E::EndedKey { .. } => (Code::UnknownKey, "sign with the key that replaced it"),
-        E::Superfluous { .. } => (Code::SuperfluousSignature, "exactly the parties of header.by sign, each with as many keys as its threshold"),
-        _ => (Code::MissingSignature, "every party of header.by signs, with as many keys of as many holders as its threshold"),
+        E::Superfluous { .. } => (
+            Code::SuperfluousSignature,
+            "exactly the parties of header.by sign, each with as many keys as its threshold",
+        ),
+        E::Missing { .. } => (
+            Code::MissingSignature,
+            "every party of header.by signs, with as many keys of as many holders as its threshold",
+        ),
     };
     Rejection::new(code, error.to_string(), advice)
 }

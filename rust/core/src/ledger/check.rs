@@ -1,7 +1,7 @@
 //! The check stage: parse, one spelling only, hashes, signatures. It needs no order, so it runs on all cores.
 //!
-//! It establishes that a public key made a signature. Whether that key may sign is judged when a block is opened, by the
-//! state after the block before (`docs/format.md` section 3.4).
+//! It establishes that a public key made a signature. Whether that key may sign is judged when a block is opened, by
+//! the state after the block before (`docs/format.md` section 3.4).
 
 use rayon::prelude::*;
 
@@ -47,7 +47,10 @@ pub(super) fn parse(texts: &[Vec<u8>], ledger: &str, suite: &dyn HashSuite) -> V
 }
 
 /// For each transaction the public key of each of its signatures, where it is known now.
-pub(super) fn known_keys(transactions: &[Result<Transaction, Rejection>], authorities: &Authorities) -> Vec<Vec<Option<[u8; 32]>>> {
+pub(super) fn known_keys(
+    transactions: &[Result<Transaction, Rejection>],
+    authorities: &Authorities,
+) -> Vec<Vec<Option<[u8; 32]>>> {
     let of = |t: &Transaction| t.signatures.iter().map(|s| authorities.key(&s.key).map(|key| key.public_key)).collect();
     transactions.iter().map(|item| item.as_ref().map(of).unwrap_or_default()).collect()
 }

@@ -45,13 +45,15 @@ impl Lanes {
         self.positions.get(lane_id).copied()
     }
 
-    /// Judges a transaction's sequence against the lane's position `now`, with `opened` lanes that this block began for the sender.
+    /// Judges a transaction's sequence against the lane's position `now`; this block began `opened` lanes for the sender.
     ///
     /// # Errors
     /// A gap, or too many lanes.
     pub fn judge(&self, transaction: &Transaction, now: Option<Position>, opened: u32) -> Result<Next, Rejection> {
         let last = now.map_or(0, |p| p.sequence);
-        if now.is_none() && self.counts.get(transaction.sender()).copied().unwrap_or(0).saturating_add(opened) >= LANES_MAX {
+        if now.is_none()
+            && self.counts.get(transaction.sender()).copied().unwrap_or(0).saturating_add(opened) >= LANES_MAX
+        {
             return Err(Rejection::new(
                 Code::TooManyLanes,
                 format!("{} has {LANES_MAX} lanes", transaction.sender()),

@@ -101,56 +101,33 @@ impl Ledger {
             repeated: Vec::new(),
             stored: None,
         };
-        let mut lanes: HashMap<String, Position> = HashMap::new();
-        let mut begun: HashMap<Box<str>, u32> = HashMap::new();
+        let mut lanes = OpenLanes::default();
         let mut bytes = 1_024;
         for (index, item) in checked.items.iter().enumerate().skip(start) {
             let number = u32::try_from(index).unwrap_or(u32::MAX);
-            let checked = match item {
-                Ok(checked) => checked,
-                Err(rejection) => {
-                    opened.next = index + 1;
-                    opened.rejected.push((number, rejection.clone()));
-                    continue;
-                }
-            };
-            let transaction = &checked.transaction;
-            bytes += payload_bytes_max(transaction);
-            if opened.taken.len() == ENTRIES_MAX || (bytes > BLOCK_BYTES_MAX && !opened.taken.is_empty()) {
-                break;
-            }
-            let judged = judge_time(transaction, time_ms)
-                .and_then(|()| judge_rulebook(transaction, executor.rulebook))
-                // Block 0 is judged by the keys that it declares, once it is executed.
-                .and_then(|()| if opened.height == 0 { Ok(vec![false; transaction.by.len()]) } else { judge_signatures(checked, &executor) });
-            let service = match judged {
-                Ok(service) => service,
-                Err(rejection) => {
-                    opened.next = index + 1;
-                    opened.rejected.push((number, rejection));
-                    continue;
-                }
-            };
-            let lane_id = transaction.lane_id();
-            let in_block = lanes.get(&lane_id).copied();
-            let now = in_block.or_else(|| executor.lanes.get(&lane_id));
-            let opened_lanes = begun.get(transaction.sender()).copied().unwrap_or(0);
-            match executor.lanes.judge(transaction, now, opened_lanes) {
-                Ok(Next::Follows) => {
-                    if now.is_none() {
-                        begun.insert(transaction.sender().into(), opened_lanes + 1);
+            let judged = match item {
+                Err(rejection) => Err(rejection.clone()),
+                Ok(checked) => {
+                    bytes += payload_bytes_max(&checked.transaction);
+                    if opened.taken.len() == ENTRIES_MAX || (bytes > BLOCK_BYTES_MAX && !opened.taken.is_empty()) {
+                        break;
                     }
-                    lanes.insert(lane_id, Position { sequence: transaction.sequence, transaction: transaction.id });
+                    judge(checked, &executor, &opened, &mut lanes)
+                }
+            };
+            match (judged, item) {
+                (Ok(Verdict::Taken(service)), _) => {
                     opened.taken.push(number);
                     opened.service.push(service);
                 }
                 // The first one is in this very block: answer when it is sealed.
-                Ok(Next::Used) if in_block.is_some() => break,
-                Ok(Next::Used) => match self.first_of(transaction)? {
+                (Ok(Verdict::UsedInThisBlock), _) => break,
+                (Ok(Verdict::UsedBefore), Ok(checked)) => match self.first_of(&checked.transaction)? {
                     Ok(first) => opened.repeated.push(Repeated { index: number, ..first }),
                     Err(rejection) => opened.rejected.push((number, rejection)),
                 },
-                Err(rejection) => opened.rejected.push((number, rejection)),
+                (Err(rejection), _) => opened.rejected.push((number, rejection)),
+                (Ok(Verdict::UsedBefore), Err(rejection)) => opened.rejected.push((number, rejection.clone())),
             }
             opened.next = index + 1;
         }
@@ -164,7 +141,11 @@ impl Ledger {
         let place = self.index.lane_place(&lane, transaction.sequence)?;
         let (height, entry) = place.ok_or_else(|| LedgerError::Tampered {
             height: 0,
-            message: format!("the index does not know sequence {} of lane {}", transaction.sequence, transaction.lane_id()),
+            message: format!(
+                "the index does not know sequence {} of lane {}",
+                transaction.sequence,
+                transaction.lane_id()
+            ),
         })?;
         let stored = self.stored_block_cached(height)?;
         let (first, view) = stored
@@ -177,7 +158,8 @@ impl Ledger {
         Ok(Err(Rejection::new(
             Code::Conflict,
             format!(
-                "sequence {} of lane {} is taken by transaction {} (block {height}, entry {entry}) with another content",
+                "sequence {} of lane {} is taken by transaction {} (block {height}, entry {entry}) \
+                 with another content",
                 transaction.sequence,
                 transaction.lane,
                 crate::encoding::hex(&first.id)
@@ -207,7 +189,8 @@ impl Ledger {
         }
         let mut transactions = Vec::with_capacity(stored.payload.count());
         for index in 0..stored.payload.count() {
-            let (transaction, _) = stored.payload.transaction(index, self.suite).map_err(|e| tampered(format!("entry {index}: {e}")))?;
+            let (transaction, _) =
+                stored.payload.transaction(index, self.suite).map_err(|e| tampered(format!("entry {index}: {e}")))?;
             if *transaction.ledger != *name {
                 return Err(tampered(format!("entry {index} was made for the ledger {}", transaction.ledger)));
             }
@@ -217,7 +200,9 @@ impl Ledger {
             let keys = check::known_keys(&transactions, &executor.authorities);
             check::verify(transactions, keys)
         } else {
-            let items = transactions.into_iter().map(|t| t.map(|transaction| CheckedTransaction { transaction, verified: Vec::new() }));
+            let items = transactions
+                .into_iter()
+                .map(|t| t.map(|transaction| CheckedTransaction { transaction, verified: Vec::new() }));
             Checked { items: items.collect() }
         };
         let mut service = Vec::with_capacity(checked.items.len());
@@ -238,7 +223,9 @@ impl Ledger {
             let lane_id = transaction.lane_id();
             let now = lanes.get(&lane_id).copied().or_else(|| executor.lanes.get(&lane_id));
             match executor.lanes.judge(transaction, now, 0).map_err(fault)? {
-                Next::Follows => lanes.insert(lane_id, Position { sequence: transaction.sequence, transaction: transaction.id }),
+                Next::Follows => {
+                    lanes.insert(lane_id, Position { sequence: transaction.sequence, transaction: transaction.id })
+                }
                 Next::Used => return Err(tampered(format!("entry {index} uses a sequence twice"))),
             };
         }
@@ -257,9 +244,60 @@ impl Ledger {
     }
 }
 
+/// Lanes that an open block has moved on.
+#[derive(Default)]
+struct OpenLanes {
+    positions: HashMap<String, Position>,
+    /// Lanes that the block began, by sender.
+    begun: HashMap<Box<str>, u32>,
+}
+
+/// What becomes of a transaction whose signatures, time and rulebook are right.
+enum Verdict {
+    /// It is in the block; for each of `by`, whether only a service key signed.
+    Taken(Vec<bool>),
+    /// Its sequence was used in an earlier block.
+    UsedBefore,
+    /// Its sequence was used earlier in this block.
+    UsedInThisBlock,
+}
+
+/// Judges one transaction for an open block, and moves its lane on.
+fn judge(
+    checked: &CheckedTransaction,
+    executor: &Executor,
+    opened: &Opened,
+    lanes: &mut OpenLanes,
+) -> Result<Verdict, Rejection> {
+    let transaction = &checked.transaction;
+    judge_time(transaction, opened.time_ms)?;
+    judge_rulebook(transaction, executor.rulebook)?;
+    // Block 0 is judged by the keys that it declares, once it is executed.
+    let service =
+        if opened.height == 0 { vec![false; transaction.by.len()] } else { judge_signatures(checked, executor)? };
+    let lane_id = transaction.lane_id();
+    let in_block = lanes.positions.get(&lane_id).copied();
+    let now = in_block.or_else(|| executor.lanes.get(&lane_id));
+    let begun = lanes.begun.get(transaction.sender()).copied().unwrap_or(0);
+    match executor.lanes.judge(transaction, now, begun)? {
+        Next::Used if in_block.is_some() => return Ok(Verdict::UsedInThisBlock),
+        Next::Used => return Ok(Verdict::UsedBefore),
+        Next::Follows => {}
+    }
+    if now.is_none() {
+        lanes.begun.insert(transaction.sender().into(), begun + 1);
+    }
+    lanes.positions.insert(lane_id, Position { sequence: transaction.sequence, transaction: transaction.id });
+    Ok(Verdict::Taken(service))
+}
+
 /// Most bytes that a transaction can take in a payload: each instruction might be refused.
 fn payload_bytes_max(transaction: &Transaction) -> usize {
-    transaction.header().len() + transaction.signatures_text().len() + transaction.instructions().len() + 256 + 110 * transaction.count()
+    transaction.header().len()
+        + transaction.signatures_text().len()
+        + transaction.instructions().len()
+        + 256
+        + 110 * transaction.count()
 }
 
 fn judge_time(transaction: &Transaction, time_ms: u64) -> Result<(), Rejection> {
@@ -299,7 +337,8 @@ pub(super) fn judge_signatures(checked: &CheckedTransaction, executor: &Executor
         if checked.verified.get(position).copied().flatten() == Some(key.public_key) {
             continue;
         }
-        let claim = Claim { public_key: &key.public_key, signature: &signature.bytes, message: checked.transaction.header() };
+        let claim =
+            Claim { public_key: &key.public_key, signature: &signature.bytes, message: checked.transaction.header() };
         signature::verify(&claim).map_err(|e| check::bad_signature(&signature.key, &e.to_string()))?;
     }
     Ok(service)

@@ -1,4 +1,4 @@
-//! Reading what was sealed: records compared with the state map, blocks compared with the block log, history, and receipts.
+//! Reading what was sealed: records compared with the state map, blocks with the block log, history, and receipts.
 
 use std::sync::Arc;
 
@@ -56,7 +56,8 @@ impl Ledger {
             let sealed = self.shared.sealed();
             keys.iter().map(|key| sealed.map.get(key).map(|(value, _)| value)).collect()
         };
-        let present: Vec<Hash> = keys.iter().zip(&wanted).filter(|(_, value)| value.is_some()).map(|(key, _)| *key).collect();
+        let present: Vec<Hash> =
+            keys.iter().zip(&wanted).filter(|(_, value)| value.is_some()).map(|(key, _)| *key).collect();
         let mut found = if present.is_empty() { Vec::new() } else { self.index.get_many(&present)? }.into_iter();
         let mut records = Vec::with_capacity(ids.len());
         for ((kind, id), value) in ids.iter().zip(wanted) {
@@ -74,7 +75,11 @@ impl Ledger {
     fn genuine(&self, kind: &str, id: &str, value: &Hash, stored: Option<Stored>) -> Result<Stored, LedgerError> {
         let wrong = || LedgerError::IndexStale(format!("record {kind} {id} in the index is not the one in the state"));
         let stored = stored.ok_or_else(wrong)?;
-        if state_map::record_value(self.suite, &stored.salt, &stored.record) == *value { Ok(stored) } else { Err(wrong()) }
+        if state_map::record_value(self.suite, &stored.salt, &stored.record) == *value {
+            Ok(stored)
+        } else {
+            Err(wrong())
+        }
     }
 
     /// Up to `limit` records of a kind with number >= `from`, and where to go on.
@@ -88,7 +93,9 @@ impl Ledger {
         let mut genuine = Vec::with_capacity(found.len());
         for stored in found {
             let key = state_map::record_key(self.suite, &stored.kind, &stored.id);
-            let (value, _) = sealed.map.get(&key).ok_or_else(|| LedgerError::IndexStale(format!("record {} {} was never sealed", stored.kind, stored.id)))?;
+            let (value, _) = sealed.map.get(&key).ok_or_else(|| {
+                LedgerError::IndexStale(format!("record {} {} was never sealed", stored.kind, stored.id))
+            })?;
             let (kind, id) = (stored.kind.clone(), stored.id.clone());
             genuine.push(self.genuine(&kind, &id, &value, Some(stored))?);
         }
@@ -111,26 +118,36 @@ impl Ledger {
     pub fn entered(&self, height: u64, entry: u32) -> Result<Entered, LedgerError> {
         let stored = self.stored_block_cached(height)?;
         if entry as usize >= stored.payload.count() {
-            return Err(LedgerError::NotFound(format!("block {height} has {} entries, and no entry {entry}", stored.payload.count())));
+            return Err(LedgerError::NotFound(format!(
+                "block {height} has {} entries, and no entry {entry}",
+                stored.payload.count()
+            )));
         }
         let (transaction, view) = self.transaction_of(&stored, entry)?;
         Ok(Entered { height, entry, time_ms: stored.header.time_ms, transaction, refused: view.refused })
     }
 
-    fn transaction_of<'a>(&self, stored: &'a StoredBlock, entry: u32) -> Result<(Transaction, EntryView<'a>), LedgerError> {
+    fn transaction_of<'a>(
+        &self,
+        stored: &'a StoredBlock,
+        entry: u32,
+    ) -> Result<(Transaction, EntryView<'a>), LedgerError> {
         let height = stored.header.height;
-        stored.payload.transaction(entry as usize, self.suite).map_err(|e| LedgerError::Tampered { height, message: e.to_string() })
+        stored
+            .payload
+            .transaction(entry as usize, self.suite)
+            .map_err(|e| LedgerError::Tampered { height, message: e.to_string() })
     }
 
     /// A stored block; its hash is compared with the block log where that already has it.
     pub(super) fn stored_block(&self, height: u64) -> Result<Arc<StoredBlock>, LedgerError> {
         let recent = self.shared.sealed().recent.get(&height).copied();
-        let place = match recent {
-            Some(place) => place,
-            None => {
-                let row = self.index.block(height)?.ok_or_else(|| LedgerError::NotFound(format!("there is no block {height}")))?;
-                Place { segment: row.segment, offset: row.offset, length: row.length }
-            }
+        let place = if let Some(place) = recent {
+            place
+        } else {
+            let row = self.index.block(height)?;
+            let row = row.ok_or_else(|| LedgerError::NotFound(format!("there is no block {height}")))?;
+            Place { segment: row.segment, offset: row.offset, length: row.length }
         };
         let bytes = {
             let mut reader = locked(&self.reader);
@@ -173,7 +190,8 @@ impl Ledger {
         let key = state_map::record_key(self.suite, kind, id);
         let stored = self.index.get_many(&[key])?.pop().flatten();
         let sealed = self.shared.sealed();
-        let (value, salt) = sealed.map.get(&key).ok_or_else(|| LedgerError::NotFound(format!("there is no {kind} {id:?}")))?;
+        let (value, salt) =
+            sealed.map.get(&key).ok_or_else(|| LedgerError::NotFound(format!("there is no {kind} {id:?}")))?;
         let stored = self.genuine(kind, id, &value, stored)?;
         Ok(RecordAt { kind: stored.kind, id: stored.id, record: stored.record, salt, path: sealed.map.prove(&key) })
     }
@@ -208,20 +226,35 @@ impl Ledger {
         self.receipt(&inner, tip.0, note)
     }
 
-    /// A receipt for one instruction and its outcome; `before` is a ledger replayed to the block before, for judging signers.
+    /// A receipt for one instruction and its outcome; `before` is the ledger replayed to the block before, for judging
+    /// signers.
     ///
     /// # Errors
     /// There is no such instruction, or `before` stands at another height.
-    pub fn prove_instruction(&self, height: u64, entry: u32, index: u32, before: Option<&Self>, note: &[u8]) -> Result<Vec<u8>, LedgerError> {
+    pub fn prove_instruction(
+        &self,
+        height: u64,
+        entry: u32,
+        index: u32,
+        before: Option<&Self>,
+        note: &[u8],
+    ) -> Result<Vec<u8>, LedgerError> {
         let stored = self.stored_block_cached(height)?;
         let entered = self.entered(height, entry)?;
         let transaction = &entered.transaction;
-        let missing = || LedgerError::NotFound(format!("block {height}, entry {entry} has {} instructions, and no {index}", transaction.count()));
+        let missing = || {
+            LedgerError::NotFound(format!(
+                "block {height}, entry {entry} has {} instructions, and no {index}",
+                transaction.count()
+            ))
+        };
         let instruction = transaction.instruction(index as usize).ok_or_else(missing)?;
         let salt = transaction.salts.get(index as usize).ok_or_else(missing)?;
-        let path = merkle::path(self.suite, &transaction.leaves, index as usize).map_err(|e| LedgerError::Internal(e.to_string()))?;
+        let path = merkle::path(self.suite, &transaction.leaves, index as usize)
+            .map_err(|e| LedgerError::Internal(e.to_string()))?;
         let leaves: Vec<Hash> = stored.payload.entries().map(|text| self.suite.hash(Purpose::Entry, &[text])).collect();
-        let entry_path = merkle::path(self.suite, &leaves, entry as usize).map_err(|e| LedgerError::Internal(e.to_string()))?;
+        let entry_path =
+            merkle::path(self.suite, &leaves, entry as usize).map_err(|e| LedgerError::Internal(e.to_string()))?;
         let signers = match before {
             Some(before) => Some(before.signers_of(height, transaction)?),
             None => None,
@@ -241,11 +274,14 @@ impl Ledger {
         self.receipt(&inner, height, note)
     }
 
-    /// The part of a receipt that shows keys and parties as of this ledger's last block, which is the one before `height`.
+    /// The part of a receipt that shows keys and parties as of this ledger's last block, the one before `height`.
     fn signers_of(&self, height: u64, transaction: &Transaction) -> Result<Vec<u8>, LedgerError> {
         let (tip, header) = self.tip_header()?;
         if tip + 1 != height {
-            return Err(LedgerError::Internal(format!("signers of block {height} are judged after block {}, not {tip}", height.saturating_sub(1))));
+            return Err(LedgerError::Internal(format!(
+                "signers of block {height} are judged after block {}, not {tip}",
+                height.saturating_sub(1)
+            )));
         }
         let mut records = Vec::new();
         for signature in &transaction.signatures {
@@ -258,7 +294,13 @@ impl Ledger {
         }
         let parts: Vec<write::RecordPart<'_>> = records
             .iter()
-            .map(|at| write::RecordPart { kind: &at.kind, id: &at.id, record: &at.record, salt: &at.salt, siblings: &at.path.siblings })
+            .map(|at| write::RecordPart {
+                kind: &at.kind,
+                id: &at.id,
+                record: &at.record,
+                salt: &at.salt,
+                siblings: &at.path.siblings,
+            })
             .collect();
         Ok(write::signers(&header, &parts))
     }

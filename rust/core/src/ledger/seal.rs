@@ -113,11 +113,7 @@ impl Sealer {
         sealed.tip = Some(Tip { header, header_text, hash });
         sealed.recent.insert(opened.height, place);
         drop(sealed);
-        self.shared.add_times(&[
-            ("hash", hashed - started),
-            ("state", mapped - hashed),
-            ("append", appended - mapped),
-        ]);
+        self.shared.add_times(&[("hash", hashed - started), ("state", mapped - hashed), ("append", appended - mapped)]);
         self.shared.sealed_to(opened.height);
         let rows = BlockRows {
             height: opened.height,
@@ -134,7 +130,13 @@ impl Sealer {
         Ok(())
     }
 
-    fn append(&mut self, opened: &Opened, header: &[u8], block: &Sealing<'_>, hash: Hash) -> Result<Place, LedgerError> {
+    fn append(
+        &mut self,
+        opened: &Opened,
+        header: &[u8],
+        block: &Sealing<'_>,
+        hash: Hash,
+    ) -> Result<Place, LedgerError> {
         let mut payload = Vec::with_capacity(block.payload_bytes + header.len() + 64);
         payload.extend_from_slice(header);
         payload.push(b'\n');
@@ -245,7 +247,10 @@ fn compare(stored: &super::open::StoredBlock, header: &[u8], entries: &[Vec<u8>]
     }
     let now = String::from_utf8_lossy(header);
     let was = String::from_utf8_lossy(stored.payload.header());
-    Err(LedgerError::Tampered { height, message: format!("its header is not what its transactions make: stored {was}, replayed {now}") })
+    Err(LedgerError::Tampered {
+        height,
+        message: format!("its header is not what its transactions make: stored {was}, replayed {now}"),
+    })
 }
 
 /// Writes sealed blocks into the index, many in one commit when they queue.

@@ -53,7 +53,12 @@ impl Shared {
             let _ = named.set(hash);
         }
         Self {
-            sealed: RwLock::new(Sealed { map: StateMap::new(suite), blocks: BlockLog::new(), tip: None, recent: BTreeMap::new() }),
+            sealed: RwLock::new(Sealed {
+                map: StateMap::new(suite),
+                blocks: BlockLog::new(),
+                tip: None,
+                recent: BTreeMap::new(),
+            }),
             progress: Mutex::new(Progress::default()),
             moved: Condvar::new(),
             zero: named,

@@ -34,7 +34,10 @@ impl SignedMark {
             Err(error) => return Err(LedgerError::Storage(format!("{}: {error}", path.display()))),
         };
         let mark = Self::parse(&text);
-        mark.map(Some).ok_or_else(|| LedgerError::Tampered { height: 0, message: format!("{} is not a signed mark", path.display()) })
+        mark.map(Some).ok_or_else(|| LedgerError::Tampered {
+            height: 0,
+            message: format!("{} is not a signed mark", path.display()),
+        })
     }
 
     fn parse(text: &[u8]) -> Option<Self> {
@@ -48,8 +51,12 @@ impl SignedMark {
     }
 
     fn to_bytes(&self) -> Vec<u8> {
-        let root = encoding::hex(&self.root);
-        format!("{{\"origin\":\"{}\",\"root\":\"{root}\",\"size\":{},\"type\":\"finchain.signed.1\"}}\n", self.origin, self.size).into_bytes()
+        let root_hex = encoding::hex(&self.root);
+        format!(
+            "{{\"origin\":\"{}\",\"root\":\"{root_hex}\",\"size\":{},\"type\":\"finchain.signed.1\"}}\n",
+            self.origin, self.size
+        )
+        .into_bytes()
     }
 }
 
@@ -60,12 +67,18 @@ impl Ledger {
     /// Blocks below it are missing or different: this folder is an old copy, or another history.
     pub fn compare_mark(&self, mark: &SignedMark) -> Result<(), LedgerError> {
         let sealed = self.shared.sealed();
-        let (size, tampered) = (sealed.blocks.size(), |message: String| LedgerError::Tampered { height: mark.size.saturating_sub(1), message });
+        let (size, tampered) = (sealed.blocks.size(), |message: String| LedgerError::Tampered {
+            height: mark.size.saturating_sub(1),
+            message,
+        });
         if mark.origin != self.origin {
             return Err(tampered(format!("the signed mark is of {}, and this ledger is {}", mark.origin, self.origin)));
         }
         if mark.size > size {
-            return Err(tampered(format!("a checkpoint over {} blocks was signed, and there are {size}: blocks are missing", mark.size)));
+            return Err(tampered(format!(
+                "a checkpoint over {} blocks was signed, and there are {size}: blocks are missing",
+                mark.size
+            )));
         }
         match sealed.blocks.root_at(mark.size) {
             Ok(found) if found == mark.root => Ok(()),
@@ -73,7 +86,7 @@ impl Ledger {
         }
     }
 
-    /// Signs a checkpoint over all sealed blocks, after the mark at `mark_path` is synced, and keeps it in the ledger's folder.
+    /// Signs a checkpoint over all sealed blocks, after the mark at `mark_path` is synced, and keeps it in the folder.
     ///
     /// # Errors
     /// The mark forbids it, or a file cannot be written.
@@ -104,7 +117,11 @@ impl Ledger {
         if !keys.iter().any(|key| note.verify(key).is_ok()) {
             return Ok(None);
         }
-        self.compare_mark(&SignedMark { origin: checkpoint.origin, root: checkpoint.root_hash, size: checkpoint.size })?;
+        self.compare_mark(&SignedMark {
+            origin: checkpoint.origin,
+            root: checkpoint.root_hash,
+            size: checkpoint.size,
+        })?;
         Ok(Some(checkpoint.size))
     }
 }

@@ -217,5 +217,5 @@ fn part<const N: usize, const M: usize>(bytes: &[u8; M], start: usize) -> [u8; N
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }

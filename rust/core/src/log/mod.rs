@@ -83,10 +83,10 @@ pub enum LogError {
         /// The length given.
         found: u64,
     },
-    /// A new log was asked for where one exists already.
-    #[error("{path} already holds blocks")]
+    /// Something new was asked for where something is; nothing was overwritten.
+    #[error("{path} exists already")]
     Exists {
-        /// The folder of block files.
+        /// The file, or the folder of block files.
         path: PathBuf,
     },
     /// There is no block file at all.

@@ -117,9 +117,8 @@ impl Segment {
     /// The payload of the frame at `offset`, checked.
     pub fn payload(&self, offset: u64, frame: &Frame) -> Result<Vec<u8>, ReadError> {
         let expected = frame.padded_bytes();
-        let mut payload = Vec::new();
         // A head allows at most 16 MiB, so hostile bytes cannot ask for more memory than that.
-        payload.resize(usize::try_from(expected).unwrap_or(usize::MAX).saturating_sub(HEAD_BYTES), 0);
+        let mut payload = vec![0; usize::try_from(expected).unwrap_or(usize::MAX).saturating_sub(HEAD_BYTES)];
         let start = offset.saturating_add(HEAD_BYTES as u64);
         let found = self.file.read_at(&mut payload, start).map_err(ReadError::Io)?;
         if found < payload.len() {
@@ -136,11 +135,12 @@ impl Segment {
     /// A payload is JSON, which has no control character, so it cannot hold the version byte and pass for a head.
     pub fn next_head(&self, from: u64, ledger: LedgerTag) -> Result<Option<u64>, ReadError> {
         let end = self.file.bytes().map_err(ReadError::Io)?;
-        for offset in (from.next_multiple_of(ALIGNMENT)..end).step_by(ALIGNMENT as usize) {
+        let mut offset = from.next_multiple_of(ALIGNMENT);
+        while offset < end {
             match self.head(offset) {
                 Ok(Some(frame)) if frame.ledger == ledger => return Ok(Some(offset)),
                 Err(ReadError::Io(error)) => return Err(ReadError::Io(error)),
-                Ok(_) | Err(ReadError::Frame(_)) => {}
+                Ok(_) | Err(ReadError::Frame(_)) => offset += ALIGNMENT,
             }
         }
         Ok(None)
@@ -165,9 +165,9 @@ impl Segment {
     pub fn zero(&self, start: u64, end: u64) -> std::io::Result<()> {
         let mut offset = start;
         while offset < end {
-            let bytes = (end - offset).min(ZEROS.len() as u64);
-            self.file.write_at(&ZEROS[..bytes as usize], offset)?;
-            offset += bytes;
+            let bytes = usize::try_from(end - offset).unwrap_or(usize::MAX).min(ZEROS.len());
+            self.file.write_at(&ZEROS[..bytes], offset)?;
+            offset += bytes as u64;
         }
         Ok(())
     }

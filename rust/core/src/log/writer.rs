@@ -10,7 +10,7 @@ use super::disk::{Disk, Folder, SEGMENT_MAX};
 use super::frame::{Frame, HEAD_BYTES, padded_bytes};
 use super::recovery::{self, Evidence, Recovered};
 use super::segment::{Place, Segment, Sizes};
-use super::{LedgerTag, LogError};
+use super::{LedgerTag, LogError, durable};
 
 /// The one that appends. There must be only one for a folder: see `Lock`.
 #[derive(Debug)]
@@ -36,6 +36,9 @@ impl LogWriter {
     /// `Exists` if there are block files; `Io`.
     pub fn create(blocks: &Path, ledger: LedgerTag) -> Result<Self, LogError> {
         fs::create_dir_all(blocks).map_err(LogError::io("create", blocks))?;
+        if let Some(parent) = blocks.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            durable::sync_folder(parent)?;
+        }
         Self::create_on(Box::new(Folder::new(blocks)), ledger, Sizes::default())
     }
 

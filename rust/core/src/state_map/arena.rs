@@ -18,10 +18,7 @@ pub(super) struct Arena<T> {
 
 impl<T> Arena<T> {
     pub(super) fn new() -> Self {
-        Self {
-            chunks: Vec::new(),
-            length: 0,
-        }
+        Self { chunks: Vec::new(), length: 0 }
     }
 
     pub(super) fn len(&self) -> u32 {

@@ -18,17 +18,9 @@ pub fn record_key(suite: &dyn HashSuite, kind: &str, id: &str) -> Hash {
 /// `before` is the record's salt before that transaction, if there was such a record; `salt_i` is the salt of the
 /// last instruction of the transaction that wrote it.
 #[must_use]
-pub fn record_salt(
-    suite: &dyn HashSuite,
-    before: Option<&Salt>,
-    salt_i: &Salt,
-    key: &Hash,
-) -> Salt {
+pub fn record_salt(suite: &dyn HashSuite, before: Option<&Salt>, salt_i: &Salt, key: &Hash) -> Salt {
     let mut salt = Salt::default();
-    let hash = suite.hash(
-        Purpose::RecordSalt,
-        &[before.unwrap_or(&Salt::default()), salt_i, key],
-    );
+    let hash = suite.hash(Purpose::RecordSalt, &[before.unwrap_or(&Salt::default()), salt_i, key]);
     salt.copy_from_slice(&hash[..16]);
     salt
 }

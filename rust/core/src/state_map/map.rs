@@ -63,13 +63,7 @@ impl StateMap {
         Self {
             suite,
             shards: (0..SHARDS).map(|_| Shard::new()).collect(),
-            above: vec![
-                Subtree {
-                    keys: 0,
-                    hash: EMPTY
-                };
-                2 * SHARDS
-            ],
+            above: vec![Subtree { keys: 0, hash: EMPTY }; 2 * SHARDS],
         }
     }
 
@@ -94,11 +88,7 @@ impl StateMap {
     /// Bytes of memory that the map holds.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let shards: usize = self
-            .shards
-            .iter()
-            .map(|shard| shard.bytes() + size_of::<Shard>())
-            .sum();
+        let shards: usize = self.shards.iter().map(|shard| shard.bytes() + size_of::<Shard>()).sum();
         shards + self.above.len() * size_of::<Subtree>()
     }
 
@@ -111,8 +101,7 @@ impl StateMap {
         let mut work = Vec::with_capacity(SHARDS.min(batch.len()));
         let mut rest: &[Update] = batch;
         for (number, shard) in self.shards.iter_mut().enumerate() {
-            let (mine, others) =
-                rest.split_at(rest.partition_point(|update| usize::from(update.key[0]) <= number));
+            let (mine, others) = rest.split_at(rest.partition_point(|update| usize::from(update.key[0]) <= number));
             rest = others;
             if !mine.is_empty() {
                 work.push((number, shard, mine));
@@ -121,13 +110,7 @@ impl StateMap {
         let suite = self.suite;
         let apply = |(number, shard, mine): (usize, &mut Shard, &[Update])| {
             let hash = shard.apply(suite, mine);
-            (
-                number,
-                Subtree {
-                    keys: u64::from(shard.len()),
-                    hash,
-                },
-            )
+            (number, Subtree { keys: u64::from(shard.len()), hash })
         };
         let changed: Vec<(usize, Subtree)> = if batch.len() < PARALLEL_FROM {
             work.into_iter().map(apply).collect()
@@ -150,8 +133,7 @@ impl StateMap {
             }
             places.dedup();
             for &place in &places {
-                self.above[place] =
-                    join(self.suite, self.above[2 * place], self.above[2 * place + 1]);
+                self.above[place] = join(self.suite, self.above[2 * place], self.above[2 * place + 1]);
             }
         }
     }
@@ -194,10 +176,7 @@ fn in_order(batch: &mut [Update]) -> &[Update] {
     }
     let mut kept = 0;
     for index in 0..batch.len() {
-        if batch
-            .get(index + 1)
-            .is_none_or(|next| next.key != batch[index].key)
-        {
+        if batch.get(index + 1).is_none_or(|next| next.key != batch[index].key) {
             batch[kept] = batch[index];
             kept += 1;
         }
@@ -212,8 +191,5 @@ fn join(suite: &dyn HashSuite, left: Subtree, right: Subtree) -> Subtree {
         (1, 0) => left.hash,
         _ => suite.node(&left.hash, &right.hash),
     };
-    Subtree {
-        keys: left.keys + right.keys,
-        hash,
-    }
+    Subtree { keys: left.keys + right.keys, hash }
 }

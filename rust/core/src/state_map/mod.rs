@@ -12,16 +12,13 @@ mod verify;
 
 pub use leaf::{Salt, record_key, record_salt, record_value, state_leaf};
 pub use map::{StateMap, Update};
-pub use verify::{
-    DEPTH_MAX, End, MapPath, MapPathError, root_from_leaf, verify_absence, verify_presence,
-};
+pub use verify::{DEPTH_MAX, End, MapPath, MapPathError, root_from_leaf, verify_absence, verify_presence};
 
 use crate::hash::Hash;
 
 /// Bit `depth` of a key, most significant bit of byte 0 first.
 fn bit(key: &Hash, depth: usize) -> bool {
-    key.get(depth / 8)
-        .is_some_and(|byte| byte >> (7 - depth % 8) & 1 == 1)
+    key.get(depth / 8).is_some_and(|byte| byte >> (7 - depth % 8) & 1 == 1)
 }
 
 /// How many bits two keys share from the start, 256 where they are equal.

@@ -112,10 +112,7 @@ impl Shard {
 
     /// Bytes allocated.
     pub(super) fn bytes(&self) -> usize {
-        self.leaves.bytes()
-            + self.pairs.bytes()
-            + self.branches.bytes()
-            + self.pairs_free.capacity() * 4
+        self.leaves.bytes() + self.pairs.bytes() + self.branches.bytes() + self.pairs_free.capacity() * 4
     }
 
     /// Writes a batch with rising, distinct keys of this shard, and gives the hash of the shard.
@@ -145,20 +142,13 @@ impl Shard {
             }
             siblings.extend((depth..split).map(|_| EMPTY));
             let [left, right] = fork.children;
-            let (next, sibling) = if bit(key, split) {
-                (right, left)
-            } else {
-                (left, right)
-            };
+            let (next, sibling) = if bit(key, split) { (right, left) } else { (left, right) };
             siblings.push(self.hash(suite, sibling, split + 1));
             (link, depth) = (next, split + 1);
         }
         match link.at() {
             At::Leaf(index) if self.leaves[index].key == *key => End::Leaf,
-            At::Leaf(index) => End::Other {
-                key: self.leaves[index].key,
-                value: self.leaves[index].value,
-            },
+            At::Leaf(index) => End::Other { key: self.leaves[index].key, value: self.leaves[index].value },
             _ => End::Empty,
         }
     }
@@ -194,8 +184,7 @@ impl Shard {
             At::Branch(index) => self.branches[index].hash,
             At::Pair(index) => {
                 let fork = self.pairs[index];
-                self.nearest(link, &EMPTY)
-                    .map_or(EMPTY, |leaf| self.hash_at(suite, fork, &leaf.key, depth))
+                self.nearest(link, &EMPTY).map_or(EMPTY, |leaf| self.hash_at(suite, fork, &leaf.key, depth))
             }
         }
     }
@@ -203,20 +192,12 @@ impl Shard {
     /// The hash of a fork, with the chain up to `depth`, where its children are unchanged; `key` is any below it.
     fn hash_at(&self, suite: &dyn HashSuite, fork: Fork, key: &Hash, depth: usize) -> Hash {
         let split = usize::from(fork.split);
-        let [left, right] = fork
-            .children
-            .map(|child| self.hash(suite, child, split + 1));
+        let [left, right] = fork.children.map(|child| self.hash(suite, child, split + 1));
         chain(suite, suite.node(&left, &right), key, split, depth)
     }
 
     /// Writes `batch`, whose keys all lie below `depth`, into the subtree there.
-    fn update(
-        &mut self,
-        suite: &dyn HashSuite,
-        link: Link,
-        depth: usize,
-        batch: &[Update],
-    ) -> Subtree {
+    fn update(&mut self, suite: &dyn HashSuite, link: Link, depth: usize, batch: &[Update]) -> Subtree {
         let (Some(first), Some(last)) = (batch.first(), batch.last()) else {
             return (link, self.hash(suite, link, depth));
         };
@@ -248,22 +229,14 @@ impl Shard {
         batch: &[Update],
     ) -> Subtree {
         let (to_left, to_right) = halves(batch, parted);
-        let (old, new) = if bit(below, parted) {
-            (to_right, to_left)
-        } else {
-            (to_left, to_right)
-        };
+        let (old, new) = if bit(below, parted) { (to_right, to_left) } else { (to_left, to_right) };
         let kept = if old.is_empty() {
             self.lower(suite, link, below, parted + 1)
         } else {
             self.update(suite, link, parted + 1, old)
         };
         let added = self.build(suite, Link::NOTHING, parted + 1, new);
-        let children = if bit(below, parted) {
-            (added, kept)
-        } else {
-            (kept, added)
-        };
+        let children = if bit(below, parted) { (added, kept) } else { (kept, added) };
         self.store(suite, Link::NOTHING, children, (depth, parted), below)
     }
 
@@ -280,13 +253,7 @@ impl Shard {
     }
 
     /// Makes the subtree at `depth` of a batch, and of one leaf or nothing that stands there already.
-    fn build(
-        &mut self,
-        suite: &dyn HashSuite,
-        old: Link,
-        depth: usize,
-        batch: &[Update],
-    ) -> Subtree {
+    fn build(&mut self, suite: &dyn HashSuite, old: Link, depth: usize, batch: &[Update]) -> Subtree {
         let (Some(first), Some(last)) = (batch.first(), batch.last()) else {
             return (old, self.hash(suite, old, depth));
         };
@@ -299,29 +266,15 @@ impl Shard {
             return self.write(suite, old, first);
         }
         let (to_left, to_right) = halves(batch, split);
-        let (left, right) = if bit(&old_key, split) {
-            (Link::NOTHING, old)
-        } else {
-            (old, Link::NOTHING)
-        };
+        let (left, right) = if bit(&old_key, split) { (Link::NOTHING, old) } else { (old, Link::NOTHING) };
         let left = self.build(suite, left, split + 1, to_left);
         let right = self.build(suite, right, split + 1, to_right);
-        self.store(
-            suite,
-            Link::NOTHING,
-            (left, right),
-            (depth, split),
-            &first.key,
-        )
+        self.store(suite, Link::NOTHING, (left, right), (depth, split), &first.key)
     }
 
     /// Writes one record to the leaf with its key, or to a new leaf where there is nothing.
     fn write(&mut self, suite: &dyn HashSuite, old: Link, update: &Update) -> Subtree {
-        let leaf = Leaf {
-            key: update.key,
-            value: update.value,
-            salt: update.salt,
-        };
+        let leaf = Leaf { key: update.key, value: update.value, salt: update.salt };
         let hash = state_leaf(suite, &update.key, &update.value);
         if let At::Leaf(index) = old.at() {
             self.leaves[index] = leaf;
@@ -343,10 +296,7 @@ impl Shard {
             return NOTHING;
         };
         let hash = chain(suite, suite.node(&left.1, &right.1), key, split, depth);
-        let fork = Fork {
-            children: [left.0, right.0],
-            split: split_byte,
-        };
+        let fork = Fork { children: [left.0, right.0], split: split_byte };
         let both_leaves = left.0.is_leaf() && right.0.is_leaf();
         match old.at() {
             // The leaves of a pair keep their places when they are written again.
@@ -373,11 +323,7 @@ impl Shard {
 /// The hash at `depth` of a subtree whose two halves meet at `split`, below a chain of nodes with an empty side.
 fn chain(suite: &dyn HashSuite, mut hash: Hash, key: &Hash, split: usize, depth: usize) -> Hash {
     for level in (depth..split).rev() {
-        hash = if bit(key, level) {
-            suite.node(&EMPTY, &hash)
-        } else {
-            suite.node(&hash, &EMPTY)
-        };
+        hash = if bit(key, level) { suite.node(&EMPTY, &hash) } else { suite.node(&hash, &EMPTY) };
     }
     hash
 }

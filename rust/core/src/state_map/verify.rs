@@ -5,6 +5,7 @@
 
 use super::leaf::state_leaf;
 use super::{bit, shared_bits};
+use crate::encoding::hex;
 use crate::hash::{EMPTY, Hash, HashSuite};
 
 /// Bits of a key, and so the most levels of a path.
@@ -65,10 +66,6 @@ pub enum MapPathError {
     },
 }
 
-fn hex(hash: &Hash) -> String {
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// The hash of the map in which `key` has `value` and stands at the end of `siblings`.
 ///
 /// # Errors
@@ -116,10 +113,7 @@ pub fn verify_absence(
                 return Err(MapPathError::Present);
             }
             if found < siblings.len() {
-                return Err(MapPathError::OtherElsewhere {
-                    expected: siblings.len(),
-                    found,
-                });
+                return Err(MapPathError::OtherElsewhere { expected: siblings.len(), found });
             }
             state_leaf(suite, other, value)
         }
@@ -128,34 +122,16 @@ pub fn verify_absence(
 }
 
 /// Hashes from the end of a path, at the depth of its length, up to the top.
-fn climb(
-    suite: &dyn HashSuite,
-    key: &Hash,
-    mut hash: Hash,
-    siblings: &[Hash],
-) -> Result<Hash, MapPathError> {
+fn climb(suite: &dyn HashSuite, key: &Hash, mut hash: Hash, siblings: &[Hash]) -> Result<Hash, MapPathError> {
     if siblings.len() > DEPTH_MAX {
-        return Err(MapPathError::TooLong {
-            found: siblings.len(),
-        });
+        return Err(MapPathError::TooLong { found: siblings.len() });
     }
     for (depth, sibling) in siblings.iter().enumerate().rev() {
-        hash = if bit(key, depth) {
-            suite.node(sibling, &hash)
-        } else {
-            suite.node(&hash, sibling)
-        };
+        hash = if bit(key, depth) { suite.node(sibling, &hash) } else { suite.node(&hash, sibling) };
     }
     Ok(hash)
 }
 
 fn compare(expected: &Hash, found: Hash) -> Result<(), MapPathError> {
-    if found == *expected {
-        Ok(())
-    } else {
-        Err(MapPathError::RootDiffers {
-            expected: *expected,
-            found,
-        })
-    }
+    if found == *expected { Ok(()) } else { Err(MapPathError::RootDiffers { expected: *expected, found }) }
 }

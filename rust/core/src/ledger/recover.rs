@@ -1,0 +1,218 @@
+//! Opening a ledger that exists: its name, its blocks, what the index still knows of it, and what has to be replayed.
+//!
+//! The index is believed only where its records give the state root of a block that the log holds; everything else is
+//! executed again from the blocks, by the caller.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::authorities::Authorities;
+use super::lanes::{self, Lanes};
+use super::shared::{Shared, Tip};
+use super::{Executor, FORMAT, Ledger, LedgerError, Options, Recovery, locked};
+use crate::block::{BlockHeader, Payload};
+use crate::canonical;
+use crate::encoding;
+use crate::hash::{self, Hash, HashSuite};
+use crate::index::{IndexFailure, RecordIndex};
+use crate::log::{Evidence, Lock, LogReader, LogWriter, Place};
+
+impl Ledger {
+    /// Opens a ledger. The caller replays the blocks from `replay_from` on before it does anything else.
+    ///
+    /// # Errors
+    /// [`LedgerError::IndexStale`] where the index must be wiped first; otherwise what is wrong with folder or blocks.
+    pub fn open(dir: &Path, index: Arc<dyn RecordIndex>, options: &Options) -> Result<(Self, Recovery), LedgerError> {
+        let name = read_ledger_json(&dir.join("ledger.json"))?;
+        let lock = if options.read_only { None } else { Some(Lock::acquire(&dir.join("lock"))?) };
+        let (origin, zero) = name.split_once('#').unwrap_or_default();
+        let zero: Hash = encoding::unhex(zero).unwrap_or_default();
+        let mut short = [0; 16];
+        short.copy_from_slice(&zero[..16]);
+        let blocks_dir = dir.join("blocks");
+        let reader = LogReader::open(&blocks_dir, short)?;
+        let suite = read_suite(&reader, &zero)?;
+        let meta = match index.meta()? {
+            Some(meta) if meta.ledger != zero => {
+                return Err(LedgerError::IndexStale("it belongs to another ledger".into()));
+            }
+            Some(meta) if meta.doubtful => {
+                return Err(LedgerError::IndexStale("the machine stopped before it was closed".into()));
+            }
+            other => other,
+        };
+        let from = match &meta {
+            Some(meta) => {
+                let row = index
+                    .block(meta.height)?
+                    .ok_or_else(|| LedgerError::IndexStale("its last block is missing".into()))?;
+                Some((Place { segment: row.segment, offset: row.offset, length: row.length }, meta.height))
+            }
+            None => None,
+        };
+        let durable_height = options.durable_height.max(meta.as_ref().map(|m| m.height));
+        let (writer, frames, cut) = scan(&blocks_dir, short, from, durable_height, &reader, options.read_only)?;
+        let blocks = frames.last().map_or(from.map_or(0, |f| f.1 + 1), |(height, _)| height + 1);
+        let shared = Arc::new(Shared::new(suite, Some(zero)));
+        let mut executor = Executor {
+            height: 0,
+            time_ms: 0,
+            rulebook: 1,
+            authorities: Authorities::default(),
+            lanes: Lanes::default(),
+        };
+        if let (Some(meta), Some((place, _))) = (&meta, from) {
+            load(&shared, &mut executor, index.as_ref(), &reader, meta, place, suite)?;
+        }
+        for (height, place) in frames {
+            shared.sealed_mut().recent.insert(height, place);
+        }
+        if !options.read_only {
+            index.mark_open()?;
+        }
+        let replay_from = executor.height;
+        let ledger =
+            Self::start(dir, origin, suite, index, shared, executor, (writer, None), Some(reader), options.read_only);
+        *locked(&ledger.lock) = lock;
+        Ok((ledger, Recovery { blocks, replay_from, cut }))
+    }
+}
+
+fn read_ledger_json(path: &Path) -> Result<String, LedgerError> {
+    let text = std::fs::read(path).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => {
+            LedgerError::NotFound(format!("{} is not there: no ledger in this folder", path.display()))
+        }
+        _ => LedgerError::Storage(format!("{}: {e}", path.display())),
+    })?;
+    let wrong =
+        |message: String| LedgerError::Tampered { height: 0, message: format!("{}: {message}", path.display()) };
+    let line = text.strip_suffix(b"\n").ok_or_else(|| wrong("does not end with a line feed".into()))?;
+    let value = canonical::Value::parse(line, 1).map_err(|e| wrong(e.to_string()))?;
+    let format = value.get("format").and_then(canonical::Value::as_integer);
+    if format.is_some_and(|format| format > i64::try_from(FORMAT).unwrap_or(i64::MAX)) {
+        return Err(wrong(format!("format {}, and this version reads up to {FORMAT}", format.unwrap_or_default())));
+    }
+    let name = value.get("ledger").and_then(canonical::Value::as_text).unwrap_or_default();
+    let zero = name.split_once('#').and_then(|(_, zero)| encoding::unhex::<32>(zero));
+    let expected = format!("{{\"format\":{FORMAT},\"ledger\":\"{name}\",\"type\":\"finchain.ledger.1\"}}");
+    if zero.is_none() || expected.as_bytes() != line {
+        return Err(wrong("is not as docs/format.md section 7 has it".into()));
+    }
+    Ok(name.to_owned())
+}
+
+/// The hash suite that block 0 declares, once its header's hash is the ledger's.
+fn read_suite(reader: &LogReader, zero: &Hash) -> Result<&'static dyn HashSuite, LedgerError> {
+    let tampered = |message: String| LedgerError::Tampered { height: 0, message };
+    let first = reader.frames(None).next().ok_or_else(|| tampered("it is missing".into()))??;
+    let payload = Payload::parse(first.2).map_err(|e| tampered(e.to_string()))?;
+    if crate::block::block_hash(payload.header()) != *zero {
+        return Err(tampered("its hash is not that of ledger.json".into()));
+    }
+    for suite in ["blake3", "sha256"].iter().filter_map(|name| hash::suite(name)) {
+        let Ok((transaction, _)) = payload.transaction(0, suite) else { continue };
+        let instruction = transaction.instruction(0).unwrap_or_default();
+        let value = canonical::Value::parse(instruction, canonical::DEPTH_MAX).map_err(|e| tampered(e.to_string()))?;
+        if value.get("hash").and_then(canonical::Value::as_text) == Some(suite.name()) {
+            return Ok(suite);
+        }
+    }
+    Err(tampered("its instruction's root fits no hash suite that this version knows".into()))
+}
+
+type Frames = Vec<(u64, Place)>;
+
+/// Finds the frames after `from`, mending a torn tail where the ledger is open for writing.
+fn scan(
+    blocks_dir: &Path,
+    short: [u8; 16],
+    from: Option<(Place, u64)>,
+    durable_height: Option<u64>,
+    reader: &LogReader,
+    read_only: bool,
+) -> Result<(Option<LogWriter>, Frames, Option<String>), LedgerError> {
+    if read_only {
+        let mut frames = Frames::new();
+        for frame in reader.frames(from) {
+            let (height, place, _) = frame?;
+            if from.is_none_or(|(_, known)| height > known) {
+                frames.push((height, place));
+            }
+        }
+        return Ok((None, frames, None));
+    }
+    let (writer, recovered) = LogWriter::open(blocks_dir, short, from, Evidence { durable_height })?;
+    let frames =
+        recovered.frames.into_iter().filter(|(height, _)| from.is_none_or(|(_, known)| *height > known)).collect();
+    let cut = recovered.cut.map(|cut| {
+        format!(
+            "{}: {} bytes from offset {} were no finished block and were cut off: {}",
+            cut.file.display(),
+            cut.bytes,
+            cut.offset,
+            cut.why
+        )
+    });
+    Ok((Some(writer), frames, cut))
+}
+
+/// Takes state, authorities and lanes from the index and compares the state's root with the header.
+fn load(
+    shared: &Shared,
+    executor: &mut Executor,
+    index: &dyn RecordIndex,
+    reader: &LogReader,
+    meta: &crate::index::Meta,
+    place: Place,
+    suite: &'static dyn HashSuite,
+) -> Result<(), LedgerError> {
+    /// Records in one update of the state map: large enough to hash in parallel, small enough to bound memory.
+    const CHUNK: usize = 1 << 16;
+    let stale = |message: &str| LedgerError::IndexStale(message.to_owned());
+    let payload =
+        Payload::parse(reader.read(&place, meta.height)?).map_err(|e| LedgerError::IndexStale(e.to_string()))?;
+    let header = BlockHeader::parse(payload.header()).map_err(|e| LedgerError::IndexStale(e.to_string()))?;
+    let header_text = payload.header().to_vec();
+    let hash = crate::block::block_hash(&header_text);
+    if hash != meta.block_hash {
+        return Err(stale("its last block is another one"));
+    }
+    let mut sealed = shared.sealed_mut();
+    for hash in index.block_hashes()? {
+        sealed.blocks.push(hash);
+    }
+    if sealed.blocks.size() != meta.height + 1 {
+        return Err(stale("blocks are missing in it"));
+    }
+    let mut chunk = Vec::with_capacity(CHUNK);
+    index.for_each_record(&mut |kind, id, salt, record| {
+        let key = crate::state_map::record_key(suite, kind, id);
+        chunk.push(crate::state_map::Update {
+            key,
+            value: crate::state_map::record_value(suite, salt, record),
+            salt: *salt,
+        });
+        if chunk.len() == CHUNK {
+            sealed.map.apply(&mut chunk);
+            chunk.clear();
+        }
+        if kind == lanes::KIND {
+            let position = lanes::parse(record).ok_or_else(|| IndexFailure(format!("lane {id} cannot be read")))?;
+            executor.lanes.set(id, position);
+        }
+        executor.authorities.note(kind, id, record).map_err(IndexFailure)
+    })?;
+    sealed.map.apply(&mut chunk);
+    if sealed.map.root() != header.state {
+        return Err(stale("its records do not give the state root of its last block"));
+    }
+    executor.height = meta.height + 1;
+    executor.time_ms = header.time_ms;
+    executor.rulebook = header.rulebook;
+    sealed.recent.insert(meta.height, place);
+    sealed.tip = Some(Tip { header, header_text, hash });
+    drop(sealed);
+    shared.start_at(meta.height + 1);
+    Ok(())
+}
