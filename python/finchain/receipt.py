@@ -63,7 +63,9 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
         instruction: The instruction, typed where this version knows it.
         index: The instruction's place in its transaction.
         by: The parties that the transaction names.
-        refused: The code with which the instruction was refused; `None` where it was applied.
+        outcome: What became of the instruction: `held_back` where another one of its transaction was refused, and they
+            hold together only.
+        refused: The code of the refusal; `None` where it was applied.
         signers: Keys whose signatures were judged; `None` where signatures were not judged.
     """
 
@@ -81,6 +83,7 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
     instruction: Any = None
     index: int = -1
     by: tuple[str, ...] = ()
+    outcome: Literal["applied", "refused", "held_back", ""] = ""
     refused: str | None = None
     signers: tuple[str, ...] | None = None
 
@@ -89,7 +92,7 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
         if self.what == "absence":
             said = f"there was no {self.kind} {self.id}"
         elif self.what == "instruction":
-            outcome = f"refused: {self.refused}" if self.refused else "applied"
+            outcome = f"{self.outcome.replace('_', ' ')}: {self.refused}" if self.refused else "applied"
             judged = "signatures judged" if self.signers is not None else "signatures not judged"
             said = f"{self.instruction}\n  by {', '.join(self.by)}, {outcome}, {judged}"
         else:

@@ -25,6 +25,8 @@ mod _core {
     #[pymodule_export]
     use crate::raw::{canonical_check, hash, state_root, tree_path, tree_root};
     #[pymodule_export]
+    use crate::receipt::verify_receipt;
+    #[pymodule_export]
     use crate::transaction::{transaction_header, transaction_parts};
 
     use super::{Bound, PyModule, PyModuleMethods, PyResult};

@@ -79,10 +79,7 @@ impl RecordIndex for Mem {
         let n = (i < m.recs.len()).then_some(i as u64);
         Ok((o, n))
     }
-    fn for_each_record(
-        &self,
-        _v: &mut Visit<'_>,
-    ) -> Result<(), IndexFailure> {
+    fn for_each_record(&self, _v: &mut Visit<'_>) -> Result<(), IndexFailure> {
         Ok(())
     }
     fn history(&self, k: &Hash, l: usize) -> Result<Vec<Touch>, IndexFailure> {

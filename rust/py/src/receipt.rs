@@ -1,13 +1,81 @@
 //! Verifying receipts: bytes and trust in, facts out.
 
+use finchain_core::encoding;
 use finchain_core::note::VerifierKey;
+use finchain_core::receipt::{self, Outcome, Signers, Trust, What};
 use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
 
-use crate::error::ConfigError;
+use crate::error::{ConfigError, TamperError};
 
 pub(crate) fn verifier_keys(texts: &[String]) -> PyResult<Vec<VerifierKey>> {
-    texts
-        .iter()
-        .map(|text| VerifierKey::parse(text).map_err(|e| ConfigError::new_err(format!("verifier key {text:?}: {e}"))))
-        .collect()
+    let wrong = |text: &str, e: &dyn std::fmt::Display| ConfigError::new_err(format!("verifier key {text:?}: {e}"));
+    texts.iter().map(|text| VerifierKey::parse(text).map_err(|e| wrong(text, &e))).collect()
+}
+
+/// What a receipt proves, as a dictionary; raises `TamperError` where it proves nothing.
+#[pyfunction]
+#[pyo3(signature = (bytes, *, log_keys, witnesses, witnesses_needed, operator_alone))]
+pub(crate) fn verify_receipt<'py>(
+    py: Python<'py>,
+    bytes: Vec<u8>,
+    log_keys: Vec<String>,
+    witnesses: Vec<String>,
+    witnesses_needed: usize,
+    operator_alone: bool,
+) -> PyResult<Bound<'py, PyDict>> {
+    let trust = Trust {
+        log_keys: verifier_keys(&log_keys)?,
+        witnesses: verifier_keys(&witnesses)?,
+        witnesses_needed,
+        operator_alone,
+    };
+    let verified = py.detach(|| receipt::verify(&bytes, &trust)).map_err(|e| TamperError::new_err(e.to_string()))?;
+    let out = PyDict::new(py);
+    out.set_item("ledger", verified.ledger)?;
+    out.set_item("height", verified.height)?;
+    out.set_item("time_ms", verified.time_ms)?;
+    out.set_item("size", verified.size)?;
+    out.set_item("witnessed_by", verified.witnessed_by)?;
+    match verified.what {
+        What::Record { kind, id, record } => {
+            out.set_item("what", "record")?;
+            out.set_item("kind", kind)?;
+            out.set_item("id", id)?;
+            out.set_item("record", PyBytes::new(py, &record))?;
+        }
+        What::Absence { kind, id } => {
+            out.set_item("what", "absence")?;
+            out.set_item("kind", kind)?;
+            out.set_item("id", id)?;
+        }
+        What::Change { kind, id, record, transaction, entry_index } => {
+            out.set_item("what", "change")?;
+            out.set_item("kind", kind)?;
+            out.set_item("id", id)?;
+            out.set_item("record", PyBytes::new(py, &record))?;
+            out.set_item("transaction", encoding::hex(&transaction))?;
+            out.set_item("entry", entry_index)?;
+        }
+        What::Instruction { instruction, index, transaction, entry_index, by, outcome } => {
+            let (word, code) = match outcome {
+                Outcome::Applied => ("applied", None),
+                Outcome::Refused { code } => ("refused", Some(code)),
+                Outcome::HeldBack { code, .. } => ("held_back", Some(code)),
+            };
+            out.set_item("what", "instruction")?;
+            out.set_item("instruction", PyBytes::new(py, &instruction))?;
+            out.set_item("index", index)?;
+            out.set_item("transaction", encoding::hex(&transaction))?;
+            out.set_item("by", by)?;
+            out.set_item("outcome", word)?;
+            out.set_item("refused", code)?;
+            out.set_item("entry", entry_index)?;
+        }
+    }
+    match verified.signers {
+        Signers::Judged { keys, .. } => out.set_item("signers", keys)?,
+        Signers::NotJudged => out.set_item("signers", py.None())?,
+    }
+    Ok(out)
 }

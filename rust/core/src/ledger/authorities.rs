@@ -62,14 +62,15 @@ fn rejection(error: &authority::AuthorityError) -> Rejection {
             (Code::UnknownKey, "sign with a key that is enrolled; a change takes effect in the next block")
         }
         E::EndedKey { .. } => (Code::UnknownKey, "sign with the key that replaced it"),
-        E::Superfluous { .. } => (
+        E::Superfluous { .. } | E::ServiceAmongOthers { .. } | E::TooMany { .. } => (
             Code::SuperfluousSignature,
             "exactly the parties of header.by sign, each with as many keys as its threshold",
         ),
-        E::Missing { .. } => (
+        E::Missing { .. } | E::SameHolder { .. } | E::OneSided { .. } => (
             Code::MissingSignature,
-            "every party of header.by signs, with as many keys of as many holders as its threshold",
+            "every party of header.by signs, with as many keys of as many holders as its threshold, makers and checkers",
         ),
+        E::NotCanonical(_) | E::Member { .. } => (Code::InternalError, "a party's or key's record is damaged"),
     };
     Rejection::new(code, error.to_string(), advice)
 }

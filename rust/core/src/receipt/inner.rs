@@ -11,13 +11,13 @@ use crate::encoding::unhex;
 use crate::error::Rejection;
 use crate::hash::{self, Hash, HashSuite};
 use crate::state_map::{End, Salt};
-use crate::transaction::{self, Header, Members, Mode};
+use crate::transaction::{self, Header, InOrder, Mode};
 
 /// Largest index of an entry; a block's header bounds it further.
 const INDEX_MAX: u64 = canonical::INTEGER_MAX.unsigned_abs();
 
 /// The members of an object, in their order.
-type Reader<'a> = Members<'a, std::vec::IntoIter<(&'a str, std::ops::Range<usize>)>>;
+type Reader<'a> = InOrder<'a, std::vec::IntoIter<(&'a str, std::ops::Range<usize>)>>;
 
 /// The inner half, borrowed from its bytes.
 pub(super) struct Inner<'a> {
@@ -206,7 +206,7 @@ fn malformed(message: &str, advice: &str) -> ReceiptError {
 
 fn open<'a>(text: &'a [u8], of: &'static str, depth_max: usize) -> Result<Reader<'a>, CanonicalError> {
     let members = canonical::members(text, depth_max)?;
-    Ok(Members { of, members: members.into_iter(), text })
+    Ok(InOrder { of, members: members.into_iter(), text })
 }
 
 /// Whether the next member has that name.

@@ -13,7 +13,7 @@ use crate::error::Rejection;
 use crate::hash::{Hash, HashSuite};
 use crate::signature::{self, Claim, SignatureError};
 use crate::state_map::{record_key, record_value, verify_presence};
-use crate::transaction::{Members, SIGNATURES_MAX};
+use crate::transaction::{InOrder, SIGNATURES_MAX};
 
 /// One signature of an entry.
 struct Signed<'a> {
@@ -120,7 +120,7 @@ fn signatures(text: &[u8]) -> Result<Vec<Signed<'_>>, ReceiptError> {
     for range in canonical::elements(text, 2)? {
         let element = &text[range];
         let members = canonical::members(element, 1)?;
-        let mut reader = Members { of: "signature", members: members.into_iter(), text: element };
+        let mut reader = InOrder { of: "signature", members: members.into_iter(), text: element };
         let key = reader.plain("key", |key| key.contains('/'), "party, / and the key's number")?;
         let bytes = unbase64(reader.plain("signature", |_| true, "Base64")?);
         reader.end()?;
