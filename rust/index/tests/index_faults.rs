@@ -169,10 +169,18 @@ fn overwritten_meta_pages_are_refused() {
 #[test]
 fn zeroed_pages_give_errors_to_whoever_looks_up() {
     // What a disk shows that lost writes behind a mark that says "closed". Walking is left out: LMDB aborts there.
-    let pages = fs::metadata(made(200, true).path().join("data.mdb")).unwrap().len() / 4096;
+    let blocks: Vec<_> = (0..200).map(plain).collect();
+    let made = || {
+        let folder = tempfile::tempdir().unwrap();
+        let index = Index::open(folder.path()).unwrap().index;
+        index.apply(&blocks).unwrap();
+        index.mark_clean().unwrap();
+        folder
+    };
+    let pages = fs::metadata(made().path().join("data.mdb")).unwrap().len() / 4096;
     let mut errors = 0;
     for page in 2..pages {
-        let folder = made(200, true);
+        let folder = made();
         let file = OpenOptions::new().write(true).open(folder.path().join("data.mdb")).unwrap();
         file.write_all_at(&[0; 4096], page * 4096).unwrap();
         let all = || -> Result<(), IndexError> {
@@ -190,7 +198,8 @@ fn zeroed_pages_give_errors_to_whoever_looks_up() {
             errors += 1;
         }
     }
-    assert!(errors > pages / 2, "{errors} of {pages} pages were in use");
+    // The rest are free pages, and those that only lanes would need.
+    assert!(errors > pages / 2, "{errors} of {pages} pages");
 }
 
 #[test]

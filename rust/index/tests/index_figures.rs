@@ -42,6 +42,7 @@ fn figures() {
     println!("a new index has {} bytes", fs::metadata(&path).unwrap().len());
     let new = blocks(0, &(0..RECORDS).collect::<Vec<_>>());
     timed("apply, a new record", RECORDS, || new.chunks(BLOCKS_A_CALL).for_each(|part| index.apply(part).unwrap()));
+    println!("{} bytes on disk", fs::metadata(&path).unwrap().len());
     let mut random = Random(1);
     let objects: Vec<u64> = (0..RECORDS).map(|_| random.below(RECORDS)).collect();
     let known = blocks(RECORDS / PER_BLOCK, &objects);
