@@ -1,1 +1,35 @@
-//! index
+//! The rebuildable index of a ledger: LMDB behind one small interface.
+//!
+//! It is a cache of the blocks, and no truth rests on it: what it gives is compared with the state map before a
+//! rule reads it, and it can be wiped and filled again from the blocks at any time. So it writes without syncing,
+//! and says at open whether it can be trusted: `IndexError::needs_wipe` is the answer of an index that is damaged,
+//! foreign, of another version, or was open when the machine went down.
+//!
+//! Tables; keys are big-endian, so that their order is that of time, and values are little-endian:
+//!
+//! | table | key | value |
+//! |---|---|---|
+//! | `ids` | record key, 32 bytes | number u64, given at birth |
+//! | `records` | number u64 | height u64, entry u32, salt 16, kind length u8, kind, id length u8, id, record |
+//! | `touches` | height u64, entry u32 | for each record: number u64, height u64 and entry u32 of the touch before (all ones if none), count u16, instructions u16 each |
+//! | `lanes` | number of the lane's record u64, sequence u64 | height u64, entry u32 |
+//! | `blocks` | height u64 | hash 32, segment u32, offset u64, length u32, time in ms u64 |
+//! | `meta` | `format` | u32 |
+//! | `meta` | `tip` | hash of block 0 32, height u64, block hash 32, next number u64 |
+//!
+//! `ids` alone has random keys, one row for each record ever, because scattered keys are what slows such a
+//! tree down: a row more of them for each write costs more than all the rest.
+#![deny(unsafe_code)]
+
+mod apply;
+mod error;
+mod header;
+mod index;
+mod mark;
+mod read;
+mod rows;
+mod tables;
+
+pub use error::{IndexError, RowFault};
+pub use index::{Index, MapSize, Meta, Opened};
+pub use rows::{BlockRow, BlockRows, LaneRow, RecordView, Stored, Touch, Write};

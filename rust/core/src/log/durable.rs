@@ -13,7 +13,8 @@ use super::LogError;
 /// A file that existed keeps its permissions; a new one has mode 640.
 ///
 /// # Errors
-/// `Io`; the old file is then still there, unless the very last step, the sync of the folder, failed: then either may be.
+/// `Io`; the old file is then still there, unless the very last step failed, the sync of the folder: then either may
+/// be there.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), LogError> {
     let permissions = match fs::metadata(path) {
         Ok(found) => Some(found.permissions()),

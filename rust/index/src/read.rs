@@ -1,0 +1,166 @@
+//! Reading: each call sees one state of the index, whatever is applied meanwhile.
+
+use std::ops::Bound;
+
+use heed::{RoTxn, WithoutTls};
+
+use crate::error::IndexError;
+use crate::index::Index;
+use crate::rows::{
+    BlockRow, RecordView, Stored, Touch, decode_block, decode_number, decode_place, decode_record, decode_record_place,
+    find_touch, lane_key, number_key, number_of_key, touch_key,
+};
+use crate::tables::Tables;
+
+/// How many touches, records or hashes are made room for before any is found.
+const ROOM_MAX: usize = 1024;
+
+impl Index {
+    /// The records with these keys, in this order, `None` where there is none.
+    ///
+    /// Among 200,000 records 1.8 µs for each random key, among 20,000 1.2 µs, in calls of 1,000 or of one: the time goes
+    /// into the processor's cache misses in two trees, and sorting the keys of a call saved no more than 5 %.
+    ///
+    /// # Errors
+    /// `Damaged`, `ReadersFull`, `Lmdb`.
+    pub fn get_many(&self, keys: &[[u8; 32]]) -> Result<Vec<Option<Stored>>, IndexError> {
+        self.read(|tables, txn| {
+            keys.iter().map(|key| Ok(find_record(tables, txn, key)?.map(|view| view.to_stored()))).collect()
+        })
+    }
+
+    /// At most `limit` records in the order of birth, from `from_number` on, of one kind if `kind` is given; and the
+    /// number to go on from, if there may be more.
+    ///
+    /// # Errors
+    /// As `get_many`.
+    pub fn scan(
+        &self,
+        from_number: u64,
+        limit: usize,
+        kind: Option<&str>,
+    ) -> Result<(Vec<Stored>, Option<u64>), IndexError> {
+        self.read(|tables, txn| {
+            let mut found = Vec::with_capacity(limit.min(ROOM_MAX));
+            let start = number_key(from_number);
+            let range = (Bound::Included(&start[..]), Bound::Unbounded);
+            for item in tables.records.range(txn, &range).map_err(IndexError::lmdb("read"))? {
+                let (key, row) = item.map_err(IndexError::lmdb("read"))?;
+                let number = number_of_key(key)?;
+                if found.len() >= limit {
+                    return Ok((found, Some(number)));
+                }
+                let view = decode_record(number, row)?;
+                if kind.is_none_or(|kind| kind == view.kind) {
+                    found.push(view.to_stored());
+                }
+            }
+            Ok((found, None))
+        })
+    }
+
+    /// Gives every record to `visit` in the order of birth, without copying: 0.15 µs a record among 200,000.
+    ///
+    /// `visit` must not call the index, which may be waiting to be mapped anew.
+    ///
+    /// # Errors
+    /// As `get_many`.
+    pub fn for_each_record(&self, mut visit: impl FnMut(&RecordView<'_>)) -> Result<(), IndexError> {
+        self.read(|tables, txn| {
+            for item in tables.records.iter(txn).map_err(IndexError::lmdb("read"))? {
+                let (key, row) = item.map_err(IndexError::lmdb("read"))?;
+                visit(&decode_record(number_of_key(key)?, row)?);
+            }
+            Ok(())
+        })
+    }
+
+    /// At most `limit` writings of a record, the newest first; none if there is no such record.
+    ///
+    /// # Errors
+    /// As `get_many`.
+    pub fn history(&self, key: &[u8; 32], limit: usize) -> Result<Vec<Touch>, IndexError> {
+        self.read(|tables, txn| {
+            let Some((number, row)) = find_row(tables, txn, key)? else { return Ok(Vec::new()) };
+            let mut place = Some(decode_record_place(row)?);
+            let mut found = Vec::with_capacity(limit.min(ROOM_MAX));
+            while let Some((height, entry)) = place.filter(|_| found.len() < limit) {
+                let broken = || IndexError::damaged(format!("the history of record {number} breaks at block {height}"));
+                let row = tables.touches.get(txn, &touch_key((height, entry))).map_err(IndexError::lmdb("read"))?;
+                let touch = find_touch(row.ok_or_else(broken)?, number)?.ok_or_else(broken)?;
+                // Going back in time always ends, whatever the rows say.
+                if touch.before.is_some_and(|before| before >= (height, entry)) {
+                    return Err(broken());
+                }
+                place = touch.before;
+                found.push(Touch { height, entry, instructions: touch.instructions });
+            }
+            Ok(found)
+        })
+    }
+
+    /// Height and entry of the transaction with that sequence in the lane whose record has that key.
+    ///
+    /// # Errors
+    /// As `get_many`.
+    pub fn lane_place(&self, lane: &[u8; 32], sequence: u64) -> Result<Option<(u64, u32)>, IndexError> {
+        self.read(|tables, txn| {
+            let Some(number) = find_number(tables, txn, lane)? else { return Ok(None) };
+            let row = tables.lanes.get(txn, &lane_key(number, sequence)).map_err(IndexError::lmdb("read"))?;
+            row.map(decode_place).transpose()
+        })
+    }
+
+    /// Where the block with that height is.
+    ///
+    /// # Errors
+    /// As `get_many`.
+    pub fn block(&self, height: u64) -> Result<Option<BlockRow>, IndexError> {
+        self.read(|tables, txn| {
+            let row = tables.blocks.get(txn, &number_key(height)).map_err(IndexError::lmdb("read"))?;
+            row.map(decode_block).transpose()
+        })
+    }
+
+    /// The hashes of all blocks from block 0 on.
+    ///
+    /// # Errors
+    /// As `get_many`; `Damaged` also if one is missing.
+    pub fn block_hashes(&self) -> Result<Vec<[u8; 32]>, IndexError> {
+        self.read(|tables, txn| {
+            let count = tables.tip(txn)?.map_or(0, |tip| tip.height.saturating_add(1));
+            let mut hashes = Vec::with_capacity(usize::try_from(count).unwrap_or(0).min(ROOM_MAX));
+            for (height, item) in (0..).zip(tables.blocks.iter(txn).map_err(IndexError::lmdb("read"))?) {
+                let (key, row) = item.map_err(IndexError::lmdb("read"))?;
+                if number_of_key(key)? != height {
+                    return Err(IndexError::damaged(format!("block {height} has no row")));
+                }
+                hashes.push(decode_block(row)?.block_hash);
+            }
+            if hashes.len() as u64 == count { Ok(hashes) } else { Err(IndexError::damaged("it has too few blocks")) }
+        })
+    }
+}
+
+fn find_number(tables: &Tables, txn: &RoTxn<WithoutTls>, key: &[u8; 32]) -> Result<Option<u64>, IndexError> {
+    tables.ids.get(txn, key).map_err(IndexError::lmdb("read"))?.map(decode_number).transpose()
+}
+
+fn find_row<'t>(
+    tables: &Tables,
+    txn: &'t RoTxn<WithoutTls>,
+    key: &[u8; 32],
+) -> Result<Option<(u64, &'t [u8])>, IndexError> {
+    let Some(number) = find_number(tables, txn, key)? else { return Ok(None) };
+    let row = tables.records.get(txn, &number_key(number)).map_err(IndexError::lmdb("read"))?;
+    let row = row.ok_or_else(|| IndexError::damaged(format!("record {number} has an id and no row")))?;
+    Ok(Some((number, row)))
+}
+
+fn find_record<'t>(
+    tables: &Tables,
+    txn: &'t RoTxn<WithoutTls>,
+    key: &[u8; 32],
+) -> Result<Option<RecordView<'t>>, IndexError> {
+    find_row(tables, txn, key)?.map(|(number, row)| decode_record(number, row)).transpose()
+}

@@ -1,0 +1,345 @@
+//! The rows: what callers give and get, and their bytes.
+//!
+//! Decoding refuses a row that is too short, too long or not text where text should be, and never reads outside it.
+
+use std::sync::Arc;
+
+use crate::error::IndexError;
+
+/// What one block adds to the index.
+#[derive(Clone, Debug)]
+pub struct BlockRows {
+    /// The block's height.
+    pub height: u64,
+    /// The block's hash.
+    pub block_hash: [u8; 32],
+    /// The block's time, Unix milliseconds.
+    pub time_ms: u64,
+    /// The block file that holds it.
+    pub segment: u32,
+    /// Offset in that file, in bytes.
+    pub offset: u64,
+    /// Payload bytes.
+    pub length: u32,
+    /// One for each transaction.
+    pub lanes: Vec<LaneRow>,
+    /// Records written, in the order of entries; one for each record and entry.
+    pub writes: Vec<Write>,
+}
+
+/// Where a lane's transaction is.
+#[derive(Clone, Debug)]
+pub struct LaneRow {
+    /// Key of the lane's record.
+    pub key: [u8; 32],
+    /// The transaction's place in the lane.
+    pub sequence: u64,
+    /// The transaction's place in the block.
+    pub entry: u32,
+}
+
+/// A record after a transaction.
+#[derive(Clone, Debug)]
+pub struct Write {
+    /// The record's key in the state map.
+    pub key: [u8; 32],
+    /// The record's kind, at most 255 bytes.
+    pub kind: Arc<str>,
+    /// The record's id, at most 255 bytes.
+    pub id: Box<str>,
+    /// The record's salt.
+    pub salt: [u8; 16],
+    /// The record as canonical JSON.
+    pub record: Vec<u8>,
+    /// The transaction's place in the block.
+    pub entry: u32,
+    /// The instructions that wrote it; none for a lane's record.
+    pub instructions: Vec<u16>,
+}
+
+/// A record as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// The record's number: records are numbered from 0 in the order of birth.
+    pub number: u64,
+    /// Height of the block that wrote it last.
+    pub height: u64,
+    /// Place in that block of the transaction that wrote it last.
+    pub entry: u32,
+    /// The record's salt.
+    pub salt: [u8; 16],
+    /// The record's kind.
+    pub kind: Box<str>,
+    /// The record's id.
+    pub id: Box<str>,
+    /// The record as canonical JSON.
+    pub record: Vec<u8>,
+}
+
+/// A record as it is now, borrowed from the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordView<'a> {
+    /// As in `Stored`.
+    pub number: u64,
+    /// As in `Stored`.
+    pub height: u64,
+    /// As in `Stored`.
+    pub entry: u32,
+    /// As in `Stored`.
+    pub salt: &'a [u8; 16],
+    /// As in `Stored`.
+    pub kind: &'a str,
+    /// As in `Stored`.
+    pub id: &'a str,
+    /// As in `Stored`.
+    pub record: &'a [u8],
+}
+
+/// One writing of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Touch {
+    /// The block.
+    pub height: u64,
+    /// The transaction's place in the block.
+    pub entry: u32,
+    /// The instructions that wrote it; none for a lane's record.
+    pub instructions: Vec<u16>,
+}
+
+/// Where a block is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockRow {
+    /// The block's hash.
+    pub block_hash: [u8; 32],
+    /// The block file that holds it.
+    pub segment: u32,
+    /// Offset in that file, in bytes.
+    pub offset: u64,
+    /// Payload bytes.
+    pub length: u32,
+    /// The block's time, Unix milliseconds.
+    pub time_ms: u64,
+}
+
+/// Height and entry: the place of a transaction.
+pub(crate) type Place = (u64, u32);
+
+/// Stands for "no touch before". No block has this height.
+const NO_PLACE: Place = (u64::MAX, u32::MAX);
+
+/// The index's tip.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tip {
+    pub ledger: [u8; 32],
+    pub height: u64,
+    pub block_hash: [u8; 32],
+    pub next_number: u64,
+}
+
+/// What a list of touches says of one record.
+#[derive(Debug)]
+pub(crate) struct TouchRow {
+    pub before: Option<Place>,
+    pub instructions: Vec<u16>,
+}
+
+/// Reads fields from the front of a row.
+struct Fields<'a> {
+    table: &'static str,
+    rest: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    fn wrong(&self) -> IndexError {
+        IndexError::damaged(format!("a row of {} has a wrong length or is not text", self.table))
+    }
+
+    fn bytes(&mut self, count: usize) -> Result<&'a [u8], IndexError> {
+        let (front, rest) = self.rest.split_at_checked(count).ok_or_else(|| self.wrong())?;
+        self.rest = rest;
+        Ok(front)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<&'a [u8; N], IndexError> {
+        let (front, rest) = self.rest.split_first_chunk().ok_or_else(|| self.wrong())?;
+        self.rest = rest;
+        Ok(front)
+    }
+
+    fn u16(&mut self) -> Result<u16, IndexError> {
+        Ok(u16::from_le_bytes(*self.array()?))
+    }
+
+    fn u32(&mut self) -> Result<u32, IndexError> {
+        Ok(u32::from_le_bytes(*self.array()?))
+    }
+
+    fn u64(&mut self) -> Result<u64, IndexError> {
+        Ok(u64::from_le_bytes(*self.array()?))
+    }
+
+    fn place(&mut self) -> Result<Place, IndexError> {
+        Ok((self.u64()?, self.u32()?))
+    }
+
+    fn text(&mut self) -> Result<&'a str, IndexError> {
+        let [length] = *self.array()?;
+        std::str::from_utf8(self.bytes(length.into())?).map_err(|_| self.wrong())
+    }
+
+    fn end<T>(&self, found: T) -> Result<T, IndexError> {
+        if self.rest.is_empty() { Ok(found) } else { Err(self.wrong()) }
+    }
+}
+
+/// A number or height as a key.
+pub(crate) fn number_key(number: u64) -> [u8; 8] {
+    number.to_be_bytes()
+}
+
+pub(crate) fn number_of_key(key: &[u8]) -> Result<u64, IndexError> {
+    let key = key.try_into().map_err(|_| IndexError::damaged("a key is not a number"))?;
+    Ok(u64::from_be_bytes(key))
+}
+
+pub(crate) fn touch_key((height, entry): Place) -> [u8; 12] {
+    let mut key = [0; 12];
+    key[..8].copy_from_slice(&height.to_be_bytes());
+    key[8..].copy_from_slice(&entry.to_be_bytes());
+    key
+}
+
+pub(crate) fn lane_key(number: u64, sequence: u64) -> [u8; 16] {
+    let mut key = [0; 16];
+    key[..8].copy_from_slice(&number.to_be_bytes());
+    key[8..].copy_from_slice(&sequence.to_be_bytes());
+    key
+}
+
+pub(crate) fn decode_number(row: &[u8]) -> Result<u64, IndexError> {
+    let mut fields = Fields { table: "ids", rest: row };
+    let number = fields.u64()?;
+    fields.end(number)
+}
+
+pub(crate) fn encode_place((height, entry): Place) -> [u8; 12] {
+    let mut row = [0; 12];
+    row[..8].copy_from_slice(&height.to_le_bytes());
+    row[8..].copy_from_slice(&entry.to_le_bytes());
+    row
+}
+
+pub(crate) fn decode_place(row: &[u8]) -> Result<Place, IndexError> {
+    let mut fields = Fields { table: "lanes", rest: row };
+    let place = fields.place()?;
+    fields.end(place)
+}
+
+/// Puts a record's row into `row`; the lengths of kind and id were checked before.
+pub(crate) fn encode_record(row: &mut Vec<u8>, place: Place, write: &Write) {
+    row.clear();
+    row.extend_from_slice(&encode_place(place));
+    row.extend_from_slice(&write.salt);
+    for text in [&*write.kind, &*write.id] {
+        row.push(u8::try_from(text.len()).unwrap_or(u8::MAX));
+        row.extend_from_slice(text.as_bytes());
+    }
+    row.extend_from_slice(&write.record);
+}
+
+/// The place of a record's last touch, which is all that a write needs of the row.
+pub(crate) fn decode_record_place(row: &[u8]) -> Result<Place, IndexError> {
+    Fields { table: "records", rest: row }.place()
+}
+
+pub(crate) fn decode_record(number: u64, row: &[u8]) -> Result<RecordView<'_>, IndexError> {
+    let mut fields = Fields { table: "records", rest: row };
+    let (height, entry) = fields.place()?;
+    let salt = fields.array()?;
+    let (kind, id) = (fields.text()?, fields.text()?);
+    Ok(RecordView { number, height, entry, salt, kind, id, record: fields.rest })
+}
+
+impl RecordView<'_> {
+    /// A copy of it that outlives the index's lock.
+    #[must_use]
+    pub fn to_stored(&self) -> Stored {
+        let Self { number, height, entry, salt, kind, id, record } = *self;
+        Stored { number, height, entry, salt: *salt, kind: kind.into(), id: id.into(), record: record.to_vec() }
+    }
+}
+
+/// Appends one record's touch to the list of its entry; the count was checked before.
+pub(crate) fn encode_touch(row: &mut Vec<u8>, number: u64, before: Option<Place>, instructions: &[u16]) {
+    row.extend_from_slice(&number.to_le_bytes());
+    row.extend_from_slice(&encode_place(before.unwrap_or(NO_PLACE)));
+    row.extend_from_slice(&u16::try_from(instructions.len()).unwrap_or(u16::MAX).to_le_bytes());
+    row.extend(instructions.iter().flat_map(|index| index.to_le_bytes()));
+}
+
+/// The touch of record `number` in a list of touches.
+pub(crate) fn find_touch(row: &[u8], number: u64) -> Result<Option<TouchRow>, IndexError> {
+    let mut fields = Fields { table: "touches", rest: row };
+    while !fields.rest.is_empty() {
+        let found = fields.u64()?;
+        let before = Some(fields.place()?).filter(|place| *place != NO_PLACE);
+        let count = fields.u16()?;
+        let instructions = fields.bytes(usize::from(count) * 2)?;
+        if found == number {
+            let instructions =
+                instructions.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+            return Ok(Some(TouchRow { before, instructions }));
+        }
+    }
+    Ok(None)
+}
+
+pub(crate) fn encode_block(block: &BlockRows) -> Vec<u8> {
+    let mut row = Vec::with_capacity(56);
+    row.extend_from_slice(&block.block_hash);
+    row.extend_from_slice(&block.segment.to_le_bytes());
+    row.extend_from_slice(&block.offset.to_le_bytes());
+    row.extend_from_slice(&block.length.to_le_bytes());
+    row.extend_from_slice(&block.time_ms.to_le_bytes());
+    row
+}
+
+pub(crate) fn decode_block(row: &[u8]) -> Result<BlockRow, IndexError> {
+    let mut fields = Fields { table: "blocks", rest: row };
+    let block = BlockRow {
+        block_hash: *fields.array()?,
+        segment: fields.u32()?,
+        offset: fields.u64()?,
+        length: fields.u32()?,
+        time_ms: fields.u64()?,
+    };
+    fields.end(block)
+}
+
+impl Tip {
+    pub fn encode(&self) -> Vec<u8> {
+        let mut row = Vec::with_capacity(80);
+        row.extend_from_slice(&self.ledger);
+        row.extend_from_slice(&self.height.to_le_bytes());
+        row.extend_from_slice(&self.block_hash);
+        row.extend_from_slice(&self.next_number.to_le_bytes());
+        row
+    }
+
+    pub fn decode(row: &[u8]) -> Result<Self, IndexError> {
+        let mut fields = Fields { table: "meta", rest: row };
+        let tip = Self {
+            ledger: *fields.array()?,
+            height: fields.u64()?,
+            block_hash: *fields.array()?,
+            next_number: fields.u64()?,
+        };
+        fields.end(tip)
+    }
+}
+
+pub(crate) fn decode_format(row: &[u8]) -> Result<u32, IndexError> {
+    let mut fields = Fields { table: "meta", rest: row };
+    let format = fields.u32()?;
+    fields.end(format)
+}

@@ -1,0 +1,274 @@
+//! Rows that are refused, and files that cannot be trusted: each with its error, none with half an effect.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod index_support;
+
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::process::Command;
+
+use finchain_index::{Index, IndexError, LaneRow, MapSize, RowFault};
+use index_support::{Model, Random, block, hash, key, plain, write};
+
+/// An index with `blocks` plain blocks, closed cleanly or just dropped.
+fn made(blocks: u64, clean: bool) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let index = Index::open(folder.path()).unwrap().index;
+    (0..blocks).for_each(|height| index.apply(&[plain(height)]).unwrap());
+    if clean {
+        index.mark_clean().unwrap();
+    }
+    folder
+}
+
+fn mark(folder: &Path) -> String {
+    fs::read_to_string(folder.join("mark")).unwrap()
+}
+
+/// Checks that the index is refused in a way that asks for a wipe, and that it works after that.
+fn refused(folder: &Path) -> IndexError {
+    let error = Index::open(folder).expect_err("the index was to be refused");
+    assert!(error.needs_wipe(), "{error}");
+    Index::wipe(folder).unwrap();
+    let opened = Index::open(folder).unwrap();
+    assert_eq!(opened.meta, None);
+    opened.index.apply(&[plain(0)]).unwrap();
+    error
+}
+
+#[test]
+fn blocks_follow_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = Index::open(folder.path()).unwrap().index;
+    let gap = |result| matches!(result, Err(IndexError::NotNext { .. }));
+    assert!(gap(index.apply(&[plain(1)])));
+    assert!(gap(index.apply(&[plain(0), plain(2)])));
+    assert_eq!(index.meta().unwrap(), None, "a batch is applied as a whole or not at all");
+    index.apply(&[]).unwrap();
+    index.apply(&[plain(0), plain(1)]).unwrap();
+    assert!(gap(index.apply(&[plain(1)])));
+    assert_eq!(index.meta().unwrap().unwrap().height, 1);
+}
+
+#[test]
+fn rows_that_cannot_be_stored_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = Index::open(folder.path()).unwrap().index;
+    let fault = |rows| match index.apply(&[rows]) {
+        Err(IndexError::Rows { height: 0, fault }) => fault,
+        other => panic!("{other:?}"),
+    };
+    let one = || write(1, 0, vec![], vec![]);
+    let with = |change: &dyn Fn(&mut finchain_index::Write)| {
+        let mut write = one();
+        change(&mut write);
+        block(0, Vec::new(), vec![write])
+    };
+    let long = |what, max| RowFault::TooLong { what, max, found: max + 1 };
+    assert_eq!(fault(with(&|write| write.kind = "k".repeat(256).into())), long("kind", 255));
+    assert_eq!(fault(with(&|write| write.id = "i".repeat(256).into())), long("id", 255));
+    assert_eq!(fault(with(&|write| write.instructions = vec![0; 4097])), long("list of instructions", 4096));
+    let twice = block(0, Vec::new(), vec![one(), one()]);
+    assert_eq!(fault(twice), RowFault::Twice { entry: 0 });
+    let disorder = block(0, Vec::new(), vec![write(1, 1, vec![], vec![]), write(2, 0, vec![], vec![])]);
+    assert_eq!(fault(disorder), RowFault::Order { before: 1, found: 0 });
+    let stray = block(0, vec![LaneRow { key: key(9), sequence: 1, entry: 0 }], vec![one()]);
+    assert_eq!(fault(stray), RowFault::UnknownLane { entry: 0 });
+    // Nothing of all this was kept, and the longest that is allowed is stored.
+    assert_eq!(index.meta().unwrap(), None);
+    let longest = with(&|write| {
+        (write.kind, write.id) = ("k".repeat(255).into(), "é".repeat(127).into());
+        write.instructions = (0..4096).collect();
+    });
+    index.apply(&[longest]).unwrap();
+    assert_eq!(index.get_many(&[key(1)]).unwrap()[0].as_ref().unwrap().id.len(), 254);
+    assert_eq!(index.history(&key(1), 1).unwrap()[0].instructions.len(), 4096);
+}
+
+#[test]
+fn the_mark_follows_opening_and_closing() {
+    let folder = made(3, false);
+    assert!(mark(folder.path()).starts_with("finchain-index 1 open "));
+    // The process ended without closing, but the machine runs on: nothing is lost.
+    let opened = Index::open(folder.path()).unwrap();
+    assert_eq!(opened.meta.as_ref().map(|meta| (meta.height, meta.clean)), Some((2, false)));
+    opened.index.mark_clean().unwrap();
+    assert!(opened.index.meta().unwrap().unwrap().clean);
+    assert!(mark(folder.path()).starts_with("finchain-index 1 closed "));
+    drop(opened);
+    let opened = Index::open(folder.path()).unwrap();
+    assert!(opened.meta.unwrap().clean);
+    assert!(mark(folder.path()).contains("closed"), "opening alone changes nothing");
+    opened.index.apply(&[plain(3)]).unwrap();
+    assert!(!opened.index.meta().unwrap().unwrap().clean);
+    assert!(mark(folder.path()).contains("open"));
+    opened.index.mark_clean().unwrap();
+    opened.index.mark_open().unwrap();
+    assert!(mark(folder.path()).contains("open"));
+}
+
+#[test]
+fn an_index_that_was_open_when_the_machine_went_down_is_doubtful() {
+    for text in [
+        "finchain-index 1 open 00000000-0000-0000-0000-000000000000\n",
+        "finchain-index 1 open unknown\n",
+        "finchain-index 1 open",
+        "finchain-index 2 closed 0\n",
+        "finchain-index 1 closed many\n",
+        "",
+        "\u{0}\u{0}\u{0}",
+    ] {
+        let folder = made(2, true);
+        fs::write(folder.path().join("mark"), text).unwrap();
+        assert!(matches!(refused(folder.path()), IndexError::Doubtful { .. }), "{text:?}");
+    }
+    let folder = made(2, true);
+    fs::write(folder.path().join("mark"), vec![b'x'; 1 << 20]).unwrap();
+    assert!(matches!(refused(folder.path()), IndexError::Doubtful { .. }));
+    let folder = made(2, true);
+    fs::remove_file(folder.path().join("mark")).unwrap();
+    assert!(matches!(refused(folder.path()), IndexError::Doubtful { .. }));
+    // Closed before the machine went down is fine, on any run of the machine: a closed mark names none.
+    let folder = made(2, true);
+    assert!(Index::open(folder.path()).is_ok());
+}
+
+#[test]
+fn a_shortened_file_is_damaged() {
+    for clean in [false, true] {
+        let whole = fs::metadata(made(50, clean).path().join("data.mdb")).unwrap().len();
+        for length in (1..whole).step_by(4096 / 2).chain([whole - 1]) {
+            let folder = made(50, clean);
+            let file = OpenOptions::new().write(true).open(folder.path().join("data.mdb")).unwrap();
+            file.set_len(length).unwrap();
+            let error = refused(folder.path());
+            assert!(matches!(error, IndexError::Damaged { .. }), "{length} of {whole}: {error}");
+        }
+    }
+}
+
+#[test]
+fn overwritten_meta_pages_are_refused() {
+    // Everything that LMDB reads there without checking: magic, page size, roots and last page, on both pages.
+    for page in [0, 4096] {
+        for (at, bytes) in [(16, 4), (40, 4), (80, 8), (128, 8), (136, 8)] {
+            let folder = made(50, true);
+            let file = OpenOptions::new().write(true).open(folder.path().join("data.mdb")).unwrap();
+            file.write_all_at(&[0x77; 8][..bytes], page + at).unwrap();
+            refused(folder.path());
+        }
+    }
+    let folder = made(5, true);
+    let bytes = fs::metadata(folder.path().join("data.mdb")).unwrap().len();
+    fs::write(folder.path().join("data.mdb"), vec![b'?'; usize::try_from(bytes).unwrap()]).unwrap();
+    assert!(matches!(refused(folder.path()), IndexError::Foreign { .. }));
+}
+
+#[test]
+fn zeroed_pages_give_errors_to_whoever_looks_up() {
+    // What a disk shows that lost writes behind a mark that says "closed". Walking is left out: LMDB aborts there.
+    let blocks: Vec<_> = (0..200).map(plain).collect();
+    let made = || {
+        let folder = tempfile::tempdir().unwrap();
+        let index = Index::open(folder.path()).unwrap().index;
+        index.apply(&blocks).unwrap();
+        index.mark_clean().unwrap();
+        folder
+    };
+    let pages = fs::metadata(made().path().join("data.mdb")).unwrap().len() / 4096;
+    let mut errors = 0;
+    for page in 2..pages {
+        let folder = made();
+        let file = OpenOptions::new().write(true).open(folder.path().join("data.mdb")).unwrap();
+        file.write_all_at(&[0; 4096], page * 4096).unwrap();
+        let all = || -> Result<(), IndexError> {
+            let index = Index::open(folder.path())?.index;
+            for height in 0..200 {
+                let found = index.get_many(&[key(height)])?.remove(0);
+                assert!(found.is_none_or(|found| found.height == height));
+                index.history(&key(height), 9)?;
+                index.block(height)?;
+            }
+            Ok(())
+        };
+        if let Err(error) = all() {
+            assert!(error.needs_wipe(), "{error}");
+            errors += 1;
+        }
+    }
+    // The rest are free pages, and those that only lanes would need.
+    assert!(errors > pages / 2, "{errors} of {pages} pages");
+}
+
+#[test]
+fn an_index_of_another_state_does_not_match_its_mark() {
+    let (old, new) = (made(2, true), made(5, true));
+    fs::copy(old.path().join("data.mdb"), new.path().join("data.mdb")).unwrap();
+    let bytes = fs::metadata(old.path().join("data.mdb")).unwrap().len();
+    let tip = hash(4).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+    fs::write(new.path().join("mark"), format!("finchain-index 1 closed {bytes} 4 {tip}\n")).unwrap();
+    assert!(matches!(refused(new.path()), IndexError::Damaged { .. }));
+}
+
+#[test]
+fn an_index_is_open_once_in_a_process() {
+    let folder = made(1, true);
+    let opened = Index::open(folder.path()).unwrap();
+    assert!(matches!(Index::open(folder.path()), Err(IndexError::AlreadyOpen { .. })));
+    drop(opened);
+    Index::open(folder.path()).unwrap();
+}
+
+#[test]
+fn wiping_leaves_other_files_alone() {
+    let folder = made(1, true);
+    fs::write(folder.path().join("notes"), b"mine").unwrap();
+    Index::wipe(folder.path()).unwrap();
+    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|item| item.unwrap().file_name()).collect();
+    assert_eq!(left, ["notes"]);
+    Index::wipe(folder.path()).unwrap();
+}
+
+#[test]
+fn a_reader_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(matches!(Index::open_reader(folder.path()), Err(IndexError::Absent { .. })));
+    let folder = made(3, true);
+    let opened = Index::open_reader(folder.path()).unwrap();
+    assert_eq!(opened.meta.unwrap().height, 2);
+    assert!(opened.index.get_many(&[key(1)]).unwrap()[0].is_some());
+    assert!(matches!(opened.index.apply(&[plain(3)]), Err(IndexError::ReadOnly)));
+    assert!(matches!(opened.index.mark_open(), Err(IndexError::ReadOnly)));
+    assert!(matches!(opened.index.mark_clean(), Err(IndexError::ReadOnly)));
+}
+
+/// Set for the second process of the test below.
+const FOLDER: &str = "FINCHAIN_INDEX_TEST_FOLDER";
+
+#[test]
+fn a_reader_follows_a_writer_in_another_process() {
+    let small = MapSize { bytes: 256 << 10 };
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        let opened = Index::open_with(Path::new(&folder), small).unwrap();
+        let (mut random, mut model) = (Random(5), Model::default());
+        model.apply(&plain(0));
+        for _ in 0..100 {
+            let block = model.random_block(&mut random, 40, 5000);
+            opened.index.apply(&[block]).unwrap();
+        }
+        return;
+    }
+    let folder = made(1, true);
+    let reader = Index::open_reader_with(folder.path(), small).unwrap().index;
+    assert_eq!(reader.meta().unwrap().unwrap().height, 0);
+    let name = "a_reader_follows_a_writer_in_another_process";
+    let program = std::env::current_exe().unwrap();
+    let status = Command::new(program).args(["--exact", name]).env(FOLDER, folder.path()).status().unwrap();
+    assert!(status.success());
+    // The other process made the map larger than the reader's.
+    assert_eq!(reader.meta().unwrap().unwrap().height, 100);
+    assert_eq!(reader.block_hashes().unwrap().len(), 101);
+    reader.for_each_record(|view| assert!(!view.id.is_empty())).unwrap();
+}

@@ -1,0 +1,156 @@
+//! A model of the index made of plain maps, and random blocks to feed both with.
+
+#![allow(dead_code, reason = "each test file uses its own part of this support")]
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use finchain_index::{BlockRow, BlockRows, Index, LaneRow, Stored, Touch, Write};
+
+/// A small generator of reproducible numbers (splitmix64).
+#[derive(Clone, Debug)]
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+}
+
+/// A record key that is as scattered as a hash.
+pub fn key(number: u64) -> [u8; 32] {
+    let mut random = Random(number);
+    let mut key = [0; 32];
+    key.chunks_exact_mut(8).for_each(|part| part.copy_from_slice(&random.next().to_be_bytes()));
+    key
+}
+
+pub fn hash(height: u64) -> [u8; 32] {
+    key(height ^ 0xb10c)
+}
+
+pub fn kind(object: u64) -> &'static str {
+    ["receivable", "account", "lane", "k"][usize::try_from(object % 4).unwrap()]
+}
+
+pub fn write(object: u64, entry: u32, instructions: Vec<u16>, record: Vec<u8>) -> Write {
+    let mut salt = [0; 16];
+    salt[..8].copy_from_slice(&(object ^ u64::from(entry)).to_le_bytes());
+    Write {
+        key: key(object),
+        kind: Arc::from(kind(object)),
+        id: format!("shop {object}").into(),
+        salt,
+        record,
+        entry,
+        instructions,
+    }
+}
+
+pub fn block(height: u64, lanes: Vec<LaneRow>, writes: Vec<Write>) -> BlockRows {
+    let segment = u32::try_from(height / 10).unwrap();
+    let (offset, length) = (height * 4096, u32::try_from(height).unwrap() + 100);
+    BlockRows {
+        height,
+        block_hash: hash(height),
+        time_ms: 1_700_000_000_000 + height,
+        segment,
+        offset,
+        length,
+        lanes,
+        writes,
+    }
+}
+
+/// A block whose only purpose is to be there.
+pub fn plain(height: u64) -> BlockRows {
+    block(height, Vec::new(), vec![write(height, 0, vec![0], b"{}".to_vec())])
+}
+
+/// What the index should hold.
+#[derive(Default)]
+pub struct Model {
+    pub records: HashMap<[u8; 32], Stored>,
+    pub history: HashMap<[u8; 32], Vec<Touch>>,
+    pub lanes: BTreeMap<([u8; 32], u64), (u64, u32)>,
+    pub blocks: Vec<BlockRow>,
+    sequences: HashMap<u64, u64>,
+}
+
+impl Model {
+    /// A random block: up to `entries` transactions over `objects` records, each of one of five lanes.
+    pub fn random_block(&mut self, random: &mut Random, entries: u64, objects: u64) -> BlockRows {
+        let height = self.blocks.len() as u64;
+        let (mut lanes, mut writes) = (Vec::new(), Vec::new());
+        for entry in 0..u32::try_from(random.below(entries + 1)).unwrap() {
+            let mut written = Vec::new();
+            for _ in 0..random.below(4) {
+                let object = 4 * random.below(objects) + random.below(2);
+                if written.contains(&object) {
+                    continue;
+                }
+                written.push(object);
+                let instructions = (0..random.below(3)).map(|_| u16::try_from(random.below(4096)).unwrap()).collect();
+                let bytes_end = if random.below(50) == 0 { 16384 } else { 300 };
+                let bytes = usize::try_from(random.below(bytes_end)).unwrap();
+                writes.push(write(object, entry, instructions, vec![b'r'; bytes]));
+            }
+            let lane = 4 * random.below(5) + 2;
+            let sequence = self.sequences.entry(lane).or_default();
+            *sequence += 1;
+            lanes.push(LaneRow { key: key(lane), sequence: *sequence, entry });
+            writes.push(write(lane, entry, Vec::new(), format!("{sequence}").into_bytes()));
+        }
+        let block = block(height, lanes, writes);
+        self.apply(&block);
+        block
+    }
+
+    pub fn apply(&mut self, rows: &BlockRows) {
+        for Write { key, kind, id, salt, record, entry, instructions } in rows.writes.clone() {
+            let (born, height) = (self.records.len() as u64, rows.height);
+            let number = self.records.get(&key).map_or(born, |stored| stored.number);
+            let stored = Stored { number, height, entry, salt, kind: (*kind).into(), id, record };
+            self.records.insert(key, stored);
+            self.history.entry(key).or_default().insert(0, Touch { height, entry, instructions });
+        }
+        for lane in &rows.lanes {
+            self.lanes.insert((lane.key, lane.sequence), (rows.height, lane.entry));
+        }
+        let BlockRows { block_hash, segment, offset, length, time_ms, .. } = *rows;
+        self.blocks.push(BlockRow { block_hash, segment, offset, length, time_ms });
+    }
+
+    /// Compares everything that the index can be asked.
+    pub fn check(&self, index: &Index) {
+        let meta = index.meta().unwrap().unwrap();
+        assert_eq!((meta.height + 1, meta.next_number), (self.blocks.len() as u64, self.records.len() as u64));
+        assert_eq!((meta.ledger, meta.block_hash), (hash(0), hash(meta.height)));
+        let (keys, records): (Vec<_>, Vec<_>) = self.records.clone().into_iter().unzip();
+        let found: Vec<Stored> = index.get_many(&keys).unwrap().into_iter().map(Option::unwrap).collect();
+        assert_eq!(found, records);
+        for (key, touches) in &self.history {
+            assert_eq!(&index.history(key, usize::MAX).unwrap(), touches);
+        }
+        for ((lane, sequence), place) in &self.lanes {
+            assert_eq!(index.lane_place(lane, *sequence).unwrap(), Some(*place));
+        }
+        for (height, block) in (0..).zip(&self.blocks) {
+            assert_eq!(index.block(height).unwrap().as_ref(), Some(block));
+        }
+        assert_eq!(index.block_hashes().unwrap(), self.blocks.iter().map(|block| block.block_hash).collect::<Vec<_>>());
+        let mut all = Vec::new();
+        index.for_each_record(|view| all.push(view.to_stored())).unwrap();
+        let mut expected = records;
+        expected.sort_unstable_by_key(|stored| stored.number);
+        assert_eq!(all, expected);
+    }
+}
