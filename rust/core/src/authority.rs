@@ -146,7 +146,7 @@ pub enum AuthorityError {
         holder: String,
     },
     /// Everybody who signed is on one side.
-    #[error("every key that signed for {party} has the duty {duty:?}, expected makers and checkers", duty = duty.name())]
+    #[error("all keys that signed for {party} have the duty {duty:?}, not makers and checkers", duty = duty.name())]
     OneSided {
         /// The party.
         party: String,

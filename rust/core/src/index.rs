@@ -3,6 +3,8 @@
 //! The LMDB implementation is a crate of its own. No truth rests on an index: records that it gives are compared with
 //! the state map, and where it is missing, behind or doubtful it is made anew from the blocks.
 
+use std::sync::Arc;
+
 use crate::hash::Hash;
 
 /// A record that a block wrote.
@@ -10,14 +12,14 @@ use crate::hash::Hash;
 pub struct Write {
     /// Key in the state map.
     pub key: Hash,
-    /// Kind of the record.
-    pub kind: Box<str>,
-    /// Id of the record.
+    /// Kind of the record, at most 255 bytes.
+    pub kind: Arc<str>,
+    /// Id of the record, at most 255 bytes.
     pub id: Box<str>,
     /// Salt of the record after the write.
     pub salt: [u8; 16],
     /// The record's canonical JSON.
-    pub record: Box<[u8]>,
+    pub record: Vec<u8>,
     /// Entry (transaction) in the block.
     pub entry: u32,
     /// Instructions of that transaction that wrote it; none for a lane.
@@ -68,9 +70,9 @@ pub struct Stored {
     /// Its salt.
     pub salt: [u8; 16],
     /// Its kind.
-    pub kind: String,
+    pub kind: Box<str>,
     /// Its id.
-    pub id: String,
+    pub id: Box<str>,
     /// Its canonical JSON.
     pub record: Vec<u8>,
 }
@@ -101,7 +103,7 @@ pub struct BlockRow {
     pub time_ms: u64,
 }
 
-/// How far the index has come, and whether it can be believed.
+/// How far the index has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meta {
     /// Hash of block 0 of the ledger that it indexes.
@@ -110,8 +112,6 @@ pub struct Meta {
     pub height: u64,
     /// Hash of that block.
     pub block_hash: Hash,
-    /// Whether the machine may have lost unsynced pages since the last write: another boot, and not closed cleanly.
-    pub doubtful: bool,
 }
 
 /// The index failed or is damaged; the blocks are not affected.
@@ -129,11 +129,11 @@ pub trait RecordIndex: Send + Sync {
     /// # Errors
     /// The index failed or is damaged.
     fn meta(&self) -> Result<Option<Meta>, IndexFailure>;
-    /// Adds consecutive blocks in one commit. `ledger` is the hash of block 0.
+    /// Adds consecutive blocks in one commit; block 0's hash names the ledger that is indexed.
     ///
     /// # Errors
     /// The index failed or is damaged.
-    fn apply(&self, ledger: &Hash, blocks: &[BlockRows]) -> Result<(), IndexFailure>;
+    fn apply(&self, blocks: &[BlockRows]) -> Result<(), IndexFailure>;
     /// The records of these state-map keys, in their order.
     ///
     /// # Errors

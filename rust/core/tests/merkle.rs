@@ -94,7 +94,7 @@ fn the_block_log_proves_every_size_and_pair() {
     let leaves = leaves(SIZES);
     let log = log(&leaves);
     assert_eq!(log.size(), SIZES as u64);
-    assert_eq!(BlockLog::new().root(), Rfc9162.empty());
+    assert_eq!(BlockLog::new().root_hash(), Rfc9162.empty());
     assert_eq!(log.root_at(0).unwrap(), Rfc9162.empty());
     for size in 1..=SIZES {
         let (held, wide) = (&leaves[..size], size as u64);
@@ -110,7 +110,7 @@ fn the_block_log_proves_every_size_and_pair() {
             verify_consistency(&Rfc9162, older as u64, wide, &root1, &root2, &path).unwrap();
         }
     }
-    assert_eq!(log.root(), mth(&Rfc9162, &leaves));
+    assert_eq!(log.root_hash(), mth(&Rfc9162, &leaves));
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn requests_outside_of_the_log_are_named() {
 fn verification_refuses_by_name() {
     let leaves = leaves(5);
     let log = log(&leaves);
-    let (root, path) = (log.root(), log.inclusion(2, 5).unwrap());
+    let (root, path) = (log.root_hash(), log.inclusion(2, 5).unwrap());
     let verify = |index, size, path: &[Hash]| verify_inclusion(&Rfc9162, &leaves[2], index, size, path, &root);
     assert_eq!(verify(2, 5, &path), Ok(()));
     assert_eq!(verify(5, 5, &path), Err(PathError::IndexOutOfRange { index: 5, size: 5 }));
@@ -144,7 +144,7 @@ fn verification_refuses_by_name() {
     assert_eq!(error, PathError::PathLength { expected: 64, found: 3 });
     assert_eq!(error.to_string(), "the path has 3 hashes, expected exactly 64");
 
-    let (root2, path) = (log.root(), log.consistency(3, 5).unwrap());
+    let (root2, path) = (log.root_hash(), log.consistency(3, 5).unwrap());
     let root1 = log.root_at(3).unwrap();
     let verify = |size1, size2, root1: &Hash, root2: &Hash, path: &[Hash]| {
         verify_consistency(&Rfc9162, size1, size2, root1, root2, path)
@@ -211,7 +211,7 @@ proptest! {
         let leaves = leaves(size);
         let log = log(&leaves);
         let index = index.index(size);
-        let (mut leaf, mut root, mut at_index) = (leaves[index], log.root(), index as u64);
+        let (mut leaf, mut root, mut at_index) = (leaves[index], log.root_hash(), index as u64);
         let mut path = log.inclusion(at_index, size as u64).unwrap();
         match change {
             0 => leaf[byte] ^= 1 << bit,
@@ -233,7 +233,7 @@ proptest! {
         let log = log(&leaves(size2));
         let mut size1 = size1.index(size2 - 1) as u64 + 1;
         let size2 = size2 as u64;
-        let (mut root1, mut root2) = (log.root_at(size1).unwrap(), log.root());
+        let (mut root1, mut root2) = (log.root_at(size1).unwrap(), log.root_hash());
         let mut path = log.consistency(size1, size2).unwrap();
         let at = at.index(path.len());
         match change {

@@ -93,20 +93,20 @@ proptest! {
             map.apply(&mut batch.clone());
             let model = model(&batches[..=count]);
             let leaves: Vec<_> = model.values().map(|update| (update.key, update.value)).collect();
-            prop_assert_eq!(map.root(), reference(suite, &leaves, 0));
+            prop_assert_eq!(map.root_hash(), reference(suite, &leaves, 0));
             prop_assert_eq!(map.len(), leaves.len() as u64);
             for update in model.values() {
                 prop_assert_eq!(map.get(&update.key), Some((update.value, update.salt)));
                 let path = map.prove(&update.key);
                 prop_assert_eq!(&path, &reference_path(suite, &leaves, &update.key));
                 prop_assert_eq!(path.end, End::Leaf);
-                verify_presence(suite, &map.root(), &update.key, &update.value, &path.siblings).unwrap();
+                verify_presence(suite, &map.root_hash(), &update.key, &update.value, &path.siblings).unwrap();
             }
             if !model.contains_key(&absent) {
                 let path = map.prove(&absent);
                 prop_assert_eq!(&path, &reference_path(suite, &leaves, &absent));
                 prop_assert_eq!(map.get(&absent), None);
-                verify_absence(suite, &map.root(), &absent, &path.siblings, &path.end).unwrap();
+                verify_absence(suite, &map.root_hash(), &absent, &path.siblings, &path.end).unwrap();
             }
         }
     }
@@ -122,8 +122,8 @@ proptest! {
         }
         let mut in_one_batch = StateMap::new(blake3());
         in_one_batch.apply(&mut batches.concat());
-        prop_assert_eq!(at_once.root(), backwards.root());
-        prop_assert_eq!(at_once.root(), in_one_batch.root());
+        prop_assert_eq!(at_once.root_hash(), backwards.root_hash());
+        prop_assert_eq!(at_once.root_hash(), in_one_batch.root_hash());
     }
 
     #[test]
@@ -143,8 +143,8 @@ proptest! {
         for key in [update.key, absent] {
             let path = map.prove(&key);
             let accepted = |siblings: &[Hash], end: &End| match end {
-                End::Leaf => verify_presence(suite, &map.root(), &key, &update.value, siblings).is_ok(),
-                _ => verify_absence(suite, &map.root(), &key, siblings, end).is_ok(),
+                End::Leaf => verify_presence(suite, &map.root_hash(), &key, &update.value, siblings).is_ok(),
+                _ => verify_absence(suite, &map.root_hash(), &key, siblings, end).is_ok(),
             };
             prop_assert!(accepted(&path.siblings, &path.end));
             let place = at.index(path.siblings.len());
@@ -172,7 +172,7 @@ proptest! {
         let entries: Vec<_> = model.values().collect();
         let update = entries[at.index(entries.len())];
         let own = map.prove(&update.key);
-        let denied = |siblings: &[Hash], end: End| verify_absence(suite, &map.root(), &update.key, siblings, &end);
+        let denied = |siblings: &[Hash], end: End| verify_absence(suite, &map.root_hash(), &update.key, siblings, &end);
         prop_assert_eq!(denied(&own.siblings, End::Leaf), Err(MapPathError::Present));
         let itself = End::Other { key: update.key, value: update.value };
         prop_assert_eq!(denied(&own.siblings, itself), Err(MapPathError::Present));
@@ -192,7 +192,7 @@ proptest! {
 #[test]
 fn an_empty_map_denies_everything_by_an_empty_path() {
     let map = StateMap::new(blake3());
-    assert_eq!((map.root(), map.len(), map.is_empty()), (EMPTY, 0, true));
+    assert_eq!((map.root_hash(), map.len(), map.is_empty()), (EMPTY, 0, true));
     let path = map.prove(&[7; 32]);
     assert_eq!(path, MapPath { siblings: vec![], end: End::Empty });
     verify_absence(blake3(), &EMPTY, &[7; 32], &[], &End::Empty).unwrap();
@@ -205,16 +205,16 @@ fn an_empty_map_denies_everything_by_an_empty_path() {
 fn an_empty_batch_changes_nothing() {
     let mut map = StateMap::new(blake3());
     map.apply(&mut [update([3; 32], 1)]);
-    let before = map.root();
+    let before = map.root_hash();
     map.apply(&mut []);
-    assert_eq!((map.root(), map.len()), (before, 1));
+    assert_eq!((map.root_hash(), map.len()), (before, 1));
 }
 
 #[test]
 fn one_record_is_its_own_leaf() {
     let mut map = StateMap::new(blake3());
     map.apply(&mut [update([3; 32], 1)]);
-    assert_eq!(map.root(), state_leaf(blake3(), &[3; 32], &[1; 32]));
+    assert_eq!(map.root_hash(), state_leaf(blake3(), &[3; 32], &[1; 32]));
     assert_eq!(map.prove(&[3; 32]), MapPath { siblings: vec![], end: End::Leaf });
     assert_eq!(map.prove(&[0xff; 32]).end, End::Other { key: [3; 32], value: [1; 32] });
 }
@@ -224,11 +224,11 @@ fn the_first_and_the_last_key_there_can_be() {
     let mut map = StateMap::new(blake3());
     map.apply(&mut [update([0xff; 32], 2), update([0; 32], 1)]);
     let leaves = [([0; 32], [1; 32]), ([0xff; 32], [2; 32])];
-    assert_eq!(map.root(), reference(blake3(), &leaves, 0));
+    assert_eq!(map.root_hash(), reference(blake3(), &leaves, 0));
     for (key, value) in leaves {
         let path = map.prove(&key);
         assert_eq!(path.siblings.len(), 1);
-        verify_presence(blake3(), &map.root(), &key, &value, &path.siblings).unwrap();
+        verify_presence(blake3(), &map.root_hash(), &key, &value, &path.siblings).unwrap();
     }
 }
 
@@ -242,7 +242,7 @@ fn two_keys_that_part_at_the_last_bit_stand_under_a_full_chain() {
     let path = map.prove(&low);
     assert_eq!(path.siblings.len(), 256);
     assert!(path.siblings[..255].iter().all(|sibling| *sibling == EMPTY));
-    verify_presence(blake3(), &map.root(), &low, &[1; 32], &path.siblings).unwrap();
+    verify_presence(blake3(), &map.root_hash(), &low, &[1; 32], &path.siblings).unwrap();
     let mut longer = path.siblings;
     longer.push(EMPTY);
     let refused = root_from_leaf(blake3(), &low, &[1; 32], &longer);
@@ -268,9 +268,9 @@ fn a_large_batch_goes_to_all_cores_and_gives_the_same_hash() {
     for update in &updates {
         singly.apply(&mut [*update]);
     }
-    assert_eq!(at_once.root(), singly.root());
+    assert_eq!(at_once.root_hash(), singly.root_hash());
     let leaves: Vec<_> = updates.iter().map(|update| (update.key, update.value)).collect();
-    assert_eq!(at_once.root(), reference(suite, &leaves, 0));
+    assert_eq!(at_once.root_hash(), reference(suite, &leaves, 0));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Writing blocks: all rows of a batch in one transaction, in the order that suits the trees.
 
+use finchain_core::index::{BlockRows, Write};
 use std::collections::HashMap;
 
 use heed::{MdbError, PutFlags, RoTxn, RwTxn, WithoutTls};
@@ -7,8 +8,8 @@ use heed::{MdbError, PutFlags, RoTxn, RwTxn, WithoutTls};
 use crate::error::{IndexError, RowFault};
 use crate::index::Index;
 use crate::rows::{
-    BlockRows, Place, Tip, Write, decode_number, decode_record_place, encode_block, encode_place, encode_record,
-    encode_touch, lane_key, number_key, touch_key,
+    Place, Tip, decode_number, decode_record_place, encode_block, encode_place, encode_record, encode_touch, lane_key,
+    number_key, touch_key,
 };
 use crate::tables::{Table, Tables, data_file};
 

@@ -11,11 +11,14 @@
 //! |---|---|---|
 //! | `ids` | record key, 32 bytes | number u64, given at birth |
 //! | `records` | number u64 | height u64, entry u32, salt 16, kind length u8, kind, id length u8, id, record |
-//! | `touches` | height u64, entry u32 | for each record: number u64, height u64 and entry u32 of the touch before (all ones if none), count u16, instructions u16 each |
+//! | `touches` | height u64, entry u32 | a row for each record |
 //! | `lanes` | number of the lane's record u64, sequence u64 | height u64, entry u32 |
 //! | `blocks` | height u64 | hash 32, segment u32, offset u64, length u32, time in ms u64 |
 //! | `meta` | `format` | u32 |
 //! | `meta` | `tip` | hash of block 0 32, height u64, block hash 32, next number u64 |
+//!
+//! A row of `touches`: number u64, height u64 and entry u32 of the touch before (all ones if none), count u16,
+//! instructions u16 each.
 //!
 //! `ids` alone has random keys, one row for each record ever, because scattered keys are what slows such a
 //! tree down: a row more of them for each write costs more than all the rest.
@@ -27,9 +30,11 @@ mod header;
 mod index;
 mod mark;
 mod read;
+mod record_index;
 mod rows;
 mod tables;
 
 pub use error::{IndexError, RowFault};
+pub use finchain_core::index::{BlockRow, BlockRows, LaneRow, Stored, Touch, Write};
 pub use index::{Index, MapSize, Meta, Opened};
-pub use rows::{BlockRow, BlockRows, LaneRow, RecordView, Stored, Touch, Write};
+pub use rows::RecordView;

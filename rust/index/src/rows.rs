@@ -2,79 +2,9 @@
 //!
 //! Decoding refuses a row that is too short, too long or not text where text should be, and never reads outside it.
 
-use std::sync::Arc;
+use finchain_core::index::{BlockRow, BlockRows, Stored, Write};
 
 use crate::error::IndexError;
-
-/// What one block adds to the index.
-#[derive(Clone, Debug)]
-pub struct BlockRows {
-    /// The block's height.
-    pub height: u64,
-    /// The block's hash.
-    pub block_hash: [u8; 32],
-    /// The block's time, Unix milliseconds.
-    pub time_ms: u64,
-    /// The block file that holds it.
-    pub segment: u32,
-    /// Offset in that file, in bytes.
-    pub offset: u64,
-    /// Payload bytes.
-    pub length: u32,
-    /// One for each transaction.
-    pub lanes: Vec<LaneRow>,
-    /// Records written, in the order of entries; one for each record and entry.
-    pub writes: Vec<Write>,
-}
-
-/// Where a lane's transaction is.
-#[derive(Clone, Debug)]
-pub struct LaneRow {
-    /// Key of the lane's record.
-    pub key: [u8; 32],
-    /// The transaction's place in the lane.
-    pub sequence: u64,
-    /// The transaction's place in the block.
-    pub entry: u32,
-}
-
-/// A record after a transaction.
-#[derive(Clone, Debug)]
-pub struct Write {
-    /// The record's key in the state map.
-    pub key: [u8; 32],
-    /// The record's kind, at most 255 bytes.
-    pub kind: Arc<str>,
-    /// The record's id, at most 255 bytes.
-    pub id: Box<str>,
-    /// The record's salt.
-    pub salt: [u8; 16],
-    /// The record as canonical JSON.
-    pub record: Vec<u8>,
-    /// The transaction's place in the block.
-    pub entry: u32,
-    /// The instructions that wrote it; none for a lane's record.
-    pub instructions: Vec<u16>,
-}
-
-/// A record as it is now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stored {
-    /// The record's number: records are numbered from 0 in the order of birth.
-    pub number: u64,
-    /// Height of the block that wrote it last.
-    pub height: u64,
-    /// Place in that block of the transaction that wrote it last.
-    pub entry: u32,
-    /// The record's salt.
-    pub salt: [u8; 16],
-    /// The record's kind.
-    pub kind: Box<str>,
-    /// The record's id.
-    pub id: Box<str>,
-    /// The record as canonical JSON.
-    pub record: Vec<u8>,
-}
 
 /// A record as it is now, borrowed from the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,32 +23,6 @@ pub struct RecordView<'a> {
     pub id: &'a str,
     /// As in `Stored`.
     pub record: &'a [u8],
-}
-
-/// One writing of a record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Touch {
-    /// The block.
-    pub height: u64,
-    /// The transaction's place in the block.
-    pub entry: u32,
-    /// The instructions that wrote it; none for a lane's record.
-    pub instructions: Vec<u16>,
-}
-
-/// Where a block is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BlockRow {
-    /// The block's hash.
-    pub block_hash: [u8; 32],
-    /// The block file that holds it.
-    pub segment: u32,
-    /// Offset in that file, in bytes.
-    pub offset: u64,
-    /// Payload bytes.
-    pub length: u32,
-    /// The block's time, Unix milliseconds.
-    pub time_ms: u64,
 }
 
 /// Height and entry: the place of a transaction.

@@ -34,11 +34,11 @@ pub(crate) fn rejection_error(py: Python<'_>, rejection: &Rejection) -> PyErr {
 pub(crate) fn ledger_error(error: LedgerError) -> PyErr {
     let text = error.to_string();
     match error {
-        LedgerError::Tampered { .. } | LedgerError::Genesis(_) => python::TamperError::new_err(text),
+        LedgerError::Tampered { .. } | LedgerError::Genesis(_) => TamperError::new_err(text),
         LedgerError::Storage(_) | LedgerError::IndexStale(_) => python::StorageError::new_err(text),
         LedgerError::Locked(_) => python::LockedError::new_err(text),
         LedgerError::NotFound(_) => python::NotFound::new_err(text),
-        LedgerError::ReadOnly | LedgerError::Closed => python::ConfigError::new_err(text),
+        LedgerError::ReadOnly | LedgerError::Closed => ConfigError::new_err(text),
         LedgerError::Internal(_) => python::FinchainError::new_err(text),
     }
 }

@@ -10,6 +10,7 @@ use finchain_core::encoding;
 use finchain_core::error::Rejection;
 use finchain_core::index::RecordIndex;
 use finchain_core::ledger::{self, Executed, LedgerError, NewRecord, Options, SignedMark};
+use finchain_index::Index;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
@@ -92,8 +93,14 @@ impl Checking {
 pub(crate) struct Ledger(Arc<ledger::Ledger>);
 
 fn open_index(dir: &std::path::Path, fresh: bool) -> Result<Arc<dyn RecordIndex>, LedgerError> {
-    let _ = (dir, fresh);
-    Ok(Arc::new(crate::memindex::Mem::default()))
+    if fresh {
+        Index::wipe(dir).map_err(|e| LedgerError::Storage(e.to_string()))?;
+    }
+    let opened = Index::open(dir).map_err(|e| {
+        let text = e.to_string();
+        if e.needs_wipe() { LedgerError::IndexStale(text) } else { LedgerError::Storage(text) }
+    })?;
+    Ok(Arc::new(opened.index))
 }
 
 #[pymethods]
@@ -112,13 +119,13 @@ impl Ledger {
     /// Opens a ledger and says what it found; `index_dir` is wiped first where the index cannot be believed.
     #[staticmethod]
     #[pyo3(signature = (dir, index_dir, *, read_only, durable_height=None))]
-    fn open<'py>(
-        py: Python<'py>,
+    fn open(
+        py: Python<'_>,
         dir: PathBuf,
         index_dir: PathBuf,
         read_only: bool,
         durable_height: Option<u64>,
-    ) -> PyResult<(Self, Bound<'py, PyDict>)> {
+    ) -> PyResult<(Self, Bound<'_, PyDict>)> {
         let options = Options { read_only, durable_height };
         let (ledger, recovery, stale) = py
             .detach(|| {
@@ -270,7 +277,7 @@ impl Ledger {
         limit: usize,
     ) -> PyResult<(Vec<(String, Bound<'py, PyBytes>)>, Option<u64>)> {
         let (found, next) = py.detach(|| self.0.scan(kind, start, limit)).map_err(ledger_error)?;
-        Ok((found.into_iter().map(|s| (s.kind, PyBytes::new(py, &s.record))).collect(), next))
+        Ok((found.into_iter().map(|s| (s.kind.into_string(), PyBytes::new(py, &s.record))).collect(), next))
     }
 
     /// Places that touched a record, newest first: (height, entry, instructions).
@@ -382,7 +389,7 @@ fn columns(
             kind: kind.into(),
             id: id.into(),
             instructions,
-            record: records[range].into(),
+            record: records[range].to_vec(),
         });
     let writes = counts.iter().map(|count| rows.by_ref().take(*count).collect()).collect();
     let mut by_transaction: Vec<Vec<Refusal>> = vec![Vec::new(); counts.len()];

@@ -2,10 +2,12 @@
 //!
 //! Long work releases the interpreter lock. Every failure is one of the classes of `finchain/errors.py`.
 
+// Arguments that come from Python arrive owned.
+#![allow(clippy::needless_pass_by_value)]
+
 mod error;
 mod key;
 mod ledger;
-mod memindex;
 mod opened;
 mod raw;
 mod receipt;

@@ -81,14 +81,12 @@ impl Opened {
         let mut known: HashMap<Vec<Box<str>>, Bound<'py, PyTuple>> = HashMap::new();
         let mut column = Vec::with_capacity(self.taken.len());
         for transaction in guard.iter().flat_map(ledger::Opened::transactions) {
-            let tuple = match known.get(&transaction.by) {
-                Some(tuple) => tuple.clone(),
-                None => {
-                    let tuple = PyTuple::new(py, transaction.by.iter().map(|p| &**p))?;
-                    known.insert(transaction.by.clone(), tuple.clone());
-                    tuple
-                }
-            };
+            if let Some(tuple) = known.get(&transaction.by) {
+                column.push(tuple.clone());
+                continue;
+            }
+            let tuple = PyTuple::new(py, transaction.by.iter().map(|p| &**p))?;
+            known.insert(transaction.by.clone(), tuple.clone());
             column.push(tuple);
         }
         Ok(column)

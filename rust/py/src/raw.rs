@@ -64,5 +64,5 @@ pub(crate) fn state_root<'py>(
         })
         .collect();
     map.apply(&mut updates);
-    Ok(PyBytes::new(py, &map.root()))
+    Ok(PyBytes::new(py, &map.root_hash()))
 }

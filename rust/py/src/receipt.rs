@@ -16,14 +16,14 @@ pub(crate) fn verifier_keys(texts: &[String]) -> PyResult<Vec<VerifierKey>> {
 /// What a receipt proves, as a dictionary; raises `TamperError` where it proves nothing.
 #[pyfunction]
 #[pyo3(signature = (bytes, *, log_keys, witnesses, witnesses_needed, operator_alone))]
-pub(crate) fn verify_receipt<'py>(
-    py: Python<'py>,
+pub(crate) fn verify_receipt(
+    py: Python<'_>,
     bytes: Vec<u8>,
     log_keys: Vec<String>,
     witnesses: Vec<String>,
     witnesses_needed: usize,
     operator_alone: bool,
-) -> PyResult<Bound<'py, PyDict>> {
+) -> PyResult<Bound<'_, PyDict>> {
     let trust = Trust {
         log_keys: verifier_keys(&log_keys)?,
         witnesses: verifier_keys(&witnesses)?,

@@ -68,7 +68,7 @@ fn rejection(error: &authority::AuthorityError) -> Rejection {
         ),
         E::Missing { .. } | E::SameHolder { .. } | E::OneSided { .. } => (
             Code::MissingSignature,
-            "every party of header.by signs, with as many keys of as many holders as its threshold, makers and checkers",
+            "each party of header.by signs with as many keys of as many holders as its threshold, makers and checkers",
         ),
         E::NotCanonical(_) | E::Member { .. } => (Code::InternalError, "a party's or key's record is damaged"),
     };

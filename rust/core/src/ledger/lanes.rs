@@ -45,7 +45,8 @@ impl Lanes {
         self.positions.get(lane_id).copied()
     }
 
-    /// Judges a transaction's sequence against the lane's position `now`; this block began `opened` lanes for the sender.
+    /// Judges a transaction's sequence against the lane's position `now`; this block began `opened` lanes for its
+    /// sender.
     ///
     /// # Errors
     /// A gap, or too many lanes.

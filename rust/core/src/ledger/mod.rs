@@ -164,7 +164,8 @@ pub struct Ledger {
     dir: PathBuf,
     origin: String,
     suite: &'static dyn HashSuite,
-    index: Arc<dyn RecordIndex>,
+    /// Gone once the ledger is closed, so that its folder can be opened again.
+    index: Mutex<Option<Arc<dyn RecordIndex>>>,
     shared: Arc<Shared>,
     executor: Mutex<Executor>,
     reader: Mutex<Option<LogReader>>,
@@ -232,7 +233,7 @@ impl Ledger {
             dir: dir.to_owned(),
             origin: origin.to_owned(),
             suite,
-            index,
+            index: Mutex::new(Some(index)),
             shared,
             executor: Mutex::new(executor),
             reader: Mutex::new(reader),
@@ -255,6 +256,10 @@ impl Ledger {
             Some(zero) => format!("{}#{}", self.origin, encoding::hex(&zero)),
             None => self.origin_name(),
         }
+    }
+
+    fn index(&self) -> Result<Arc<dyn RecordIndex>, LedgerError> {
+        locked(&self.index).clone().ok_or(LedgerError::Closed)
     }
 
     fn origin_name(&self) -> String {
@@ -395,11 +400,13 @@ impl Ledger {
             let _ = thread.join();
         }
         let result = self.shared.failure();
-        if open && result.is_ok() && !self.read_only {
-            self.index.mark_clean()?;
-        }
+        let index = locked(&self.index).take();
+        let marked = match index {
+            Some(index) if open && result.is_ok() && !self.read_only => index.mark_clean(),
+            _ => Ok(()),
+        };
         drop(locked(&self.lock).take());
-        result
+        result.and_then(|()| Ok(marked?))
     }
 }
 

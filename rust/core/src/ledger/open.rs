@@ -138,7 +138,7 @@ impl Ledger {
     fn first_of(&self, transaction: &Transaction) -> Result<Result<Repeated, Rejection>, LedgerError> {
         self.wait_indexed()?;
         let lane = crate::state_map::record_key(self.suite, super::lanes::KIND, &transaction.lane_id());
-        let place = self.index.lane_place(&lane, transaction.sequence)?;
+        let place = self.index()?.lane_place(&lane, transaction.sequence)?;
         let (height, entry) = place.ok_or_else(|| LedgerError::Tampered {
             height: 0,
             message: format!(

@@ -19,9 +19,9 @@ use crate::transaction::Transaction;
 #[derive(Clone, Debug)]
 pub struct RecordAt {
     /// Kind.
-    pub kind: String,
+    pub kind: Box<str>,
     /// Id.
-    pub id: String,
+    pub id: Box<str>,
     /// Canonical JSON.
     pub record: Vec<u8>,
     /// Its salt.
@@ -58,7 +58,7 @@ impl Ledger {
         };
         let present: Vec<Hash> =
             keys.iter().zip(&wanted).filter(|(_, value)| value.is_some()).map(|(key, _)| *key).collect();
-        let mut found = if present.is_empty() { Vec::new() } else { self.index.get_many(&present)? }.into_iter();
+        let mut found = if present.is_empty() { Vec::new() } else { self.index()?.get_many(&present)? }.into_iter();
         let mut records = Vec::with_capacity(ids.len());
         for ((kind, id), value) in ids.iter().zip(wanted) {
             let Some(value) = value else {
@@ -88,7 +88,7 @@ impl Ledger {
     /// The index failed, or gives something that was never sealed.
     pub fn scan(&self, kind: Option<&str>, from: u64, limit: usize) -> Result<(Vec<Stored>, Option<u64>), LedgerError> {
         self.wait_indexed()?;
-        let (found, next) = self.index.scan(from, limit, kind)?;
+        let (found, next) = self.index()?.scan(from, limit, kind)?;
         let sealed = self.shared.sealed();
         let mut genuine = Vec::with_capacity(found.len());
         for stored in found {
@@ -108,7 +108,7 @@ impl Ledger {
     /// The index failed.
     pub fn history(&self, kind: &str, id: &str, limit: usize) -> Result<Vec<Touch>, LedgerError> {
         self.wait_indexed()?;
-        Ok(self.index.history(&state_map::record_key(self.suite, kind, id), limit)?)
+        Ok(self.index()?.history(&state_map::record_key(self.suite, kind, id), limit)?)
     }
 
     /// A transaction by its place.
@@ -145,7 +145,7 @@ impl Ledger {
         let place = if let Some(place) = recent {
             place
         } else {
-            let row = self.index.block(height)?;
+            let row = self.index()?.block(height)?;
             let row = row.ok_or_else(|| LedgerError::NotFound(format!("there is no block {height}")))?;
             Place { segment: row.segment, offset: row.offset, length: row.length }
         };
@@ -188,7 +188,7 @@ impl Ledger {
     pub fn record_at(&self, kind: &str, id: &str) -> Result<RecordAt, LedgerError> {
         self.wait_indexed()?;
         let key = state_map::record_key(self.suite, kind, id);
-        let stored = self.index.get_many(&[key])?.pop().flatten();
+        let stored = self.index()?.get_many(&[key])?.pop().flatten();
         let sealed = self.shared.sealed();
         let (value, salt) =
             sealed.map.get(&key).ok_or_else(|| LedgerError::NotFound(format!("there is no {kind} {id:?}")))?;
@@ -315,13 +315,13 @@ impl Ledger {
     #[must_use]
     pub fn log_root(&self) -> (u64, Hash) {
         let sealed = self.shared.sealed();
-        (sealed.blocks.size(), sealed.blocks.root())
+        (sealed.blocks.size(), sealed.blocks.root_hash())
     }
 
     /// State root after the last sealed block.
     #[must_use]
     pub fn state_root(&self) -> Hash {
-        self.shared.sealed().map.root()
+        self.shared.sealed().map.root_hash()
     }
 
     /// Records in the state map.

@@ -36,9 +36,6 @@ impl Ledger {
             Some(meta) if meta.ledger != zero => {
                 return Err(LedgerError::IndexStale("it belongs to another ledger".into()));
             }
-            Some(meta) if meta.doubtful => {
-                return Err(LedgerError::IndexStale("the machine stopped before it was closed".into()));
-            }
             other => other,
         };
         let from = match &meta {
@@ -204,7 +201,7 @@ fn load(
         executor.authorities.note(kind, id, record).map_err(IndexFailure)
     })?;
     sealed.map.apply(&mut chunk);
-    if sealed.map.root() != header.state {
+    if sealed.map.root_hash() != header.state {
         return Err(stale("its records do not give the state root of its last block"));
     }
     executor.height = meta.height + 1;

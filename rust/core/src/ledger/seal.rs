@@ -22,13 +22,13 @@ use crate::transaction::{NO_INSTRUCTION, Transaction, instruction_salt};
 #[derive(Clone, Debug)]
 pub struct NewRecord {
     /// Kind of the record.
-    pub kind: Box<str>,
+    pub kind: Arc<str>,
     /// Id of the record.
     pub id: Box<str>,
     /// Indices of the instructions that wrote it, rising, at least one.
     pub instructions: Vec<u16>,
     /// Canonical JSON.
-    pub record: Box<[u8]>,
+    pub record: Vec<u8>,
 }
 
 /// What the rules made of the first transactions of an open block.
@@ -84,7 +84,7 @@ impl Sealer {
         let hashed = Instant::now();
         let mut sealed = self.shared.sealed_mut();
         sealed.map.apply(&mut block.updates);
-        let state = sealed.map.root();
+        let state = sealed.map.root_hash();
         let previous = sealed.tip.as_ref().map_or([0; 32], |tip| tip.hash);
         let header = BlockHeader {
             entries: block.leaves.len() as u64,
@@ -191,7 +191,7 @@ impl<'a> Sealing<'a> {
         let position = Position { sequence: transaction.sequence, transaction: transaction.id };
         let record = NewRecord {
             kind: lanes::KIND.into(),
-            record: lanes::record(&lane_id, &position).into(),
+            record: lanes::record(&lane_id, &position),
             id: lane_id.into(),
             instructions: Vec::new(),
         };
@@ -267,8 +267,7 @@ pub(super) fn index_blocks(rows: &Receiver<BlockRows>, index: &dyn RecordIndex, 
         }
         let started = Instant::now();
         let height = batch.last().map_or(0, |b| b.height);
-        let ledger = shared.block_zero();
-        match index.apply(&ledger, &batch) {
+        match index.apply(&batch) {
             Ok(()) => {
                 shared.add_times(&[("index", started.elapsed())]);
                 shared.indexed_to(height);

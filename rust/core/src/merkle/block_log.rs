@@ -49,7 +49,7 @@ impl BlockLog {
 
     /// The root over all leaves; for none, SHA-256 of nothing.
     #[must_use]
-    pub fn root(&self) -> Hash {
+    pub fn root_hash(&self) -> Hash {
         self.subtree(0, self.size())
     }
 

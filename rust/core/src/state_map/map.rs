@@ -81,7 +81,7 @@ impl StateMap {
 
     /// The hash over everything applied so far, as it stands in a block header.
     #[must_use]
-    pub fn root(&self) -> Hash {
+    pub fn root_hash(&self) -> Hash {
         self.above[1].hash
     }
 

@@ -219,7 +219,7 @@ impl Shard {
         self.store(suite, link, (left, right), (depth, split), &first.key)
     }
 
-    /// As `update` where some keys leave the chain above the fork at `link` at the bit `parted`: a new fork stands there.
+    /// As `update` where some keys leave the chain above the fork at `link` at the bit `parted`: a new fork is there.
     fn part(
         &mut self,
         suite: &dyn HashSuite,

@@ -1,0 +1,65 @@
+//! The index as the ledger asks for it.
+
+use finchain_core::hash::Hash;
+use finchain_core::index::{BlockRow, BlockRows, IndexFailure, Meta as LedgerMeta, RecordIndex, Stored, Touch, Visit};
+
+use crate::{Index, IndexError};
+
+impl From<IndexError> for IndexFailure {
+    fn from(error: IndexError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl RecordIndex for Index {
+    fn meta(&self) -> Result<Option<LedgerMeta>, IndexFailure> {
+        let meta = self.meta()?;
+        Ok(meta.map(|m| LedgerMeta { ledger: m.ledger, height: m.height, block_hash: m.block_hash }))
+    }
+
+    fn apply(&self, blocks: &[BlockRows]) -> Result<(), IndexFailure> {
+        Ok(self.apply(blocks)?)
+    }
+
+    fn get_many(&self, keys: &[Hash]) -> Result<Vec<Option<Stored>>, IndexFailure> {
+        Ok(self.get_many(keys)?)
+    }
+
+    fn scan(&self, from: u64, limit: usize, kind: Option<&str>) -> Result<(Vec<Stored>, Option<u64>), IndexFailure> {
+        Ok(self.scan(from, limit, kind)?)
+    }
+
+    fn for_each_record(&self, visit: &mut Visit<'_>) -> Result<(), IndexFailure> {
+        let mut stopped = Ok(());
+        self.for_each_record(|view| {
+            if stopped.is_ok() {
+                stopped = visit(view.kind, view.id, view.salt, view.record);
+            }
+        })?;
+        stopped
+    }
+
+    fn history(&self, key: &Hash, limit: usize) -> Result<Vec<Touch>, IndexFailure> {
+        Ok(self.history(key, limit)?)
+    }
+
+    fn lane_place(&self, lane: &Hash, sequence: u64) -> Result<Option<(u64, u32)>, IndexFailure> {
+        Ok(self.lane_place(lane, sequence)?)
+    }
+
+    fn block(&self, height: u64) -> Result<Option<BlockRow>, IndexFailure> {
+        Ok(self.block(height)?)
+    }
+
+    fn block_hashes(&self) -> Result<Vec<Hash>, IndexFailure> {
+        Ok(self.block_hashes()?)
+    }
+
+    fn mark_open(&self) -> Result<(), IndexFailure> {
+        Ok(self.mark_open()?)
+    }
+
+    fn mark_clean(&self) -> Result<(), IndexFailure> {
+        Ok(self.mark_clean()?)
+    }
+}
