@@ -3,6 +3,25 @@
 from pathlib import Path
 from typing import Any, final
 
+__all__ = [
+    "Checked",
+    "Checking",
+    "Ledger",
+    "Opened",
+    "SecretKey",
+    "__version__",
+    "canonical_check",
+    "hash",
+    "state_root",
+    "transaction_header",
+    "transaction_parts",
+    "tree_path",
+    "tree_root",
+    "verify_batch",
+    "verify_receipt",
+    "verify_signature",
+]
+
 __version__: str
 
 @final
