@@ -94,6 +94,11 @@ def test_a_step_and_an_absence_are_proven(deal: Path, run: Run) -> None:
     key = trust.rows[0]["verifier_key"]
     told = run("verify", receipt, "--trust", key, "--unwitnessed", "--json").rows[0]
     assert (told["what"], told["signers"], told["outcome"]) == ("instruction", ["shop/1"], "applied")
+    submit(run, deal, {"type": "receivable.confirm", "id": "R-1", "amount_minor": 1}, "buyer")
+    assert run("prove", ledger, "receivable", "R-1", "--step", "0", "--change", "--out", receipt).code == 0
+    told = run("verify", receipt, "--trust", key, "--unwitnessed", "--json").rows[0]
+    assert (told["what"], told["record"]["confirmed"]) == ("change", 0), "what it was, not what it is"
+    assert run("prove", ledger, "receivable", "R-1", "--change", "--out", receipt).code == 16
     assert run("prove", ledger, "receivable", "R-2", "--absent", "--out", receipt).code == 0
     assert run("verify", receipt, "--trust", key, "--unwitnessed", "--json").rows[0]["what"] == "absence"
     assert run("prove", ledger, "receivable", "R-1", "--step", "7", "--out", receipt).code == 16

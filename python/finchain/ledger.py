@@ -487,6 +487,26 @@ class Ledger:
             with replayed(self.path, until=outcome.height) as before:
                 return Receipt(self._core.prove_instruction(outcome.height, outcome.entry, index, note, before))
 
+    def prove_change(self, at: Outcome | Step, kind: type[Record], id: str) -> Receipt:
+        """A receipt that a record was this after a transaction, whatever it is now.
+
+        That replays the ledger up to the transaction's block, because only the newest state of a record is kept.
+
+        Args:
+            at: The transaction, as `submit` or `history` gave it.
+            kind: Type of the record.
+            id: Its id.
+
+        Raises:
+            NotFound: There is no such transaction, or it did not write that record.
+        """
+        self._check_process()
+        with self._lock:
+            note = self._checkpoint()
+            self._core.wait_indexed()
+            with replayed(self.path, until=at.height + 1, keep_last=True) as replay:
+                return Receipt(self._core.prove_change(at.height, at.entry, kind.kind, id, replay, note))
+
     # ---- inside
 
     def _now_ms(self) -> int:

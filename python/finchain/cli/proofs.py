@@ -19,6 +19,7 @@ from finchain.cli.screen import Screen
 @click.argument("id")
 @click.option("--absent", is_flag=True, help="Proves that there is no such record.")
 @click.option("--step", type=int, help="Proves a step of the record's history instead: 0 is the oldest, -1 the newest.")
+@click.option("--change", is_flag=True, help="With --step: what the record was after that step, not the instruction.")
 @click.option("--signers", is_flag=True, help="With --step: shows the signers' keys as they were then.")
 @click.option("--out", type=FILE, required=True, help="File of the receipt.")
 @opens
@@ -30,6 +31,7 @@ def prove(
     id: str,
     absent: bool,
     step: int | None,
+    change: bool,
     signers: bool,
     out: Path,
     ledger_options: dict[str, Any],
@@ -37,13 +39,15 @@ def prove(
     """Writes a receipt that a record is what it is, or is not there, or how it came to be."""
     if absent and step is not None:
         raise click.UsageError("--absent and --step exclude each other")
+    if step is None and (change or signers):
+        raise click.UsageError("--change and --signers speak about a --step")
     with open_ledger(screen, path, ledger_options) as ledger:
         if absent:
             receipt = ledger.prove_absent(kind_of(kind), id)
         elif step is None:
             receipt = ledger.prove(kind_of(kind), id)
         else:
-            receipt = _step(ledger, kind, id, step, signers)
+            receipt = _step(ledger, kind, id, step, change, signers)
         trust = ledger.verifier_key
     receipt.save(out)
     screen.show(
@@ -52,12 +56,14 @@ def prove(
     )
 
 
-def _step(ledger: fc.Ledger, kind: str, id: str, number: int, signers: bool) -> fc.Receipt:
+def _step(ledger: fc.Ledger, kind: str, id: str, number: int, change: bool, signers: bool) -> fc.Receipt:
     steps = ledger.history(kind_of(kind), id)
     try:
         step = steps[number]
     except IndexError:
         raise fc.NotFound(f"{kind} {id} has {len(steps)} steps, and no step {number}") from None
+    if change:
+        return ledger.prove_change(step, kind_of(kind), id)
     if not step.indices:
         raise fc.NotFound(f"no instruction wrote {kind} {id} in that step")
     return ledger.prove_instruction(step, step.indices[0], signers=signers)

@@ -351,6 +351,28 @@ impl Ledger {
         Ok(PyBytes::new(py, &receipt))
     }
 
+    /// Keeps what the block at that height will write, for `prove_change`.
+    fn keep_writes(&self, height: u64) {
+        self.0.keep_writes(height);
+    }
+
+    /// A receipt for a record as a transaction left it; `replay` kept what that block wrote.
+    #[allow(clippy::too_many_arguments)] // A place, a record, and what proves it.
+    fn prove_change<'py>(
+        &self,
+        py: Python<'py>,
+        height: u64,
+        entry: u32,
+        kind: &str,
+        id: &str,
+        replay: &Self,
+        note: &[u8],
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let receipt =
+            py.detach(|| self.0.prove_change((height, entry), (kind, id), &replay.0, note)).map_err(ledger_error)?;
+        Ok(PyBytes::new(py, &receipt))
+    }
+
     /// Seconds that each stage has worked.
     fn stage_seconds(&self) -> Vec<(&'static str, f64)> {
         self.0.stage_seconds()

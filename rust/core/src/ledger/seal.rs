@@ -114,6 +114,7 @@ impl Sealer {
         sealed.recent.insert(opened.height, place);
         drop(sealed);
         self.shared.add_times(&[("hash", hashed - started), ("state", mapped - hashed), ("append", appended - mapped)]);
+        self.shared.offer_writes(opened.height, &block.writes);
         self.shared.sealed_to(opened.height);
         let rows = BlockRows {
             height: opened.height,
