@@ -11,7 +11,6 @@ import os
 import re
 import tomllib
 from datetime import date, timedelta
-from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_type_hints
@@ -338,10 +337,11 @@ def sum_minor(text: str, currency: str) -> int:
     """
     if currency not in EXPONENTS or not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text, re.ASCII):
         raise ValueError(f"{text!r} {currency} is no sum: write digits and a point, and an ISO 4217 code")
-    scaled = Decimal(text).scaleb(EXPONENTS[currency])
-    if scaled != scaled.to_integral_value():
-        raise ValueError(f"{text!r} has more decimals than {currency}")
-    return int(scaled)
+    decimals = EXPONENTS[currency]
+    whole, _, fraction = text.partition(".")
+    if len(fraction) > decimals:
+        raise ValueError(f"{text!r} has {len(fraction)} decimals, {currency} has {decimals}")
+    return int(whole + fraction.ljust(decimals, "0"))
 
 
 def amount_minor(text: str, currency: str, decimal: str) -> int:
