@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import importlib
 import io
 import os
@@ -23,8 +24,10 @@ import pytest
 import finchain as fc
 import house
 from finchain import batch
+from finchain import instructions as do
 from finchain.batch import reader
 from finchain.batch.report import RunNote
+from finchain.domain.key import Duty
 
 DAY = date(2026, 3, 2)
 
@@ -64,6 +67,7 @@ Peru,pe,Ministerio de Salud del Perú,debtor,
 LOADER = """
 import sys, finchain as fc
 from finchain import batch
+from finchain import instructions as do
 from finchain.batch import reader
 ledger, mapping, input, out = sys.argv[1:]
 with fc.open(ledger) as opened:
@@ -260,6 +264,20 @@ def test_a_party_that_cannot_sign_costs_its_rows(ledger: fc.Ledger, desk: Path) 
     assert report.codes == {"row.key": 2, "row.not_enrolled": 1}
 
 
+def test_where_several_must_sign_a_load_signs_with_a_service_key_or_not_at_all(ledger: fc.Ledger, desk: Path) -> None:
+    with (desk / "parties.csv").open("a", encoding="utf-8") as file:
+        file.write("Two,two,Four Eyes,supplier,\nRobot,robot,Machine and Men,supplier,\n")
+    duties: dict[str, Duty] = {"two": "any", "robot": "service"}
+    for name, duty in duties.items():
+        own = fc.Key.from_seed(hashlib.sha256(f"a test\n{name}".encode()).digest())
+        holders = [fc.Holder(fc.Key.generate(), "a"), fc.Holder(fc.Key.generate(), "b")]
+        holders.append(fc.Holder(own, "c", duty=duty))
+        ledger.register(name, "Several", roles=["supplier"], keys=holders, threshold=2)
+    report = loaded(ledger, desk, lines_of("1,Two,Peru,5,USD,2.1.2026", "2,Robot,Peru,5,USD,2.1.2026"))
+    assert (report.applied, report.codes) == (1, {"row.threshold": 1})
+    assert ledger.get(fc.Receivable, "robot/2").confirmed == 500
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
@@ -408,6 +426,14 @@ def test_memory_does_not_grow_with_the_file(ledger: fc.Ledger, desk: Path, monke
 
     peak_bytes(1_000)
     assert peak_bytes(10_000) < 1.3 * peak_bytes(1_000)
+
+
+def test_a_transaction_twice_in_one_stream_is_answered_once(ledger: fc.Ledger) -> None:
+    claim = do.SubmitReceivable("R-1", "sun", "pe", 5, "USD", DAY, "1")
+    key = fc.Key.from_seed(hashlib.sha256(b"a test\nsun").digest())
+    sent = ledger.prepare(claim, by=["sun"], lane="main").sign(key)
+    assert [outcome.status for outcome in ledger.submit_all([sent, sent])] == ["applied", "already"]
+    assert [outcome.status for outcome in ledger.submit_all([sent])] == ["already"]
 
 
 # ---- what interrupts

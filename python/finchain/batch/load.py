@@ -205,7 +205,8 @@ class _Load:
         with HashedFile(path) as file:
             try:
                 for reader, row in self._rows(file):
-                    own.add(reader.amount(row), reader.claim(row))
+                    amount = reader.amount(row)
+                    own.add(amount, reader.claim(row, amount))
                     if (rows_before + own.rows) % WINDOW_ROWS == 0:
                         self._pause(rows_before + own.rows, None)
             except BadHeader as error:
@@ -241,7 +242,7 @@ class _Load:
                 # A header that cannot be read was the problem of the first pass, and there is no row after it.
                 with contextlib.suppress(BadHeader):
                     for reader, row in self._rows(file):
-                        claim = reader.claim(row)
+                        claim = reader.claim(row, reader.amount(row))
                         window.append(_Read(str(path), row._replace(fields=[]), claim))
                         if len(window) == WINDOW_ROWS:
                             yield window

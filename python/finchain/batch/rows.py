@@ -27,12 +27,10 @@ class Claim(msgspec.Struct, frozen=True):
     """A row that can be sent.
 
     Attributes:
-        row: Where it comes from, without its fields.
         creditor: Signs the claim.
         debtor: Signs the confirmation.
     """
 
-    row: Row
     creditor: Signer
     debtor: Signer
     submit: SubmitReceivable
@@ -94,9 +92,8 @@ class RowReader:
         except ValueError as error:
             return Fault("row.amount", str(error))
 
-    def claim(self, row: Row) -> Claim | Fault:
-        """The claim of a row, or why there is none."""
-        amount = self.amount(row)
+    def claim(self, row: Row, amount: tuple[int, str] | Fault) -> Claim | Fault:
+        """The claim of a row with its `amount`, or why there is none."""
         if isinstance(amount, Fault):
             return amount
         try:
@@ -130,7 +127,7 @@ class RowReader:
         except ValueError as error:
             raise _Unfit("row.date", str(error)) from None
         submit = SubmitReceivable(id, creditor.id, debtor.id, minor, currency, due, invoice, issued=issued)
-        return Claim(row._replace(fields=[]), creditor, debtor, submit)
+        return Claim(creditor, debtor, submit)
 
     def _field(self, row: Row, column: str) -> str:
         return row.fields[self._at[column]]
