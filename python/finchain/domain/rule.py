@@ -20,14 +20,20 @@ AMOUNT_MAX_MINOR = 2**53 - 1
 """Largest amount: what every JSON reader holds exactly (RFC 8785)."""
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The present state of one object. `kind` and `id` name it in the state map."""
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """The present state of one object. `kind` and `id` name it in the state map.
+
+    Records and instructions are values that never contain themselves, so the garbage collector need not visit them:
+    with hundreds of thousands in memory it took 7 % of the time of an ingest.
+    """
 
     kind: ClassVar[str] = ""
     id: str
 
 
-class Instruction(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", omit_defaults=False):
+class Instruction(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", omit_defaults=False, gc=False
+):
     """One order of a party. Subclasses set `tag="receivable.confirm"`; optional members are `UNSET`, never defaults."""
 
 
