@@ -45,6 +45,7 @@ class Records:
 
     def __init__(self, core: _core.Ledger) -> None:
         self._core = core
+        self._record = core.record
         self._young: dict[tuple[type[Record], str], Record | None] = {}
         self._old: dict[tuple[type[Record], str], Record | None] = {}
 
@@ -57,7 +58,7 @@ class Records:
         if key in self._old:
             record = self._old[key]
         else:
-            raw = self._core.records([(kind.kind, id)])[0]
+            raw = self._record(kind.kind, id)
             record = None if raw is None else _decoders[kind](raw)
         young[key] = record
         return record

@@ -88,10 +88,18 @@ class Book:
 
     def keep(self) -> None:
         """Ends a unit that holds: what it wrote stays."""
-        self._kept.update(self._written)
-        for key in self._written:
-            self._touches.setdefault(key, []).append(self.instruction)
-        self._written = {}
+        written, touches, instruction = self._written, self._touches, self.instruction
+        for key in written:
+            touched = touches.get(key)
+            if touched is None:
+                touches[key] = [instruction]
+            else:
+                touched.append(instruction)
+        if self._kept:
+            self._kept.update(written)
+            written.clear()
+        else:
+            self._kept, self._written = written, {}
 
     def undo(self) -> None:
         """Ends a unit that does not hold: what was written since the last `keep` is gone."""
@@ -115,9 +123,13 @@ class Book:
 
     def find(self, kind: type[R], id: str) -> R | None:
         """The record, or `None` where there is none."""
-        key = (kind, id)
-        own = self._written.get(key) or self._kept.get(key)
-        found = own if own is not None else self._source.find(kind, id)
+        found = None
+        if self._written:
+            found = self._written.get((kind, id))
+        if found is None and self._kept:
+            found = self._kept.get((kind, id))
+        if found is None:
+            found = self._source.find(kind, id)
         return found  # type: ignore[return-value]  # found under its type
 
     def get(self, kind: type[R], id: str, *, field: str = "") -> R:

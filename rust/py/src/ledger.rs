@@ -255,15 +255,10 @@ impl Ledger {
         self.0.lane_sequence(lane_id)
     }
 
-    /// Records by (kind, id), as JSON or `None`, compared with the state map.
-    fn records<'py>(&self, py: Python<'py>, ids: Vec<(String, String)>) -> PyResult<Vec<Option<Bound<'py, PyBytes>>>> {
-        let found = py
-            .detach(|| {
-                let ids: Vec<(&str, &str)> = ids.iter().map(|(kind, id)| (kind.as_str(), id.as_str())).collect();
-                self.0.records(&ids)
-            })
-            .map_err(ledger_error)?;
-        Ok(found.into_iter().map(|record| record.map(|bytes| PyBytes::new(py, &bytes))).collect())
+    /// A record by kind and id, as JSON or `None`, compared with the state map.
+    fn record<'py>(&self, py: Python<'py>, kind: &str, id: &str) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let found = py.detach(|| self.0.record(kind, id)).map_err(ledger_error)?;
+        Ok(found.map(|record| PyBytes::new(py, &record)))
     }
 
     /// Records of a kind from a number on: (kind, JSON) each, and the number to go on from.
