@@ -71,9 +71,9 @@ class Ledger:
         *,
         counts: list[int],
         refused: list[tuple[int, int, str]],
-        kinds: list[str],
-        ids: list[str],
-        instructions: list[list[int]],
+        kinds: str,
+        ids: str,
+        instructions: bytes,
         records: bytes,
     ) -> None: ...
     def wait_sealed(self, height: int) -> None: ...

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -43,27 +43,28 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 _decoders = {cls: msgspec.json.Decoder(cls).decode for cls in rulebook.RECORDS.values()}
 
 
+_UNKNOWN: Final[Any] = object()
+"""In the place of a record, or of the absence of one, that the cache does not hold."""
+
+
 class Records:
     """Records as rules read them: those of blocks that the index may not have, and a bounded cache of the others."""
 
     def __init__(self, core: _core.Ledger) -> None:
         self._core = core
-        self._record = core.record
         self._young: dict[tuple[type[Record], str], Record | None] = {}
         self._old: dict[tuple[type[Record], str], Record | None] = {}
 
     def find(self, kind: type[Record], id: str) -> Record | None:
         """The record as of the last executed transaction, or `None`."""
         key = (kind, id)
-        young = self._young
-        if key in young:
-            return young[key]
-        if key in self._old:
-            record = self._old[key]
-        else:
-            raw = self._record(kind.kind, id)
-            record = None if raw is None else _decoders[kind](raw)
-        young[key] = record
+        record: Record | None = self._young.get(key, _UNKNOWN)
+        if record is _UNKNOWN:
+            record = self._old.get(key, _UNKNOWN)
+            if record is _UNKNOWN:
+                raw = self._core.record(kind.kind, id)
+                record = None if raw is None else _decoders[kind](raw)
+            self._young[key] = record
         return record
 
     def commit(self, written: dict[tuple[type[Record], str], Record]) -> None:
@@ -285,15 +286,15 @@ class Pipe:
 
     def _seal(self, opened: _core.Opened, block: _Block) -> None:
         started = time.perf_counter()
-        records = _encode(block.records)
+        instructions, records = _encode(block.instructions), _encode(block.records)
         self._seconds["encode"] += time.perf_counter() - started
         self.core.seal(
             opened,
             counts=block.counts,
             refused=block.refused,
-            kinds=block.kinds,
-            ids=block.ids,
-            instructions=block.instructions,
+            kinds="\n".join(block.kinds),
+            ids="\n".join(block.ids),
+            instructions=instructions,
             records=records,
         )
 

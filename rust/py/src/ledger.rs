@@ -5,11 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use finchain_core::block::Refusal;
-use finchain_core::canonical;
 use finchain_core::encoding;
 use finchain_core::error::Rejection;
 use finchain_core::index::RecordIndex;
-use finchain_core::ledger::{self, Executed, LedgerError, NewRecord, Options, SignedMark};
+use finchain_core::ledger::{self, Columns, LedgerError, Options, SignedMark};
 use finchain_index::Index;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -168,7 +167,7 @@ impl Ledger {
     /// Hands an executed block to the sealing thread.
     ///
     /// `refused` has (transaction, instruction, code); `counts` the number of records that each executed transaction
-    /// wrote; `kinds`, `ids`, `instructions` one item a record, and `records` all of them as one JSON array.
+    /// wrote; `kinds` and `ids` a line a record; `instructions` and `records` are JSON arrays with an item a record.
     #[allow(clippy::too_many_arguments)] // Columns of one table.
     #[pyo3(signature = (opened, *, counts, refused, kinds, ids, instructions, records))]
     fn seal(
@@ -177,16 +176,22 @@ impl Ledger {
         opened: &Opened,
         counts: Vec<usize>,
         refused: Vec<(usize, u32, String)>,
-        kinds: Vec<String>,
-        ids: Vec<String>,
-        instructions: Vec<Vec<u16>>,
-        records: &[u8],
+        kinds: String,
+        ids: String,
+        instructions: Vec<u8>,
+        records: Vec<u8>,
     ) -> PyResult<()> {
         let opened =
             locked(&opened.inner).take().ok_or_else(|| ConfigError::new_err("this block was sealed before"))?;
         py.detach(|| {
-            let executed = columns(&counts, refused, kinds, ids, instructions, records)?;
-            self.0.seal(opened, executed)
+            let mut by_transaction: Vec<Vec<Refusal>> = vec![Vec::new(); counts.len()];
+            for (position, instruction, code) in refused {
+                let list = by_transaction.get_mut(position);
+                let list =
+                    list.ok_or_else(|| LedgerError::Internal(format!("a refusal for transaction {position}")))?;
+                list.push(Refusal { instruction, code: code.into() });
+            }
+            self.0.seal(opened, Columns { counts, refused: by_transaction, kinds, ids, instructions, records })
         })
         .map_err(ledger_error)
     }
@@ -355,43 +360,4 @@ impl Ledger {
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         py.detach(|| self.0.close()).map_err(ledger_error)
     }
-}
-
-/// Rows out of columns, with the records' array split into its elements.
-fn columns(
-    counts: &[usize],
-    refused: Vec<(usize, u32, String)>,
-    kinds: Vec<String>,
-    ids: Vec<String>,
-    instructions: Vec<Vec<u16>>,
-    records: &[u8],
-) -> Result<Executed, LedgerError> {
-    let wrong = |what: String| LedgerError::Internal(what);
-    let ranges = canonical::elements(records, canonical::DEPTH_MAX + 1)
-        .map_err(|e| wrong(format!("a rule wrote a record outside the format: {e}")))?;
-    let total: usize = counts.iter().sum();
-    if [kinds.len(), ids.len(), instructions.len(), ranges.len()] != [total; 4] {
-        return Err(wrong(format!(
-            "columns of {}, {}, {}, {} for {total} records",
-            kinds.len(),
-            ids.len(),
-            instructions.len(),
-            ranges.len()
-        )));
-    }
-    let mut rows =
-        kinds.into_iter().zip(ids).zip(instructions).zip(ranges).map(|(((kind, id), instructions), range)| NewRecord {
-            kind: kind.into(),
-            id: id.into(),
-            instructions,
-            record: records[range].to_vec(),
-        });
-    let writes = counts.iter().map(|count| rows.by_ref().take(*count).collect()).collect();
-    let mut by_transaction: Vec<Vec<Refusal>> = vec![Vec::new(); counts.len()];
-    for (position, instruction, code) in refused {
-        let list =
-            by_transaction.get_mut(position).ok_or_else(|| wrong(format!("a refusal for transaction {position}")))?;
-        list.push(Refusal { instruction, code: code.into() });
-    }
-    Ok(Executed { refused: by_transaction, writes })
 }
