@@ -5,11 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use finchain_core::block::Refusal;
-use finchain_core::canonical;
 use finchain_core::encoding;
 use finchain_core::error::Rejection;
 use finchain_core::index::RecordIndex;
-use finchain_core::ledger::{self, Executed, LedgerError, NewRecord, Options, SignedMark};
+use finchain_core::ledger::{self, Columns, LedgerError, Options, SignedMark};
 use finchain_index::Index;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -168,7 +167,7 @@ impl Ledger {
     /// Hands an executed block to the sealing thread.
     ///
     /// `refused` has (transaction, instruction, code); `counts` the number of records that each executed transaction
-    /// wrote; `kinds`, `ids`, `instructions` one item a record, and `records` all of them as one JSON array.
+    /// wrote; `kinds` and `ids` a line a record; `instructions` and `records` are JSON arrays with an item a record.
     #[allow(clippy::too_many_arguments)] // Columns of one table.
     #[pyo3(signature = (opened, *, counts, refused, kinds, ids, instructions, records))]
     fn seal(
@@ -177,16 +176,22 @@ impl Ledger {
         opened: &Opened,
         counts: Vec<usize>,
         refused: Vec<(usize, u32, String)>,
-        kinds: Vec<String>,
-        ids: Vec<String>,
-        instructions: Vec<Vec<u16>>,
-        records: &[u8],
+        kinds: String,
+        ids: String,
+        instructions: Vec<u8>,
+        records: Vec<u8>,
     ) -> PyResult<()> {
         let opened =
             locked(&opened.inner).take().ok_or_else(|| ConfigError::new_err("this block was sealed before"))?;
         py.detach(|| {
-            let executed = columns(&counts, refused, kinds, ids, instructions, records)?;
-            self.0.seal(opened, executed)
+            let mut by_transaction: Vec<Vec<Refusal>> = vec![Vec::new(); counts.len()];
+            for (position, instruction, code) in refused {
+                let list = by_transaction.get_mut(position);
+                let list =
+                    list.ok_or_else(|| LedgerError::Internal(format!("a refusal for transaction {position}")))?;
+                list.push(Refusal { instruction, code: code.into() });
+            }
+            self.0.seal(opened, Columns { counts, refused: by_transaction, kinds, ids, instructions, records })
         })
         .map_err(ledger_error)
     }
@@ -255,15 +260,10 @@ impl Ledger {
         self.0.lane_sequence(lane_id)
     }
 
-    /// Records by (kind, id), as JSON or `None`, compared with the state map.
-    fn records<'py>(&self, py: Python<'py>, ids: Vec<(String, String)>) -> PyResult<Vec<Option<Bound<'py, PyBytes>>>> {
-        let found = py
-            .detach(|| {
-                let ids: Vec<(&str, &str)> = ids.iter().map(|(kind, id)| (kind.as_str(), id.as_str())).collect();
-                self.0.records(&ids)
-            })
-            .map_err(ledger_error)?;
-        Ok(found.into_iter().map(|record| record.map(|bytes| PyBytes::new(py, &bytes))).collect())
+    /// A record by kind and id, as JSON or `None`, compared with the state map.
+    fn record<'py>(&self, py: Python<'py>, kind: &str, id: &str) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let found = py.detach(|| self.0.record(kind, id)).map_err(ledger_error)?;
+        Ok(found.map(|record| PyBytes::new(py, &record)))
     }
 
     /// Records of a kind from a number on: (kind, JSON) each, and the number to go on from.
@@ -382,43 +382,4 @@ impl Ledger {
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         py.detach(|| self.0.close()).map_err(ledger_error)
     }
-}
-
-/// Rows out of columns, with the records' array split into its elements.
-fn columns(
-    counts: &[usize],
-    refused: Vec<(usize, u32, String)>,
-    kinds: Vec<String>,
-    ids: Vec<String>,
-    instructions: Vec<Vec<u16>>,
-    records: &[u8],
-) -> Result<Executed, LedgerError> {
-    let wrong = |what: String| LedgerError::Internal(what);
-    let ranges = canonical::elements(records, canonical::DEPTH_MAX + 1)
-        .map_err(|e| wrong(format!("a rule wrote a record outside the format: {e}")))?;
-    let total: usize = counts.iter().sum();
-    if [kinds.len(), ids.len(), instructions.len(), ranges.len()] != [total; 4] {
-        return Err(wrong(format!(
-            "columns of {}, {}, {}, {} for {total} records",
-            kinds.len(),
-            ids.len(),
-            instructions.len(),
-            ranges.len()
-        )));
-    }
-    let mut rows =
-        kinds.into_iter().zip(ids).zip(instructions).zip(ranges).map(|(((kind, id), instructions), range)| NewRecord {
-            kind: kind.into(),
-            id: id.into(),
-            instructions,
-            record: records[range].to_vec(),
-        });
-    let writes = counts.iter().map(|count| rows.by_ref().take(*count).collect()).collect();
-    let mut by_transaction: Vec<Vec<Refusal>> = vec![Vec::new(); counts.len()];
-    for (position, instruction, code) in refused {
-        let list =
-            by_transaction.get_mut(position).ok_or_else(|| wrong(format!("a refusal for transaction {position}")))?;
-        list.push(Refusal { instruction, code: code.into() });
-    }
-    Ok(Executed { refused: by_transaction, writes })
 }

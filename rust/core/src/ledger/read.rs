@@ -46,29 +46,15 @@ pub struct Entered {
 }
 
 impl Ledger {
-    /// Records by kind and id, as of the last indexed block, each compared with the state map.
+    /// A record by kind and id, as of the last indexed block, compared with the state map.
     ///
     /// # Errors
-    /// [`LedgerError::Tampered`] where the index gives something that was never sealed.
-    pub fn records(&self, ids: &[(&str, &str)]) -> Result<Vec<Option<Vec<u8>>>, LedgerError> {
-        let keys: Vec<Hash> = ids.iter().map(|(kind, id)| state_map::record_key(self.suite, kind, id)).collect();
-        let wanted: Vec<Option<Hash>> = {
-            let sealed = self.shared.sealed();
-            keys.iter().map(|key| sealed.map.get(key).map(|(value, _)| value)).collect()
-        };
-        let present: Vec<Hash> =
-            keys.iter().zip(&wanted).filter(|(_, value)| value.is_some()).map(|(key, _)| *key).collect();
-        let mut found = if present.is_empty() { Vec::new() } else { self.index()?.get_many(&present)? }.into_iter();
-        let mut records = Vec::with_capacity(ids.len());
-        for ((kind, id), value) in ids.iter().zip(wanted) {
-            let Some(value) = value else {
-                records.push(None);
-                continue;
-            };
-            let stored = found.next().flatten();
-            records.push(Some(self.genuine(kind, id, &value, stored)?.record));
-        }
-        Ok(records)
+    /// [`LedgerError::IndexStale`] where the index gives something that was never sealed.
+    pub fn record(&self, kind: &str, id: &str) -> Result<Option<Vec<u8>>, LedgerError> {
+        let key = state_map::record_key(self.suite, kind, id);
+        let Some((value, _)) = self.shared.sealed().map.get(&key) else { return Ok(None) };
+        let stored = self.index()?.get_many(&[key])?.pop().flatten();
+        Ok(Some(self.genuine(kind, id, &value, stored)?.record))
     }
 
     /// Refuses a record that the state map does not hold.
