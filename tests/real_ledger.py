@@ -54,7 +54,7 @@ def reopen(home: Path) -> fc.Ledger:
 
 def claim(id: str, amount_minor: int = 125_000) -> do.SubmitReceivable:
     """A claim of the shop, of an invoice of its own."""
-    return do.SubmitReceivable(id, "shop", "core", amount_minor, "CNY", DUE, f"INV {id}")
+    return do.SubmitReceivable(id, "shop", "core", amount_minor, "CNY", DUE, f"INV {id.encode().hex()}")
 
 
 def signed(

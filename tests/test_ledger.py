@@ -44,7 +44,7 @@ def test_a_party_is_registered_with_its_key(ledger: fc.Ledger) -> None:
 def test_a_party_is_registered_once(ledger: fc.Ledger) -> None:
     with pytest.raises(fc.Refused) as refusal:
         ledger.register("shop", "Another shop", roles=["supplier"], key=key("another"))
-    assert refusal.value.code == "party.exists"
+    assert refusal.value.code == "party.duplicate"
     assert ledger.get(fc.Party, "shop").name == "The shop"
 
 
@@ -147,7 +147,7 @@ def test_each_of_many_stands_alone(ledger: fc.Ledger) -> None:
     assert [row.instruction for row in rows] == orders
     assert [row.index for row in rows] == [0, 1, 2, 3]
     refused = [row for row in rows if isinstance(row, fc.RefusedRow)]
-    assert [row.code for row in refused] == ["receivable.amount", "receivable.exists"]
+    assert [row.code for row in refused] == ["receivable.amount", "receivable.duplicate"]
     assert all(row.refusal is not None and row.refusal.code == row.code for row in refused)
     assert [each.id for each in ledger.find(fc.Receivable)] == ["r-1", "r-3"]
 

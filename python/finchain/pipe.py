@@ -66,6 +66,11 @@ class Records:
         """Takes what a transaction wrote."""
         self._young.update(written)
 
+    def forget(self) -> None:
+        """Forgets everything, what was taken of a block that was never sealed included."""
+        self._old, self._young = {}, {}
+        self._core.wait_indexed()
+
     def trim(self) -> None:
         """Forgets the older generation once the younger is full, after the index has everything."""
         if len(self._young) >= CACHE_RECORDS:
@@ -122,7 +127,11 @@ class Pipe:
         for chunk in itertools.chain(chunks, [None]):
             started = None if chunk is None else (self.core.check(chunk), len(chunk))
             if checking is not None:
-                executed = self._execute_chunk(*checking, now_ms)
+                try:
+                    executed = self._execute_chunk(*checking, now_ms)
+                except BaseException:
+                    self.records.forget()
+                    raise
                 if sealing is not None:
                     yield self._durable(*sealing)
                 sealing = executed
