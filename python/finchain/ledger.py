@@ -33,7 +33,7 @@ from finchain.outcome import Applied, Explanation, Outcome, RefusedRow, Step
 from finchain.pipe import Pipe, Stream, chunked
 from finchain.receipt import Receipt
 from finchain.replay import replayed
-from finchain.transaction import EXPIRY_MS, Mode, Transaction
+from finchain.transaction import EXPIRY_MS, INSTRUCTIONS_MAX, Mode, Transaction
 
 R = TypeVar("R", bound=Record)
 
@@ -474,9 +474,14 @@ class Ledger:
             NotFound: There is no such instruction.
         """
         self._check_process()
+        if outcome.height < 0 or not 0 <= index < INSTRUCTIONS_MAX:
+            raise NotFound(
+                f"block {outcome.height} has no instruction {index}", advice="a rejected transaction is in no block"
+            )
         with self._lock:
-            note = self._checkpoint()
             self._core.wait_indexed()
+            self._core.entered(outcome.height, outcome.entry)
+            note = self._checkpoint()
             if not signers or outcome.height == 0:
                 return Receipt(self._core.prove_instruction(outcome.height, outcome.entry, index, note))
             with replayed(self.path, until=outcome.height) as before:
@@ -505,7 +510,8 @@ class Ledger:
     # ---- inside
 
     def _now_ms(self) -> int:
-        return self.clock.now_ms()
+        """The time that a block would have now: a block's time never falls, whatever the clock does."""
+        return max(self.clock.now_ms(), self._core.time_ms)
 
     def _ledger_record(self) -> LedgerRecord:
         return self.get(LedgerRecord, "ledger")

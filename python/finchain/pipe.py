@@ -71,6 +71,11 @@ class Records:
         """Takes what a transaction wrote."""
         self._young.update(written)
 
+    def forget(self) -> None:
+        """Forgets everything, what was taken of a block that was never sealed included."""
+        self._old, self._young = {}, {}
+        self._core.wait_indexed()
+
     def trim(self) -> None:
         """Forgets the older generation once the younger is full, after the index has everything."""
         if len(self._young) >= CACHE_RECORDS:
@@ -333,7 +338,11 @@ class Stream:
         return self._advance(None) + self._advance(None)
 
     def _advance(self, checking: tuple[_core.Checking, int] | None) -> list[Outcome]:
-        executed = None if self._checking is None else self._pipe.execute_chunk(*self._checking, self._now_ms)
+        try:
+            executed = None if self._checking is None else self._pipe.execute_chunk(*self._checking, self._now_ms)
+        except BaseException:
+            self._pipe.records.forget()
+            raise
         height, outcomes = self._sealing or (NO_BLOCK, [])
         if height != NO_BLOCK:
             self._pipe.core.wait_sealed(height)

@@ -156,6 +156,8 @@ pub struct Recovery {
     pub replay_from: u64,
     /// A torn last frame that was cut off, in words.
     pub cut: Option<String>,
+    /// Why the index was made anew, where it was.
+    pub index_stale: Option<String>,
 }
 
 /// A ledger that is open.

@@ -20,11 +20,36 @@ use crate::log::{Evidence, Lock, LogReader, LogWriter, Place};
 impl Ledger {
     /// Opens a ledger. The caller replays the blocks from `replay_from` on before it does anything else.
     ///
+    /// `open_index` opens the index, or makes an empty one where its argument is true. The lock is taken first:
+    /// another writer's index is neither opened nor wiped.
+    ///
     /// # Errors
-    /// [`LedgerError::IndexStale`] where the index must be wiped first; otherwise what is wrong with folder or blocks.
-    pub fn open(dir: &Path, index: Arc<dyn RecordIndex>, options: &Options) -> Result<(Self, Recovery), LedgerError> {
+    /// What is wrong with folder or blocks, or that another writes; or what `open_index` failed with.
+    pub fn open(
+        dir: &Path,
+        open_index: impl Fn(bool) -> Result<Arc<dyn RecordIndex>, LedgerError>,
+        options: &Options,
+    ) -> Result<(Self, Recovery), LedgerError> {
         let name = read_ledger_json(&dir.join("ledger.json"))?;
         let lock = if options.read_only { None } else { Some(Lock::acquire(&dir.join("lock"))?) };
+        let first = open_index(false).and_then(|index| Self::open_with(dir, &name, index, options));
+        let (ledger, recovery) = match first {
+            Err(LedgerError::IndexStale(why)) => {
+                let (ledger, recovery) = Self::open_with(dir, &name, open_index(true)?, options)?;
+                (ledger, Recovery { index_stale: Some(why), ..recovery })
+            }
+            other => other?,
+        };
+        *locked(&ledger.lock) = lock;
+        Ok((ledger, recovery))
+    }
+
+    fn open_with(
+        dir: &Path,
+        name: &str,
+        index: Arc<dyn RecordIndex>,
+        options: &Options,
+    ) -> Result<(Self, Recovery), LedgerError> {
         let (origin, zero) = name.split_once('#').unwrap_or_default();
         let zero: Hash = encoding::unhex(zero).unwrap_or_default();
         let mut short = [0; 16];
@@ -70,8 +95,7 @@ impl Ledger {
         let replay_from = executor.height;
         let ledger =
             Self::start(dir, origin, suite, index, shared, executor, (writer, None), Some(reader), options.read_only);
-        *locked(&ledger.lock) = lock;
-        Ok((ledger, Recovery { blocks, replay_from, cut }))
+        Ok((ledger, Recovery { blocks, replay_from, cut, index_stale: None }))
     }
 }
 
