@@ -227,3 +227,30 @@ def test_the_demo_in_words(run: Run) -> None:
     told = run("demo", "--quiet")
     assert told.code == 0 and told.err == ""
     assert "payment.not_whitelisted" in told.out and "proven for block" in told.out
+
+
+def test_a_file_is_loaded_once(tmp_path: Path, key_folder: Path, run: Run) -> None:
+    """The counts are on stdout, the exit code is that of the report, and a second run applies nothing twice."""
+    (tmp_path / "orders.toml").write_text(
+        'lane = "orders"\nconfirm = true\nmax_rejects = 1\n[input]\nformat = "csv"\n'
+        '[columns]\ncreditor = "Seller"\ndebtor = "Buyer"\ninvoice = "No"\n'
+        'amount = { column = "Amount", currency = "USD" }\ndue = { column = "Due", format = "%Y-%m-%d" }\n'
+        '[parties]\nlookup = "parties.csv"\n[keys]\nseed = "for tests"\n'
+    )
+    (tmp_path / "parties.csv").write_text("value,id,name,roles,key\nSun,sun,Sonne,supplier,\nMoon,moon,Lune,debtor,\n")
+    (tmp_path / "orders.csv").write_text(
+        "No,Seller,Buyer,Amount,Due\n1,Sun,Moon,10.50,2026-05-01\n2,Sun,Moon,0,2026-05-01\n3,Sun,Moon,1,2026-05-01\n"
+    )
+    ledger, mapping = tmp_path / "night.finchain", tmp_path / "orders.toml"
+    run("init", ledger, "--name", "example.org/night", "--simulated-from", "2026-03-02")
+    words = ("load", ledger, mapping, "--input", tmp_path / "orders.csv", "--out", tmp_path / "out")
+    assert run(*words).code == 8, "nobody is registered, so every row is rejected, which is beyond the limit"
+    first = run(*words, "--enrol", "--json")
+    assert first.code == 4 and "2 parties registered" in first.err
+    assert {name: first.rows[0][name] for name in ("rows", "applied", "refused", "rejected")} == {
+        "rows": 3, "applied": 2, "refused": 0, "rejected": 1,
+    }  # fmt: skip
+    assert first.rows[0]["totals"] == {"USD": 1_150}
+    again = run(*words, "--json")
+    assert (again.code, again.rows[0]["already"]) == (4, 2)
+    assert run("show", ledger, "--json").rows[0]["records"]["receivable"] == 2
