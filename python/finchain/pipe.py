@@ -37,6 +37,8 @@ CACHE_RECORDS = 200_000
 CUTS_BLOCK = frozenset({"party", "key"})
 """Kinds whose change ends the block: who may sign is judged by the block before, and the next sender wants it new."""
 
+NOBODY: Final[frozenset[str]] = frozenset()
+
 _decode_all = msgspec.json.Decoder(list[list[rulebook.INSTRUCTIONS]]).decode
 _decode_one = msgspec.json.Decoder(list[rulebook.INSTRUCTIONS]).decode
 _encode = msgspec.json.Encoder(order="sorted").encode
@@ -246,7 +248,7 @@ class Pipe:
                 signed = signers.get(by)
                 if signed is None:
                     signed = signers[by] = frozenset(by)
-                book.begin(signed, frozenset(service.get(position, ())), by[0])
+                book.begin(signed, frozenset(service[position]) if position in service else NOBODY, by[0])
                 try:
                     self._execute_transaction(book, instructions, each[position], position, block)
                 except Exception as error:
@@ -259,12 +261,14 @@ class Pipe:
                 if not written:
                     continue
                 commit(written)
+                cut = False
                 for (kind, id), record in written.items():
                     block.kinds.append(kind.kind)
                     block.ids.append(id)
                     block.records.append(record)
+                    cut = cut or kind.kind in CUTS_BLOCK
                 block.instructions.extend(book.touches().values())
-                if stop_early and not CUTS_BLOCK.isdisjoint(kind.kind for kind, _ in written):
+                if cut and stop_early:
                     return position + 1
             return len(decoded)
         finally:
