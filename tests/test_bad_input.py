@@ -36,7 +36,7 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[fc.Ledger]:
         yield ledger
 
 
-def good(ledger: fc.Ledger, **changes: Any) -> fc.Transaction:
+def good(ledger: fc.Ledger, /, **changes: Any) -> fc.Transaction:
     """A transaction that would be applied."""
     return signed(ledger, claim("r-1"), **{"sequence": 2, **changes})
 
@@ -90,6 +90,15 @@ def unknown_type(transaction: dict[str, Any]) -> None:
     transaction["instructions"][0]["type"] = "receivable.dream"
 
 
+def nine_deep(transaction: dict[str, Any]) -> None:
+    transaction["instructions"][0] = nested(9)
+
+
+def nested(depth: int) -> dict[str, Any]:
+    """An instruction of that depth, its own brace counted."""
+    return {"a": nested(depth - 1)} if depth > 1 else {"a": 1}
+
+
 class Dream(Instruction, frozen=True, tag="receivable.dream"):
     """An instruction that no rulebook knows."""
 
@@ -126,7 +135,7 @@ CASES: list[Case] = [
     ("an unknown instruction", errors.Malformed, lambda w: signed(w, Dream("of more"), sequence=2)),
     ("a control character", errors.Malformed,
      lambda w: edited(good(w).to_bytes(), lambda t: t["instructions"][0].update(invoice="\u0085"))),
-    ("too deep", errors.LimitExceeded, lambda w: b"[" * 10_000),
+    ("too deep", errors.LimitExceeded, lambda w: edited(good(w).to_bytes(), nine_deep)),
     ("too many bytes", errors.LimitExceeded, lambda w: b" " * ((4 << 20) + 1)),
 ]  # fmt: skip
 
@@ -149,6 +158,14 @@ def test_every_rejection_is_in_the_table() -> None:
     """But for two: a party with ten thousand lanes, and a rule that fails, which have tests of their own."""
     tested = {error for _, error, _ in CASES}
     assert set(errors.REJECTIONS.values()) - tested == {errors.TooManyLanes, errors.InternalError}
+
+
+def test_an_instruction_may_be_eight_deep(ledger: fc.Ledger) -> None:
+    """It is malformed all the same, because it is not what was signed; but not for its depth."""
+    text = edited(good(ledger).to_bytes(), lambda transaction: transaction["instructions"].__setitem__(0, nested(8)))
+    (outcome,) = ledger.submit_all([text])
+    assert isinstance(outcome.error, errors.Malformed)
+    assert "root" in outcome.error.message
 
 
 def test_a_transaction_cut_anywhere_is_malformed(ledger: fc.Ledger) -> None:
