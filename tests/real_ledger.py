@@ -58,7 +58,7 @@ def claim(id: str, amount_minor: int = 125_000) -> do.SubmitReceivable:
 
 
 def signed(
-    ledger: fc.Ledger, *instructions: Instruction, sequence: int = 1, lane: str = "test", mode: Mode = "all",
+    ledger: fc.Ledger, /, *instructions: Instruction, sequence: int = 1, lane: str = "test", mode: Mode = "all",
     **changes: Any,
 ) -> fc.Transaction:  # fmt: skip
     """A transaction that the shop has signed, as it would on a machine of its own."""

@@ -56,7 +56,7 @@ impl Ledger {
         short.copy_from_slice(&zero[..16]);
         let blocks_dir = dir.join("blocks");
         let reader = LogReader::open(&blocks_dir, short)?;
-        let suite = read_suite(&reader, &zero)?;
+        let suite = read_suite(&reader, origin, &zero)?;
         let meta = match index.meta()? {
             Some(meta) if meta.ledger != zero => {
                 return Err(LedgerError::IndexStale("it belongs to another ledger".into()));
@@ -123,13 +123,17 @@ fn read_ledger_json(path: &Path) -> Result<String, LedgerError> {
     Ok(name.to_owned())
 }
 
-/// The hash suite that block 0 declares, once its header's hash is the ledger's.
-fn read_suite(reader: &LogReader, zero: &Hash) -> Result<&'static dyn HashSuite, LedgerError> {
+/// The hash suite that block 0 declares, once its header's hash is the ledger's and its name the origin.
+fn read_suite(reader: &LogReader, origin: &str, zero: &Hash) -> Result<&'static dyn HashSuite, LedgerError> {
     let tampered = |message: String| LedgerError::Tampered { height: 0, message };
     let first = reader.frames(None).next().ok_or_else(|| tampered("it is missing".into()))??;
     let payload = Payload::parse(first.2).map_err(|e| tampered(e.to_string()))?;
     if crate::block::block_hash(payload.header()) != *zero {
         return Err(tampered("its hash is not that of ledger.json".into()));
+    }
+    let header = BlockHeader::parse(payload.header()).map_err(|e| tampered(e.to_string()))?;
+    if header.ledger.strip_suffix('#') != Some(origin) {
+        return Err(tampered(format!("it founds {}, and ledger.json says {origin}", header.ledger)));
     }
     for suite in ["blake3", "sha256"].iter().filter_map(|name| hash::suite(name)) {
         let Ok((transaction, _)) = payload.transaction(0, suite) else { continue };
