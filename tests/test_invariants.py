@@ -42,7 +42,7 @@ def guaranteed() -> tuple[Record, ...]:
     """A guaranteed certificate, paid in full."""
     ledger = confirmed()
     apply(ledger, GUARANTEE, by=["guarantor"])
-    apply(ledger, but(ISSUE, guarantee="G"), by=["core"])
+    apply(ledger, but(ISSUE, guarantees=["G"]), by=["core"])
     apply(ledger, do.AcceptCertificate("C"), by=["shop"])
     ledger.move_to(MATURITY)
     apply(ledger, do.PayCertificate("C", A, "PAY-1", digest("payment")), by=["clearer"])

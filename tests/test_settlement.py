@@ -190,7 +190,7 @@ def test_the_payment_is_not_valued_before_the_loans_last_posting() -> None:
 def test_the_guarantee_ends_with_the_last_unit(paid: int, status: str) -> None:
     ledger = confirmed()
     apply(ledger, GUARANTEE, by=["guarantor"])
-    apply(ledger, but(ISSUE, guarantee="G"), by=["core"])
+    apply(ledger, but(ISSUE, guarantees=["G"]), by=["core"])
     apply(ledger, do.AcceptCertificate("C"), by=["shop"])
     ledger.move_to(MATURITY)
     apply(ledger, but(PAY, amount_minor=paid), by=["clearer"])

@@ -176,7 +176,7 @@ def _certificate() -> Iterator[Step]:
         (
             do.IssueCertificate(
                 "cert-1", "daqi", "shop", 116_000_000, "CNY", MATURITY, [do.ClaimShare("claim-1", 116_000_000)],
-                "clearer", "pro_solvendo", guarantee="guarantee-1",
+                "clearer", "pro_solvendo", guarantees=["guarantee-1"],
             ),
         ),
         says="The customer promises to pay the confirmed sum on 31 August, in a form that can be divided.",

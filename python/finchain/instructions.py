@@ -39,7 +39,7 @@ from finchain.domain.payment import (
 from finchain.domain.policy import DEFAULT_POLICY, PolicyTerms, SetPolicy
 from finchain.domain.receivable import CancelReceivable, ConfirmReceivable, RejectReceivable, SubmitReceivable
 from finchain.domain.repayment import CloseLoan, PrepayLoan, ReceivePrepayment, ReceiveRepayment
-from finchain.domain.settlement import PayCertificate
+from finchain.domain.settlement import DishonourCertificate, PayCertificate
 from finchain.domain.trade import LodgeEvidence, SignContract
 from finchain.domain.transfer import AcceptSale, AcceptTransfer, OfferSale, OfferTransfer, SettleSale, WithdrawOffer
 
@@ -58,6 +58,7 @@ __all__ = [
     "ConfirmReceivable",
     "CreateLedger",
     "DisburseLoan",
+    "DishonourCertificate",
     "DrawLoan",
     "EndKey",
     "ExpirePayment",

@@ -94,10 +94,19 @@ def check_certificates(ledger: Ledger) -> None:
         _equal("I-4", f"settled units of {what}", settled, certificate.settled_minor)
         _equal("I-4", f"live lots of {what}", sum(lot.live_minor > 0 for lot in chain), certificate.lots)
         for lot in chain:
-            if lot.pledge is not Absent and lot.offer is not Absent:
-                _fail("I-5", f"lot {lot.id} is offered and pledged")
+            _check_one_right(certificate, lot)
     if lots:
         _fail("I-4", f"lots without a certificate: {', '.join(sorted(lots))}")
+
+
+def _check_one_right(certificate: Certificate, lot: Lot) -> None:
+    """A lot has one encumbrance and one rank, and who took it over ranks after those who did not."""
+    if lot.pledge is not Absent and lot.offer is not Absent:
+        _fail("I-5", f"lot {lot.id} is offered and pledged")
+    if (lot.rank in ("junior", "last")) != (lot.guarantee is not Absent):
+        _fail("I-5", f"lot {lot.id} ranks {lot.rank}, under guarantee {lot.guarantee}")
+    if lot.live_minor > 0 and (lot.rank == "none") != (certificate.dishonoured is Absent):
+        _fail("I-5", f"lot {lot.id} ranks {lot.rank}, the certificate is {certificate.status}")
 
 
 def _chain(certificate: Certificate, own: Mapping[str, Lot]) -> list[Lot]:
@@ -138,17 +147,43 @@ def check_conversion(ledger: Ledger) -> None:
 
 
 def check_guarantees(ledger: Ledger) -> None:
-    """I-7: a guarantor never answers for more than the cap, and for nothing when the debt has ended."""
+    """I-5, I-7 and I-8: a guarantor owns what it paid and has not got back, and never answers for more than its cap."""
+    taken: dict[str, int] = defaultdict(int)
+    paid: dict[str, int] = defaultdict(int)
+    demanded: dict[str, int] = defaultdict(int)
+    creditors: dict[str, int] = defaultdict(int)
+    for lot in ledger.all(Lot).values():
+        for call in lot.calls:
+            paid[call.guarantee] += call.paid_minor
+            demanded[call.guarantee] += call.demanded_minor
+        if lot.guarantee is not Absent:
+            taken[lot.guarantee] += lot.live_minor
+        else:
+            creditors[lot.certificate] += lot.live_minor
     for guarantee in ledger.all(Guarantee).values():
-        _natural("I-7", guarantee, "covered_minor", "fee_minor", "fee_paid_minor", "compensated_minor")
+        what = f"guarantee {guarantee.id}"
+        _natural("I-7", guarantee, "covered_minor", "fee_minor", "fee_paid_minor", "compensated_minor", "open_minor")
+        _natural("I-8", guarantee, "recovered_minor", "waived_minor", "subrogated_minor", "interest_paid_minor")
+        _equal("I-5", f"live units that {what} took over", taken.pop(guarantee.id, 0), guarantee.subrogated_minor)
+        _equal("I-8", f"paid to lots by {what}", paid.pop(guarantee.id, 0), guarantee.compensated_minor)
+        _equal("I-8", f"demanded for lots of {what}", demanded.pop(guarantee.id, 0), guarantee.demanded_minor)
+        if guarantee.compensated_minor > guarantee.cap_minor:
+            _fail("I-7", f"{what} has paid {guarantee.compensated_minor}, more than {guarantee.cap_minor}")
+        if guarantee.interest_paid_minor > guarantee.interest_posted_minor:
+            _fail("I-8", f"{what} was paid interest that was not posted")
         certificate = ledger.all(Certificate).get(guarantee.certificate)
         if guarantee.status == "offered" or certificate is None:
             continue
-        exposure = guarantee.exposure_minor(certificate.live_minor)
-        if exposure > guarantee.covered_minor:
+        own = guarantee.behind is Absent
+        others = [] if own else [ledger.all(Guarantee)[str(guarantee.behind)]]
+        outstanding = creditors[certificate.id] if own else sum(each.subrogated_minor for each in others)
+        exposure = guarantee.exposure_minor(outstanding, certificate.issued)
+        if exposure + guarantee.compensated_minor > guarantee.covered_minor:
             _fail("I-7", f"{guarantee.id} exposes {exposure}, more than {guarantee.covered_minor}")
-        if certificate.live_minor == 0:
+        if outstanding == 0 and certificate.live_minor == 0:
             _equal("I-7", f"exposure of {guarantee.id}", exposure, 0)
+    if taken or paid or demanded:
+        _fail("I-5", f"lots name guarantees that are none: {', '.join(sorted({*taken, *paid, *demanded}))}")
 
 
 def check_loans(ledger: Ledger) -> None:
