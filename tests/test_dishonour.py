@@ -9,7 +9,7 @@ import pytest
 from book import MemoryBook, digest, refused
 from finchain import instructions as do
 from finchain.domain.certificate import Certificate, Lot
-from stories import ISSUE, MATURITY, A, agreed, apply, but, confirmed, pledge, transferred
+from stories import ISSUE, MATURITY, A, agreed, apply, but, confirmed, lent, pledge, transferred
 
 DISHONOUR = do.DishonourCertificate("C", "clearer")
 PAY = do.PayCertificate("C", 50_000_000, "PAY-1", digest("payment"))
@@ -17,7 +17,7 @@ PAY = do.PayCertificate("C", 50_000_000, "PAY-1", digest("payment"))
 
 def due() -> MemoryBook:
     """It is the day of payment; the second tier and a bank as pledgee have claims."""
-    ledger = agreed()
+    ledger = lent()
     ledger.move_to(MATURITY)
     return ledger
 
@@ -94,7 +94,7 @@ def test_a_dishonoured_lot_is_not_pledged_any_more() -> None:
 
 
 def test_an_offer_ends_with_it() -> None:
-    """Without a cut-off a lot can be under offer on the day itself; the offer was made for a debt that would be paid."""
+    """Without a cut-off a lot can be under offer on the day itself; who offered it thought that it would be paid."""
     ledger = transferred()
     certificate = ledger.get(Certificate, "C")
     ledger.records[Certificate, "C"] = but(certificate, cut_off=MATURITY)

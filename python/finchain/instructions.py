@@ -7,6 +7,14 @@ nothing; the rules do, and say what they would have accepted.
 from finchain.domain.account import OpenAccount, Payee, SetMandate
 from finchain.domain.arithmetic import Rate
 from finchain.domain.certificate import AcceptCertificate, ClaimShare, IssueCertificate, RefuseCertificate
+from finchain.domain.compensation import (
+    AcceptCounterGuarantee,
+    AgreeRecovery,
+    CompensateLots,
+    DemandCompensation,
+    FileSuit,
+    ReleaseGuarantee,
+)
 from finchain.domain.founding import CreateLedger, Founder, SetCheckpointKeys
 from finchain.domain.guarantee import OfferGuarantee, PayGuaranteeFee, ReceiveGuaranteeFee
 from finchain.domain.key import NewKey
@@ -46,22 +54,27 @@ from finchain.domain.transfer import AcceptSale, AcceptTransfer, OfferSale, Offe
 __all__ = [
     "DEFAULT_POLICY",
     "AcceptCertificate",
+    "AcceptCounterGuarantee",
     "AcceptSale",
     "AcceptTransfer",
     "AddKey",
     "AgreeLoan",
+    "AgreeRecovery",
     "ApprovePayment",
     "AssignReceivable",
     "CancelReceivable",
     "ClaimShare",
     "CloseLoan",
+    "CompensateLots",
     "ConfirmReceivable",
     "CreateLedger",
+    "DemandCompensation",
     "DisburseLoan",
     "DishonourCertificate",
     "DrawLoan",
     "EndKey",
     "ExpirePayment",
+    "FileSuit",
     "Founder",
     "InstructPayment",
     "IssueCertificate",
@@ -89,6 +102,7 @@ __all__ = [
     "RegisterParty",
     "RejectPayment",
     "RejectReceivable",
+    "ReleaseGuarantee",
     "ReleaseLot",
     "ReleaseReceivable",
     "RequestPayment",

@@ -149,13 +149,12 @@ class Guarantee(Record, frozen=True, kw_only=True):
 
     def interest_owed_minor(self, on: date) -> int:
         """Interest that the debtor owes the guarantor up to a day, posted or not."""
-        accrued = 0
-        if self.recovery_rate is not Absent and self.recovery_day_count is not Absent:
-            if self.interest_from is not Absent and on > self.interest_from:
-                days = count_days(self.interest_from, on, self.recovery_day_count)
-                year = DAYS_IN_YEAR[self.recovery_day_count]
-                accrued = interest(self.subrogated_minor, self.recovery_rate, days, year)
-        return self.interest_posted_minor + accrued - self.interest_paid_minor
+        owed = self.interest_posted_minor - self.interest_paid_minor
+        rate, day_count, since = self.recovery_rate, self.recovery_day_count, self.interest_from
+        if rate is Absent or day_count is Absent or since is Absent or on <= since:
+            return owed
+        days = count_days(since, on, day_count)
+        return owed + interest(self.subrogated_minor, rate, days, DAYS_IN_YEAR[day_count])
 
     def __str__(self) -> str:
         covered = format_minor(self.covered_minor, self.currency)
@@ -293,7 +292,15 @@ def _check_fee(guarantee: Guarantee, amount_minor: int) -> None:
 
 
 def check_offered(
-    book: Book, id: str, *, certificate: str, debtor: str, creditor: str, currency: str, due: date
+    book: Book,
+    id: str,
+    *,
+    certificate: str,
+    debtor: str,
+    creditor: str,
+    currency: str,
+    due: date,
+    behind: str | Optional = Absent,
 ) -> Guarantee:
     """The guarantee, which stands offered for exactly this debt.
 
@@ -309,7 +316,8 @@ def check_offered(
         refuse("guarantee.expired", f"the offer of {id} ended on {guarantee.offered_until}", field="guarantee",
                value=id, advice="ask the guarantor for a new offer")  # fmt: skip
     meant = (guarantee.certificate, guarantee.debtor, guarantee.currency)
-    if meant != (certificate, debtor, currency) or creditor == guarantee.guarantor:
+    given = (certificate, debtor, currency)
+    if meant != given or guarantee.behind != behind or creditor == guarantee.guarantor:
         refuse("guarantee.other_debt", f"{id} is for {', '.join(meant)}", field="guarantee", value=id,
                advice="name a guarantee that was offered for this debt")  # fmt: skip
     if guarantee.period_end <= due:

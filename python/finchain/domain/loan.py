@@ -400,10 +400,15 @@ def drop_collateral(book: Book, id: str) -> None:
     lot = book.get(Lot, id)
     if lot.pledge is Absent:
         return
-    loan = book.get(Loan, lot.pledge.loan)
     book.put(msgspec.structs.replace(lot, pledge=Absent))
-    kept = tuple(each for each in loan.collateral if each != id)
-    book.put(msgspec.structs.replace(loan, collateral=kept))
+    replace_collateral(book, lot.pledge.loan, id, None)
+
+
+def replace_collateral(book: Book, loan_id: str, old: str, new: str | None) -> None:
+    """Names another lot in the place of one that secured a loan, or none; the rule that calls changes the lots."""
+    loan = book.get(Loan, loan_id)
+    collateral = tuple(each if each != old else new for each in loan.collateral)
+    book.put(msgspec.structs.replace(loan, collateral=tuple(each for each in collateral if each is not None)))
 
 
 def put_loan(loan: Loan, book: Book) -> None:

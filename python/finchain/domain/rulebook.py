@@ -23,6 +23,7 @@ from finchain.domain import (
     cash_fact,
     certificate,
     check,
+    compensation,
     fingerprint,
     founding,
     guarantee,
@@ -46,7 +47,7 @@ RULEBOOK: Final = 1
 
 INSTRUMENTS: Final[tuple[ModuleType, ...]] = (
     key, party, policy, founding, cash_fact, cash, trade, fingerprint, receivable, part, guarantee, certificate,
-    transfer, account, payment, loan, repayment, settlement,
+    transfer, account, payment, loan, repayment, settlement, compensation,
 )  # fmt: skip
 """The rule files, each importing only from those before it."""
 
