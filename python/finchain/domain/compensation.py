@@ -8,7 +8,7 @@ the beneficiary.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from datetime import date
 from typing import Final
 
@@ -165,7 +165,7 @@ def _compensate(do: CompensateLots, book: Book) -> None:
 def _release(do: ReleaseGuarantee, book: Book) -> None:
     guarantee = book.get(Guarantee, do.id, field="id")
     _check_in_effect(guarantee)
-    signers = _beneficiaries(book, guarantee)
+    signers: Set[str] = _beneficiaries(book, guarantee)
     over = book.today > guarantee.period_end and guarantee.sued is Absent and not guarantee.open_minor
     if over or not signers:
         signers = book.by & {guarantee.guarantor, guarantee.debtor} or signers or {guarantee.guarantor}
