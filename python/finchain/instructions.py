@@ -25,6 +25,7 @@ from finchain.domain.loan import (
     PledgeLot,
     ReleaseLot,
 )
+from finchain.domain.overdue import AccelerateLoan, ChargeLoan, WaiveCharge
 from finchain.domain.part import (
     AssignReceivable,
     NotifyDebtor,
@@ -53,6 +54,7 @@ from finchain.domain.transfer import AcceptSale, AcceptTransfer, OfferSale, Offe
 
 __all__ = [
     "DEFAULT_POLICY",
+    "AccelerateLoan",
     "AcceptCertificate",
     "AcceptCounterGuarantee",
     "AcceptSale",
@@ -63,6 +65,7 @@ __all__ = [
     "ApprovePayment",
     "AssignReceivable",
     "CancelReceivable",
+    "ChargeLoan",
     "ClaimShare",
     "CloseLoan",
     "CompensateLots",
@@ -118,5 +121,6 @@ __all__ = [
     "SettleSale",
     "SignContract",
     "SubmitReceivable",
+    "WaiveCharge",
     "WithdrawOffer",
 ]

@@ -29,6 +29,7 @@ from finchain.domain import (
     guarantee,
     key,
     loan,
+    overdue,
     part,
     party,
     payment,
@@ -47,7 +48,7 @@ RULEBOOK: Final = 1
 
 INSTRUMENTS: Final[tuple[ModuleType, ...]] = (
     key, party, policy, founding, cash_fact, cash, trade, fingerprint, receivable, part, guarantee, certificate,
-    transfer, account, payment, loan, repayment, settlement, compensation,
+    transfer, account, payment, loan, repayment, overdue, settlement, compensation,
 )  # fmt: skip
 """The rule files, each importing only from those before it."""
 

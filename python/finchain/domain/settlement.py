@@ -178,7 +178,7 @@ def pass_on(book: Book, payer: str, lot: Lot, paid: int, on: date, currency: str
     left = repay(book, loan.id, paid, on)
     move_cash(book, payer, loan.lender, paid - left, currency)
     move_cash(book, payer, lot.holder, left, currency)
-    if left and on < loan.maturity:
+    if left and on < loan.due_on:
         # What a loan that is not due does not take waits under the lender's control.
         credit(book, loan.account, left, on)
 
