@@ -47,6 +47,7 @@ from finchain.domain.payment import (
 )
 from finchain.domain.policy import DEFAULT_POLICY, PolicyTerms, SetPolicy
 from finchain.domain.receivable import CancelReceivable, ConfirmReceivable, RejectReceivable, SubmitReceivable
+from finchain.domain.recourse import BuyBackLot, WaiveLot
 from finchain.domain.repayment import CloseLoan, PrepayLoan, ReceivePrepayment, ReceiveRepayment
 from finchain.domain.settlement import DishonourCertificate, PayCertificate
 from finchain.domain.trade import LodgeEvidence, SignContract
@@ -64,6 +65,7 @@ __all__ = [
     "AgreeRecovery",
     "ApprovePayment",
     "AssignReceivable",
+    "BuyBackLot",
     "CancelReceivable",
     "ChargeLoan",
     "ClaimShare",
@@ -122,5 +124,6 @@ __all__ = [
     "SignContract",
     "SubmitReceivable",
     "WaiveCharge",
+    "WaiveLot",
     "WithdrawOffer",
 ]

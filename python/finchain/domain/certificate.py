@@ -183,11 +183,13 @@ class Lot(Record, frozen=True, kw_only=True):
         last: Its last unit; below `first` where nothing is live.
         next: The `start` of the lot above it, or absent in the highest.
         hop: How often it changed hands after issue.
+        source: Who transferred it to the holder, and can take it back where it was not what it seemed.
         recourse: Those who answer for the debtor towards the holder, the earliest first.
         rank: After a default: whether it is paid before the guarantor's lots, or is one of them.
         guarantee: Of a lot that a guarantor took over: under which guarantee.
         calls: What was demanded and paid for it under guarantees; a lot that was paid out in part keeps them with
             the part that its holder still owns.
+        waived_minor: Its uppermost units, where the holder has forgiven them to the debtor.
     """
 
     kind: ClassVar[str] = "lot"
@@ -199,7 +201,9 @@ class Lot(Record, frozen=True, kw_only=True):
     holder: str
     hop: int = 0
     rank: Rank = "none"
+    source: str | Optional = Absent
     recourse: tuple[str, ...] = ()
+    waived_minor: int = 0
     guarantee: str | Optional = Absent
     calls: tuple[Call, ...] = ()
     next: int | Optional = Absent

@@ -290,7 +290,7 @@ def _take_over(guarantee: Guarantee, id: str, amount_minor: int, on: date, book:
     book.put(
         msgspec.structs.replace(
             lower, holder=guarantee.guarantor, rank="junior" if guarantee.behind is Absent else "last",
-            guarantee=guarantee.id, recourse=(), pledge=Absent,
+            guarantee=guarantee.id, source=Absent, recourse=(), pledge=Absent,
         )
     )  # fmt: skip
     pass_on(book, guarantee.guarantor, lot, amount_minor, on, guarantee.currency)

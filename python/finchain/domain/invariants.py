@@ -90,8 +90,11 @@ def check_certificates(ledger: Ledger) -> None:
         chain = _chain(certificate, own)
         _equal("I-4", f"lots that {what} reaches", len(chain), len(own))
         _equal("I-4", f"live units of {what}", sum(lot.live_minor for lot in chain), certificate.live_minor)
-        settled = sum(lot.first - lot.start for lot in chain)
+        settled = sum(lot.first - lot.start - lot.waived_minor for lot in chain)
         _equal("I-4", f"settled units of {what}", settled, certificate.settled_minor)
+        if certificate.accepted is not Absent:
+            waived = sum(lot.waived_minor for lot in chain)
+            _equal("I-4", f"waived units of {what}", waived, certificate.cancelled_minor)
         _equal("I-4", f"live lots of {what}", sum(lot.live_minor > 0 for lot in chain), certificate.lots)
         for lot in chain:
             _check_one_right(certificate, lot)
@@ -118,11 +121,12 @@ def _chain(certificate: Certificate, own: Mapping[str, Lot]) -> list[Lot]:
         if lot is None:
             _fail("I-4", f"no lot of {certificate.id} starts at {start}")
         _equal("I-4", f"start of {lot.id}", lot.start, start)
-        if not lot.start <= lot.first <= lot.last + 1 and not certificate.cancelled_minor:
+        refused = certificate.status == "cancelled" and certificate.accepted is Absent
+        if not lot.start <= lot.first <= lot.last + 1 and not refused:
             _fail("I-4", f"{lot.id} is [{lot.first}..{lot.last}], from {lot.start}")
         chain.append(lot)
         if lot.next is Absent:
-            end = 0 if certificate.cancelled_minor else certificate.amount_minor
+            end = 0 if refused else certificate.amount_minor
             _equal("I-4", f"end of {certificate.id}", lot.last, end)
             return chain
         _equal("I-4", f"unit after {lot.id}", lot.next, lot.last + 1)
@@ -140,7 +144,8 @@ def check_conversion(ledger: Ledger) -> None:
             start, end = end + 1, end + share.amount_minor
             for lot in chain:
                 converted[share.receivable] += max(0, min(end, lot.last) - max(start, lot.first) + 1)
-                settled[share.receivable] += max(0, min(end, lot.first - 1) - max(start, lot.start) + 1)
+                paid_to = lot.first - 1 - lot.waived_minor
+                settled[share.receivable] += max(0, min(end, paid_to) - max(start, lot.start) + 1)
     for claim in ledger.all(Receivable).values():
         _equal("I-6", f"converted of claim {claim.id}", claim.converted, converted[claim.id])
         _equal("I-6", f"conv_settled of claim {claim.id}", claim.conv_settled, settled[claim.id])

@@ -35,6 +35,7 @@ from finchain.domain import (
     payment,
     policy,
     receivable,
+    recourse,
     repayment,
     rule,
     settlement,
@@ -49,6 +50,7 @@ RULEBOOK: Final = 1
 INSTRUMENTS: Final[tuple[ModuleType, ...]] = (
     key, party, policy, founding, cash_fact, cash, trade, fingerprint, receivable, part, guarantee, certificate,
     transfer, account, payment, loan, repayment, overdue, settlement, compensation,
+    recourse,
 )  # fmt: skip
 """The rule files, each importing only from those before it."""
 

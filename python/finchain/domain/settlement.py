@@ -22,7 +22,7 @@ from finchain.domain.check import check_amount
 from finchain.domain.guarantee import Guarantee
 from finchain.domain.loan import Loan, drop_collateral
 from finchain.domain.party import require
-from finchain.domain.receivable import Receivable, move
+from finchain.domain.receivable import Bucket, Receivable, move
 from finchain.domain.repayment import repay
 from finchain.domain.rule import Absent, Book, Instruction, Optional, refuse, rule
 
@@ -75,9 +75,7 @@ def _pay(do: PayCertificate, book: Book) -> None:
         left = _pay_guarantors(certificate, rank, left, on, book)
     certificate = book.get(Certificate, do.id)
     book.put(msgspec.structs.replace(certificate, suspense_minor=certificate.suspense_minor + left, posted=on))
-    if certificate.live_minor == 0:
-        for id in certificate.guarantees:
-            guarantees.release(book, id)
+    end_if_paid(book, do.id)
 
 
 @rule(DishonourCertificate)
@@ -144,7 +142,7 @@ def _settle_lot(certificate: Certificate, id: str, paid: int, on: date, book: Bo
         return
     # The lot is read here: a payment on the lot before may have ended the loan, and with it this lot's pledge.
     lot = book.get(Lot, id)
-    _settle_claims(certificate, lot.first, lot.first + paid - 1, book)
+    move_claims(book, certificate, lot.first, lot.first + paid - 1, "conv_settled")
     # An offer of units that are paid has lost its object, and its price was worked out for all of them.
     lot = msgspec.structs.replace(lot, first=lot.first + paid, offer=Absent)
     book.put(lot)
@@ -183,12 +181,20 @@ def pass_on(book: Book, payer: str, lot: Lot, paid: int, on: date, currency: str
         credit(book, loan.account, left, on)
 
 
-def _settle_claims(certificate: Certificate, first: int, last: int, book: Book) -> None:
-    """Moves the claims that these units were made of to `conv_settled` (I-6)."""
+def move_claims(book: Book, certificate: Certificate, first: int, last: int, target: Bucket) -> None:
+    """Moves the claims that these units were made of out of `converted` (I-6)."""
     end = 0
     for share in certificate.claims:
         start, end = end + 1, end + share.amount_minor
-        settled = min(end, last) - max(start, first) + 1
-        if settled > 0:
+        units = min(end, last) - max(start, first) + 1
+        if units > 0:
             claim = book.get(Receivable, share.receivable)
-            book.put(move(claim, settled, "converted", "conv_settled"))
+            book.put(move(claim, units, "converted", target))
+
+
+def end_if_paid(book: Book, id: str) -> None:
+    """Ends the guarantees of a certificate of which nothing is live."""
+    certificate = book.get(Certificate, id)
+    if certificate.live_minor == 0:
+        for guarantee in certificate.guarantees:
+            guarantees.release(book, guarantee)
