@@ -214,6 +214,15 @@ def test_guarantor_and_bank_state_a_payment_together() -> None:
         ledger.apply(but(COMPENSATE, reference="COMP-2"), by=["guarantor", "clearer"])
 
 
+def test_an_offer_is_not_paid() -> None:
+    """Found by the state machine: a counter-guarantee that nobody had accepted was compensated."""
+    ledger = unpaid(OFFER)
+    ledger.register("fund", "guarantor")
+    apply(ledger, but(COUNTER, until=ledger.today), by=["fund"])
+    with refused(ledger, "guarantee.bad_state"):
+        ledger.apply(but(COMPENSATE, id="K"), by=["fund", "clearer"])
+
+
 def test_what_the_debtor_pays_after_the_demand_is_a_loss_no_more() -> None:
     """4 m of 10 m arrive between demand and payment: 80% of the 6 m that are left, though 8 m were demanded."""
     ledger = unpaid(OFFER)

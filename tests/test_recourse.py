@@ -12,7 +12,7 @@ from finchain.domain.cash import Cash
 from finchain.domain.certificate import Certificate, Lot
 from finchain.domain.guarantee import Guarantee
 from finchain.domain.receivable import Receivable
-from stories import LOAN, MATURITY, A, agreed, apply, but, draw, held, lent
+from stories import ACCOUNT, LOAN, MATURITY, A, apply, but, draw, held, lent, pledge
 from test_compensation import COMPENSATE, DEMAND, OFFER, due, unpaid
 
 PRICE = 35_203_200
@@ -123,13 +123,15 @@ def test_a_pledged_or_paid_lot_does_not_go_back() -> None:
 
 def test_vector_11_a_surplus_goes_back_only_where_there_is_recourse() -> None:
     """Funded 800,000, interest 12,000, costs 3,000, collected 1,000,000: 185,000 go back, and after a sale nothing."""
-    ledger = agreed(but(LOAN, rate=do.Rate(45, 1_000), available_until=MATURITY))
+    ledger = held(1_000_000)
+    ledger.move_to(date(2026, 3, 6))
+    terms = but(LOAN, rate=do.Rate(45, 1_000), available_until=MATURITY)
+    apply(ledger, ACCOUNT, terms, pledge("C 1", 1_000_000), by=["shop", "bank"])
     draw(ledger, date(2026, 5, 3), 800_000, "one")
     ledger.move_to(MATURITY)
     apply(ledger, do.ChargeLoan("L", "costs", 3_000, digest("bill"), digest("award")), by=["bank"])
-    before = cash(ledger)["shop"]
-    apply(ledger, do.PayCertificate("C", A, "PAY-1", digest("p")), by=["clearer"])
-    assert cash(ledger)["shop"] - before == 80_000_000 - 815_000
+    apply(ledger, do.PayCertificate("C", 1_000_000, "PAY-1", digest("p")), by=["clearer"])
+    assert cash(ledger) == {"core": -1_000_000, "shop": 800_000 + 185_000, "bank": 15_000}
     ledger = sold(first=False, second=False)
     apply(ledger, do.PayCertificate("C", A, "PAY-1", digest("p")), by=["clearer"])
     assert cash(ledger)["tier2"] == PRICE

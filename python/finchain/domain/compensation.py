@@ -133,6 +133,7 @@ def _demand(do: DemandCompensation, book: Book) -> None:
 @rule(CompensateLots)
 def _compensate(do: CompensateLots, book: Book) -> None:
     guarantee = book.get(Guarantee, do.id, field="id")
+    _check_in_effect(guarantee)
     certificate = book.get(Certificate, guarantee.certificate)
     require(book, "guarantee", guarantee.guarantor, field="guarantor")
     by = require(book, "guarantee", certificate.bank, role="settlement_bank", field="bank").id

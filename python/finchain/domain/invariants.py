@@ -12,7 +12,7 @@ from typing import NoReturn, TypeVar
 
 from finchain.domain.account import Account, Mandate
 from finchain.domain.cash import Cash
-from finchain.domain.certificate import Certificate, Lot, lot_id
+from finchain.domain.certificate import Certificate, Lot, Rank, lot_id
 from finchain.domain.guarantee import Guarantee
 from finchain.domain.loan import Loan
 from finchain.domain.payment import Payment
@@ -47,8 +47,8 @@ def check_all(records: Iterable[Record]) -> None:
     """
     ledger = Ledger(records)
     for check in (
-        check_cash, check_receivables, check_certificates, check_conversion, check_guarantees, check_loans,
-        check_accounts,
+        check_cash, check_receivables, check_certificates, check_conversion, check_guarantees, check_ranks,
+        check_loans, check_accounts,
     ):  # fmt: skip
         check(ledger)
 
@@ -189,6 +189,20 @@ def check_guarantees(ledger: Ledger) -> None:
             _equal("I-7", f"exposure of {guarantee.id}", exposure, 0)
     if taken or paid or demanded:
         _fail("I-5", f"lots name guarantees that are none: {', '.join(sorted({*taken, *paid, *demanded}))}")
+
+
+def check_ranks(ledger: Ledger) -> None:
+    """Civil Code 700: the debtor has paid a guarantor nothing while one whom it ranks behind is not paid."""
+    before: dict[str, dict[Rank, int]] = defaultdict(lambda: defaultdict(int))
+    for lot in ledger.all(Lot).values():
+        before[lot.certificate][lot.rank] += lot.live_minor
+    for guarantee in ledger.all(Guarantee).values():
+        ahead: tuple[Rank, ...] = ("none", "senior") if guarantee.behind is Absent else ("none", "senior", "junior")
+        unpaid = sum(before[guarantee.certificate][rank] for rank in ahead)
+        counters = sum(ledger.all(Guarantee)[id].compensated_minor for id in guarantee.counters)
+        received = guarantee.recovered_minor - counters + guarantee.interest_paid_minor
+        if received < 0 or (received and unpaid):
+            _fail("I-8", f"guarantee {guarantee.id} got {received} back while {unpaid} ranked before it")
 
 
 def check_loans(ledger: Ledger) -> None:
