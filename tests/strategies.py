@@ -40,7 +40,7 @@ LIKELY = {
 ABOUT_PARTS = frozenset({"receivable.assign", "receivable.pledge", "receivable.release", "receivable.notify"})
 """Instructions whose id is that of a part."""
 
-DIGEST_MEMBERS = frozenset({"description", "digest", "evidence", "notice", "rulebook_digest"})
+DIGEST_MEMBERS = frozenset({"award", "description", "digest", "evidence", "notice", "rulebook_digest"})
 TEXT_MEMBERS = frozenset({"account_number", "invoice", "invoice_code", "name", "reason", "reference", "registration"})
 
 
@@ -124,6 +124,8 @@ def text_member(tag: str, name: str) -> st.SearchStrategy[str]:
         return st.sampled_from(["a", "b", "c"]).map(public_key)
     if name == "possession":
         return st.builds(possession, st.sampled_from(["a", "b", "c"]), key_ids)
+    if name == "behind":
+        return ids_of("guarantee")
     # A member that names another record is called after its kind, in the plural where there are several.
     return currencies if name == "currency" else ids_of(name.removesuffix("s"))
 

@@ -182,7 +182,7 @@ def _certificate() -> Iterator[Step]:
         (
             do.IssueCertificate(
                 "cert-1", "daqi", "shop", 116_000_000, "CNY", MATURITY, [do.ClaimShare("claim-1", 116_000_000)],
-                "clearer", "pro_solvendo", guarantee="guarantee-1",
+                "clearer", "pro_solvendo", guarantees=["guarantee-1"],
             ),
         ),
         says="The customer promises to pay the confirmed sum on 31 August, in a form that can be divided.",
@@ -225,7 +225,7 @@ def _loan() -> Iterator[Step]:
         (
             do.AgreeLoan(
                 "loan-1", "bank", "shop", 72_000_000, 9_000, do.Rate(435, 10_000), do.Rate(6_525, 100_000), "act/360",
-                "settlement", "interest_at_maturity", 0, date(2026, 4, 30), MATURITY, ACCOUNT,
+                "settlement", "interest_at_maturity", 0, date(2026, 4, 30), MATURITY, ACCOUNT, "interest_first",
             ),
             do.PledgeLot(
                 "cert-1 36000001", 80_000_000, "loan-1", "0306-5551", date(2026, 3, 6), paper("pledge")

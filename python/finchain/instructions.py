@@ -7,6 +7,14 @@ nothing; the rules do, and say what they would have accepted.
 from finchain.domain.account import OpenAccount, Payee, SetMandate
 from finchain.domain.arithmetic import Rate
 from finchain.domain.certificate import AcceptCertificate, ClaimShare, IssueCertificate, RefuseCertificate
+from finchain.domain.compensation import (
+    AcceptCounterGuarantee,
+    AgreeRecovery,
+    CompensateLots,
+    DemandCompensation,
+    FileSuit,
+    ReleaseGuarantee,
+)
 from finchain.domain.founding import CreateLedger, Founder, SetCheckpointKeys
 from finchain.domain.guarantee import OfferGuarantee, PayGuaranteeFee, ReceiveGuaranteeFee
 from finchain.domain.key import NewKey
@@ -17,6 +25,7 @@ from finchain.domain.loan import (
     PledgeLot,
     ReleaseLot,
 )
+from finchain.domain.overdue import AccelerateLoan, ChargeLoan, WaiveCharge
 from finchain.domain.part import (
     AssignReceivable,
     NotifyDebtor,
@@ -38,29 +47,39 @@ from finchain.domain.payment import (
 )
 from finchain.domain.policy import DEFAULT_POLICY, PolicyTerms, SetPolicy
 from finchain.domain.receivable import CancelReceivable, ConfirmReceivable, RejectReceivable, SubmitReceivable
+from finchain.domain.recourse import BuyBackLot, WaiveLot
 from finchain.domain.repayment import CloseLoan, PrepayLoan, ReceivePrepayment, ReceiveRepayment
-from finchain.domain.settlement import PayCertificate
+from finchain.domain.settlement import DishonourCertificate, PayCertificate
 from finchain.domain.trade import LodgeEvidence, SignContract
 from finchain.domain.transfer import AcceptSale, AcceptTransfer, OfferSale, OfferTransfer, SettleSale, WithdrawOffer
 
 __all__ = [
     "DEFAULT_POLICY",
+    "AccelerateLoan",
     "AcceptCertificate",
+    "AcceptCounterGuarantee",
     "AcceptSale",
     "AcceptTransfer",
     "AddKey",
     "AgreeLoan",
+    "AgreeRecovery",
     "ApprovePayment",
     "AssignReceivable",
+    "BuyBackLot",
     "CancelReceivable",
+    "ChargeLoan",
     "ClaimShare",
     "CloseLoan",
+    "CompensateLots",
     "ConfirmReceivable",
     "CreateLedger",
+    "DemandCompensation",
     "DisburseLoan",
+    "DishonourCertificate",
     "DrawLoan",
     "EndKey",
     "ExpirePayment",
+    "FileSuit",
     "Founder",
     "InstructPayment",
     "IssueCertificate",
@@ -88,6 +107,7 @@ __all__ = [
     "RegisterParty",
     "RejectPayment",
     "RejectReceivable",
+    "ReleaseGuarantee",
     "ReleaseLot",
     "ReleaseReceivable",
     "RequestPayment",
@@ -103,5 +123,7 @@ __all__ = [
     "SettleSale",
     "SignContract",
     "SubmitReceivable",
+    "WaiveCharge",
+    "WaiveLot",
     "WithdrawOffer",
 ]

@@ -23,16 +23,19 @@ from finchain.domain import (
     cash_fact,
     certificate,
     check,
+    compensation,
     fingerprint,
     founding,
     guarantee,
     key,
     loan,
+    overdue,
     part,
     party,
     payment,
     policy,
     receivable,
+    recourse,
     repayment,
     rule,
     settlement,
@@ -46,7 +49,8 @@ RULEBOOK: Final = 1
 
 INSTRUMENTS: Final[tuple[ModuleType, ...]] = (
     key, party, policy, founding, cash_fact, cash, trade, fingerprint, receivable, part, guarantee, certificate,
-    transfer, account, payment, loan, repayment, settlement,
+    transfer, account, payment, loan, repayment, overdue, settlement, compensation,
+    recourse,
 )  # fmt: skip
 """The rule files, each importing only from those before it."""
 
