@@ -7,6 +7,7 @@ nothing; the rules do, and say what they would have accepted.
 from finchain.domain.account import OpenAccount, Payee, SetMandate
 from finchain.domain.arithmetic import Rate
 from finchain.domain.certificate import AcceptCertificate, ClaimShare, IssueCertificate, RefuseCertificate
+from finchain.domain.dispute import DisputeReceivable, ResolveDispute
 from finchain.domain.founding import CreateLedger, Founder, SetCheckpointKeys
 from finchain.domain.guarantee import OfferGuarantee, PayGuaranteeFee, ReceiveGuaranteeFee
 from finchain.domain.key import NewKey
@@ -58,6 +59,7 @@ __all__ = [
     "ConfirmReceivable",
     "CreateLedger",
     "DisburseLoan",
+    "DisputeReceivable",
     "DrawLoan",
     "EndKey",
     "ExpirePayment",
@@ -91,6 +93,7 @@ __all__ = [
     "ReleaseLot",
     "ReleaseReceivable",
     "RequestPayment",
+    "ResolveDispute",
     "ReturnPayment",
     "RotateKey",
     "SetCheckpointKeys",

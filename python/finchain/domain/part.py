@@ -7,7 +7,7 @@ only by paying the holder: a payment to anybody else is refused, and the attempt
 from __future__ import annotations
 
 from datetime import date
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 import msgspec
 
@@ -16,11 +16,18 @@ from finchain.domain.cash_fact import require_cash_signer, state_cash_fact
 from finchain.domain.check import check_amount, check_digest, check_identifier, check_not_future, check_reference
 from finchain.domain.party import require
 from finchain.domain.policy import value_date
-from finchain.domain.receivable import Receivable, check_enough, money_text, move
+from finchain.domain.receivable import Bucket, Receivable, check_enough, money_text, move
 from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
 from finchain.money import format_minor
 
 Mark = Literal["assigned", "pledged"]
+
+_MEMBERS: Final[dict[str, str]] = {
+    "disputed_assigned": "disputed_minor", "disputed_pledged": "disputed_minor", "settled": "settled_minor",
+    "free": "released_minor", "credited": "credited_minor", "setoff": "setoff_minor",
+    "written_off": "written_off_minor",
+}  # fmt: skip
+"""The member of a part in which an amount lies that the claim has in this bucket."""
 
 
 @record
@@ -29,7 +36,8 @@ class Part(Record, frozen=True, kw_only=True):
 
     Attributes:
         holder: The assignee or pledgee.
-        amount_minor: What is still open of it; the rest was settled or released.
+        face_minor: What was taken; it never changes.
+        amount_minor: What is still open of it and undisputed.
         taken: The day on which the holder took it.
         notified: The day from which the debtor must pay the holder, and nobody else.
         notice: SHA-256 of the notice, or absent where the debtor signed.
@@ -42,11 +50,17 @@ class Part(Record, frozen=True, kw_only=True):
     receivable: str
     holder: str
     mark: Mark
+    face_minor: int
+    # face = open + disputed + settled + released + credited + setoff + written_off
     amount_minor: int
     currency: str
     taken: date
+    disputed_minor: int = 0
     settled_minor: int = 0
     released_minor: int = 0
+    credited_minor: int = 0
+    setoff_minor: int = 0
+    written_off_minor: int = 0
     notified: date | Optional = Absent
     notice: str | Optional = Absent
     registration: str | Optional = Absent
@@ -135,8 +149,8 @@ def _assign(do: AssignReceivable, book: Book) -> None:
     book.put(move(claim, do.amount_minor, "free", "assigned"))
     _put_part(
         Part(
-            id=do.id, receivable=claim.id, holder=do.assignee, mark="assigned", amount_minor=do.amount_minor,
-            currency=claim.currency, taken=book.today, notice=do.notice,
+            id=do.id, receivable=claim.id, holder=do.assignee, mark="assigned", face_minor=do.amount_minor,
+            amount_minor=do.amount_minor, currency=claim.currency, taken=book.today, notice=do.notice,
         ), claim, book,
     )  # fmt: skip
 
@@ -153,9 +167,9 @@ def _pledge(do: PledgeReceivable, book: Book) -> None:
     book.put(move(claim, do.amount_minor, "free", "pledged"))
     _put_part(
         Part(
-            id=do.id, receivable=claim.id, holder=do.pledgee, mark="pledged", amount_minor=do.amount_minor,
-            currency=claim.currency, taken=book.today, notice=do.notice, registration=do.registration,
-            registered=do.registered, description=do.description,
+            id=do.id, receivable=claim.id, holder=do.pledgee, mark="pledged", face_minor=do.amount_minor,
+            amount_minor=do.amount_minor, currency=claim.currency, taken=book.today, notice=do.notice,
+            registration=do.registration, registered=do.registered, description=do.description,
         ), claim, book,
     )  # fmt: skip
 
@@ -185,13 +199,7 @@ def _release(do: ReleaseReceivable, book: Book) -> None:
     require(book, "receivable", part.holder, field="holder")
     check_amount("receivable", do.amount_minor)
     claim = book.get(Receivable, part.receivable)
-    _check_part_open(part, claim, do.amount_minor)
-    book.put(
-        msgspec.structs.replace(
-            part, amount_minor=part.amount_minor - do.amount_minor, released_minor=part.released_minor + do.amount_minor
-        )
-    )  # fmt: skip
-    book.put(move(claim, do.amount_minor, part.mark, "free"))
+    book.put(take_open(claim, part, do.amount_minor, "free", book))
 
 
 @rule(SettleReceivable)
@@ -201,34 +209,75 @@ def _settle(do: SettleReceivable, book: Book) -> None:
     check_amount("receivable", do.amount_minor)
     last = None if claim.posted is Absent else claim.posted
     on = value_date(book, "receivable", do.value_date, last=last, bank_fact=claim.bank is not Absent)
-    if do.part is Absent:
-        _check_payee(claim, do.payee, {claim.creditor})
-        check_enough(claim, "free", do.amount_minor)
-        claim = move(claim, do.amount_minor, "free", "settled")
-    else:
-        part = book.get(Part, do.part, field="part")
-        if part.receivable != claim.id:
-            refuse(
-                "receivable.bad_state", f"{part.id} is a part of {part.receivable}", field="part", value=do.part,
-                advice=f"name a part of {claim.id}",
-            )  # fmt: skip
-        # Until notice the debtor may pay the creditor, after it only the holder (Civil Code 546).
-        told = part.notified is not Absent and part.notified <= on
-        _check_payee(claim, do.payee, {part.holder} if told else {part.holder, claim.creditor})
-        _check_part_open(part, claim, do.amount_minor)
-        book.put(
-            msgspec.structs.replace(
-                part, amount_minor=part.amount_minor - do.amount_minor,
-                settled_minor=part.settled_minor + do.amount_minor,
-            )
-        )  # fmt: skip
-        claim = move(claim, do.amount_minor, part.mark, "settled")
+    part = part_of(claim, do.part, book)
+    _check_payee(claim, do.payee, _payees(claim, part, on))
+    claim = take_open(claim, part, do.amount_minor, "settled", book)
     state_cash_fact(
         book, "receivable", by=by, reference=do.reference, digest=do.digest, amount_minor=do.amount_minor,
         currency=claim.currency, on=on,
     )  # fmt: skip
     move_cash(book, claim.debtor, do.payee, do.amount_minor, claim.currency)
     book.put(msgspec.structs.replace(claim, posted=on))
+
+
+def part_of(claim: Receivable, id: str | Optional, book: Book) -> Part | None:
+    """The part of a claim that an instruction names; `None` stands for the creditor's own free part.
+
+    Raises:
+        Refused: `part.not_found`, or `receivable.bad_state` where it is a part of another claim.
+    """
+    if id is Absent:
+        return None
+    part = book.get(Part, id, field="part")
+    if part.receivable != claim.id:
+        refuse(
+            "receivable.bad_state", f"{part.id} is a part of {part.receivable}", field="part", value=id,
+            advice=f"name a part of {claim.id}",
+        )  # fmt: skip
+    return part
+
+
+def take_open(claim: Receivable, part: Part | None, amount_minor: int, target: Bucket, book: Book) -> Receivable:
+    """Takes an amount out of what is open of a part, or of the free part, and gives the claim with it in `target`.
+
+    The part is written, the claim is not.
+
+    Raises:
+        Refused: `part.insufficient`, or `receivable.insufficient_free`.
+    """
+    if part is None:
+        return move(claim, amount_minor, "free", target)
+    if amount_minor > part.amount_minor:
+        refuse(
+            "part.insufficient", f"only {money_text(claim, part.amount_minor)} of {part.id} are open",
+            field="amount_minor", value=amount_minor, advice=f"state up to {part.amount_minor}",
+        )  # fmt: skip
+    member = _MEMBERS[target]
+    changed = {"amount_minor": part.amount_minor - amount_minor, member: getattr(part, member) + amount_minor}
+    book.put(msgspec.structs.replace(part, **changed))
+    return move(claim, amount_minor, part.mark, target)
+
+
+def require_owners(claim: Receivable, part: Part | None, book: Book) -> tuple[str, ...]:
+    """Who may give up a part, all of whom have signed: its assignee; creditor and pledgee; else the creditor.
+
+    Raises:
+        Refused: `receivable.not_signed`.
+    """
+    owners: tuple[str, ...] = (claim.creditor,)
+    if part is not None:
+        owners = (part.holder,) if part.mark == "assigned" else (claim.creditor, part.holder)
+    for owner in owners:
+        require(book, "receivable", owner, field="by")
+    return owners
+
+
+def _payees(claim: Receivable, part: Part | None, on: date) -> set[str]:
+    """Whom paying discharges the debtor: until notice the creditor as well, after it only the holder (CC 546)."""
+    if part is None:
+        return {claim.creditor}
+    told = part.notified is not Absent and part.notified <= on
+    return {part.holder} if told else {part.holder, claim.creditor}
 
 
 def _claim_to_take(id: str, receivable: str, amount_minor: int, book: Book) -> Receivable:
@@ -267,12 +316,4 @@ def _check_payee(claim: Receivable, payee: str, owed: set[str]) -> None:
         refuse(
             "receivable.wrong_payee", f"paying {payee} does not discharge this part of {claim.id}",
             rule="Civil Code 546", field="payee", value=payee, advice=f"pay {' or '.join(sorted(owed))}",
-        )  # fmt: skip
-
-
-def _check_part_open(part: Part, claim: Receivable, amount_minor: int) -> None:
-    if amount_minor > part.amount_minor:
-        refuse(
-            "part.insufficient", f"only {money_text(claim, part.amount_minor)} of {part.id} are open",
-            field="amount_minor", value=amount_minor, advice=f"state up to {part.amount_minor}",
         )  # fmt: skip

@@ -12,6 +12,7 @@ from typing import ClassVar, Literal
 import msgspec
 
 from finchain.domain.check import check_amount, check_currency, check_identifier, check_not_future, check_reference
+from finchain.domain.dilution import count
 from finchain.domain.fingerprint import fingerprint_id, free_fingerprint, take_fingerprint
 from finchain.domain.party import require, require_role
 from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
@@ -35,7 +36,7 @@ class Receivable(Record, frozen=True, kw_only=True):
     Attributes:
         claimed: What the creditor claims; it never changes.
         confirmed: What the debtor has confirmed in all.
-        waived: How much of `confirmed` the debtor confirmed without keeping defences.
+        waived: How much of `confirmed` the debtor cannot dispute: it kept no defences, or lost the dispute.
         due: When the debtor is to pay.
         invoice: Number of the invoice, as printed; `invoice_code` is the code that some countries print before it.
         issued: Date of the invoice.
@@ -226,6 +227,7 @@ def _confirm(do: ConfirmReceivable, book: Book) -> None:
             pending=claim.pending, claimed=claim.claimed,
         )  # fmt: skip
     waived = do.amount_minor if do.waives_defences is True else 0
+    count(book, claim.debtor, claim.currency, confirmed_minor=do.amount_minor)
     book.put(
         msgspec.structs.replace(
             claim, pending=claim.pending - do.amount_minor, confirmed=claim.confirmed + do.amount_minor,
@@ -249,7 +251,7 @@ def _reject(do: RejectReceivable, book: Book) -> None:
     claim = msgspec.structs.replace(
         claim, pending=claim.pending - do.amount_minor, rejected=claim.rejected + do.amount_minor
     )  # fmt: skip
-    _put_and_free(claim, book)
+    put_and_free(claim, book)
 
 
 @rule(CancelReceivable)
@@ -263,7 +265,16 @@ def _cancel(do: CancelReceivable, book: Book) -> None:
             pending=claim.pending, claimed=claim.claimed,
         )  # fmt: skip
     claim = msgspec.structs.replace(claim, pending=0, cancelled=claim.pending)
-    _put_and_free(claim, book)
+    put_and_free(claim, book)
+
+
+def claim_of(book: Book, id: str, *, field: str = "id") -> Receivable:
+    """The claim as it is today.
+
+    Raises:
+        Refused: `receivable.not_found`.
+    """
+    return book.get(Receivable, id, field=field)
 
 
 def move(claim: Receivable, amount_minor: int, source: Bucket, target: Bucket) -> Receivable:
@@ -310,7 +321,7 @@ def _check_new(do: SubmitReceivable, fingerprint: str, book: Book) -> None:
         )  # fmt: skip
 
 
-def _put_and_free(claim: Receivable, book: Book) -> None:
+def put_and_free(claim: Receivable, book: Book) -> None:
     """Writes the claim, and lets its invoice be claimed again where nothing of the claim is left."""
     book.put(claim)
     if not claim.live:

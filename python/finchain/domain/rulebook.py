@@ -23,6 +23,8 @@ from finchain.domain import (
     cash_fact,
     certificate,
     check,
+    dilution,
+    dispute,
     fingerprint,
     founding,
     guarantee,
@@ -45,7 +47,8 @@ RULEBOOK: Final = 1
 """The number that transactions and block headers carry."""
 
 INSTRUMENTS: Final[tuple[ModuleType, ...]] = (
-    key, party, policy, founding, cash_fact, cash, trade, fingerprint, receivable, part, guarantee, certificate,
+    key, party, policy, founding, cash_fact, cash, trade, fingerprint, dilution, receivable, part,
+    dispute, guarantee, certificate,
     transfer, account, payment, loan, repayment, settlement,
 )  # fmt: skip
 """The rule files, each importing only from those before it."""
