@@ -12,6 +12,7 @@ from finchain.domain.key import PartyKey, PublicKey, public_key_id
 from finchain.domain.part import Part
 from finchain.domain.party import Party
 from finchain.domain.receivable import Receivable
+from finchain.domain.reduction import Counterclaim, Reduction
 from finchain.domain.rule import Absent
 
 
@@ -20,8 +21,8 @@ def check_parts(ledger: MemoryBook) -> None:
     totals: dict[tuple[str, str], int] = defaultdict(int)
     for part in ledger.all(Part):
         buckets = (
-            part.amount_minor, part.disputed_minor, part.settled_minor, part.released_minor, part.credited_minor,
-            part.setoff_minor, part.written_off_minor,
+            part.amount_minor, part.disputed_minor, part.settled_minor, part.released_minor, part.reversed_minor,
+            part.credited_minor, part.setoff_minor, part.written_off_minor,
         )  # fmt: skip
         assert min(buckets) >= 0 and sum(buckets) == part.face_minor > 0, f"part {part.id}"
         totals[part.receivable, part.mark] += part.amount_minor
@@ -46,6 +47,27 @@ def check_disputes(ledger: MemoryBook) -> None:
         assert totals[claim.id, "confirmed"] == claim.disputed_post, f"I-3 {claim.id}"
     for part in ledger.all(Part):
         assert by_part[part.id] == part.disputed_minor, f"I-3 {part.id}"
+
+
+def check_reductions(ledger: MemoryBook) -> None:
+    """What was set off, written off and credited is what the entries say that were not reversed, and disputes."""
+    totals: dict[tuple[str, str], int] = defaultdict(int)
+    counters: dict[tuple[str, str], int] = defaultdict(int)
+    for entry in ledger.all(Reduction):
+        if entry.reversed is Absent:
+            totals[entry.receivable, entry.form] += entry.amount_minor
+            if entry.form == "set_off":
+                counters[ledger.get(Receivable, entry.receivable).debtor, entry.paper] += entry.amount_minor
+    for dispute in ledger.all(Dispute):
+        if dispute.stage == "confirmed":
+            totals[dispute.receivable, "credit_note"] += dispute.reduced_minor
+    for claim in ledger.all(Receivable):
+        shown = (claim.credited, claim.setoff, claim.written_off)
+        assert shown == tuple(totals[claim.id, form] for form in ("credit_note", "set_off", "write_off")), claim.id
+    for counter in ledger.all(Counterclaim):
+        debtor, _, paper = counter.id.partition(" ")
+        assert counter.used_minor == counters[debtor, paper], counter.id
+        assert 0 <= counter.used_minor <= counter.terms.amount_minor
 
 
 def check_fingerprints(ledger: MemoryBook) -> None:
@@ -73,5 +95,6 @@ def check_all(ledger: MemoryBook) -> None:
     invariants.check_all(ledger.records.values())
     check_parts(ledger)
     check_disputes(ledger)
+    check_reductions(ledger)
     check_fingerprints(ledger)
     check_keys(ledger)

@@ -36,8 +36,8 @@ def claim(ledger: MemoryBook) -> Receivable:
     return ledger.get(Receivable, "R-1")
 
 
-def deny(ledger: MemoryBook, by: str = "core", **changes: object) -> None:
-    ledger.apply(msgspec.structs.replace(DENY, **changes), by={by})
+def deny(ledger: MemoryBook, **changes: object) -> None:
+    ledger.apply(msgspec.structs.replace(DENY, **changes), by={"core"})
 
 
 # --- denying ----------------------------------------------------------------------------------------------------
@@ -125,7 +125,7 @@ def test_a_dispute_that_makes_no_sense_is_refused(ledger: MemoryBook, changes: d
 def test_only_the_debtor_denies_and_each_dispute_has_an_id_of_its_own(ledger: MemoryBook) -> None:
     for by in ("shop", "bank", "court"):
         with refused(ledger, "receivable.not_signed"):
-            deny(ledger, by=by)
+            ledger.apply(DENY, by={by})
     deny(ledger)
     with refused(ledger, "dispute.duplicate"):
         deny(ledger, amount_minor=1)

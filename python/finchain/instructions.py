@@ -23,6 +23,7 @@ from finchain.domain.part import (
     NotifyDebtor,
     PledgeReceivable,
     ReleaseReceivable,
+    ReversePart,
     SettleReceivable,
 )
 from finchain.domain.party import AddKey, EndKey, RegisterParty, RotateKey, SetRoles, SetThreshold
@@ -39,6 +40,14 @@ from finchain.domain.payment import (
 )
 from finchain.domain.policy import DEFAULT_POLICY, PolicyTerms, SetPolicy
 from finchain.domain.receivable import CancelReceivable, ConfirmReceivable, RejectReceivable, SubmitReceivable
+from finchain.domain.reduction import (
+    Counter,
+    CreditConverted,
+    CreditReceivable,
+    ReverseReduction,
+    SetOffReceivable,
+    WriteOffReceivable,
+)
 from finchain.domain.repayment import CloseLoan, PrepayLoan, ReceivePrepayment, ReceiveRepayment
 from finchain.domain.settlement import PayCertificate
 from finchain.domain.trade import LodgeEvidence, SignContract
@@ -57,7 +66,10 @@ __all__ = [
     "ClaimShare",
     "CloseLoan",
     "ConfirmReceivable",
+    "Counter",
     "CreateLedger",
+    "CreditConverted",
+    "CreditReceivable",
     "DisburseLoan",
     "DisputeReceivable",
     "DrawLoan",
@@ -95,9 +107,12 @@ __all__ = [
     "RequestPayment",
     "ResolveDispute",
     "ReturnPayment",
+    "ReversePart",
+    "ReverseReduction",
     "RotateKey",
     "SetCheckpointKeys",
     "SetMandate",
+    "SetOffReceivable",
     "SetPolicy",
     "SetRoles",
     "SetThreshold",
@@ -107,4 +122,5 @@ __all__ = [
     "SignContract",
     "SubmitReceivable",
     "WithdrawOffer",
+    "WriteOffReceivable",
 ]

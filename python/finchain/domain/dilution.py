@@ -60,7 +60,7 @@ def dilution_bp(book: Book, debtor: str, currency: str) -> int:
 
 
 def count(book: Book, debtor: str, currency: str, *, confirmed_minor: int = 0, credited_minor: int = 0) -> None:
-    """Counts what a debtor confirmed today, or what was credited to it.
+    """Counts what a debtor confirmed today, or what was credited to it; negative where this is reversed.
 
     Raises:
         Refused: `dilution.amount`, where a month's sum would leave what an amount can be.

@@ -15,7 +15,7 @@ from finchain.domain.check import check_amount, check_digest, check_identifier, 
 from finchain.domain.dilution import count
 from finchain.domain.part import Part, part_of, take_open
 from finchain.domain.party import require
-from finchain.domain.receivable import Bucket, Receivable, claim_of, money_text, move, put_and_free
+from finchain.domain.receivable import Bucket, Receivable, claim_of, money_text, move, put_and_free, require_award
 from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
 
 Stage = Literal["pending", "confirmed"]
@@ -187,13 +187,8 @@ def _resolve(do: ResolveDispute, book: Book) -> None:
 
 
 def _require_judgement(do: ResolveDispute, claim: Receivable, part: Part | None, book: Book) -> None:
-    if do.arbiter is not Absent:
-        require(book, "receivable", do.arbiter, role="arbiter", field="arbiter")
-        check_digest("receivable", "" if do.award is Absent else do.award, "award")
+    if require_award(book, do.arbiter, do.award):
         return
-    if do.award is not Absent:
-        refuse("receivable.award", "an award that nobody signs is none", rule="domain.md 2.1", field="award",
-               value=do.award, advice="name the arbiter and let it sign, or leave the award out")  # fmt: skip
     holder = () if part is None else (part.holder,)
     for party in (claim.creditor, claim.debtor, *holder):
         require(book, "receivable", party, field="by")

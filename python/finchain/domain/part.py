@@ -16,7 +16,7 @@ from finchain.domain.cash_fact import require_cash_signer, state_cash_fact
 from finchain.domain.check import check_amount, check_digest, check_identifier, check_not_future, check_reference
 from finchain.domain.party import require
 from finchain.domain.policy import value_date
-from finchain.domain.receivable import Bucket, Receivable, check_enough, money_text, move
+from finchain.domain.receivable import Bucket, Receivable, check_enough, claim_of, money_text, move
 from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
 from finchain.money import format_minor
 
@@ -51,13 +51,14 @@ class Part(Record, frozen=True, kw_only=True):
     holder: str
     mark: Mark
     face_minor: int
-    # face = open + disputed + settled + released + credited + setoff + written_off
+    # face = open + disputed + settled + released + reversed + credited + setoff + written_off
     amount_minor: int
     currency: str
     taken: date
     disputed_minor: int = 0
     settled_minor: int = 0
     released_minor: int = 0
+    reversed_minor: int = 0
     credited_minor: int = 0
     setoff_minor: int = 0
     written_off_minor: int = 0
@@ -122,6 +123,16 @@ class ReleaseReceivable(Instruction, frozen=True, tag="receivable.release"):
     amount_minor: int
 
 
+class ReversePart(Instruction, frozen=True, tag="receivable.reverse_part"):
+    """Takes an assignment or a pledge back as if it had never been, in its month and while all of it is untouched.
+
+    Signed by creditor and holder, and by the debtor where it was notified.
+    """
+
+    id: str
+    reason: str
+
+
 class SettleReceivable(Instruction, frozen=True, tag="receivable.settle"):
     """States that the debtor paid. Signed by the claim's settlement bank, or the payee where the claim names none.
 
@@ -177,7 +188,7 @@ def _pledge(do: PledgeReceivable, book: Book) -> None:
 @rule(NotifyDebtor)
 def _notify(do: NotifyDebtor, book: Book) -> None:
     part = book.get(Part, do.id, field="id")
-    claim = book.get(Receivable, part.receivable)
+    claim = claim_of(book, part.receivable)
     if do.by not in (part.holder, claim.creditor, claim.debtor):
         refuse(
             "receivable.wrong_role", f"{do.by} is no party of {part.id}", field="by", value=do.by,
@@ -198,13 +209,33 @@ def _release(do: ReleaseReceivable, book: Book) -> None:
     part = book.get(Part, do.id, field="id")
     require(book, "receivable", part.holder, field="holder")
     check_amount("receivable", do.amount_minor)
-    claim = book.get(Receivable, part.receivable)
+    claim = claim_of(book, part.receivable)
     book.put(take_open(claim, part, do.amount_minor, "free", book))
+
+
+@rule(ReversePart)
+def _reverse(do: ReversePart, book: Book) -> None:
+    part = book.get(Part, do.id, field="id")
+    claim = claim_of(book, part.receivable)
+    debtor = () if part.notified is Absent else (claim.debtor,)
+    for party in (claim.creditor, part.holder, *debtor):
+        require(book, "receivable", party, field="by")
+    check_reference("receivable", do.reason, "reason")
+    if part.amount_minor != part.face_minor:
+        refuse(
+            "receivable.dependant", f"of {do.id} only {money_text(claim, part.amount_minor)} are as they were taken",
+            rule="domain.md 2.0", field="id", value=do.id,
+            advice="reverse first what came later, or release what is left", face=part.face_minor,
+            disputed=part.disputed_minor, settled=part.settled_minor, released=part.released_minor,
+        )  # fmt: skip
+    check_period(part.taken, book, do.id)
+    book.put(msgspec.structs.replace(part, amount_minor=0, reversed_minor=part.face_minor))
+    book.put(move(claim, part.face_minor, part.mark, "free"))
 
 
 @rule(SettleReceivable)
 def _settle(do: SettleReceivable, book: Book) -> None:
-    claim = book.get(Receivable, do.id, field="id")
+    claim = claim_of(book, do.id)
     by = require_cash_signer(book, "receivable", claim.bank, do.payee)
     check_amount("receivable", do.amount_minor)
     last = None if claim.posted is Absent else claim.posted
@@ -258,6 +289,29 @@ def take_open(claim: Receivable, part: Part | None, amount_minor: int, target: B
     return move(claim, amount_minor, part.mark, target)
 
 
+def give_back(claim: Receivable, part: Part | None, amount_minor: int, source: Bucket, book: Book) -> Receivable:
+    """The opposite of `take_open`, for a reversal."""
+    if part is None:
+        return move(claim, amount_minor, source, "free")
+    member = _MEMBERS[source]
+    changed = {"amount_minor": part.amount_minor + amount_minor, member: getattr(part, member) - amount_minor}
+    book.put(msgspec.structs.replace(part, **changed))
+    return move(claim, amount_minor, source, part.mark)
+
+
+def check_period(entered: date, book: Book, id: str) -> None:
+    """Refuses to reverse what was entered in a month that is over, and that books may have been closed on.
+
+    Raises:
+        Refused: `receivable.period`.
+    """
+    if (entered.year, entered.month) != (book.today.year, book.today.month):
+        refuse(
+            "receivable.period", f"{id} was entered on {entered}, in a month that is over", rule="domain.md 2.0",
+            field="id", value=id, advice="adjust it by a new entry: a credit note, a refund, or a new assignment",
+        )  # fmt: skip
+
+
 def require_owners(claim: Receivable, part: Part | None, book: Book) -> tuple[str, ...]:
     """Who may give up a part, all of whom have signed: its assignee; creditor and pledgee; else the creditor.
 
@@ -288,7 +342,7 @@ def _claim_to_take(id: str, receivable: str, amount_minor: int, book: Book) -> R
             "part.duplicate", f"there is a part {id} already", field="id", value=id, advice="choose another id",
             held=str(held),
         )  # fmt: skip
-    claim = book.get(Receivable, receivable, field="receivable")
+    claim = claim_of(book, receivable, field="receivable")
     require(book, "receivable", claim.creditor, field="creditor")
     check_amount("receivable", amount_minor)
     check_enough(claim, "free", amount_minor)

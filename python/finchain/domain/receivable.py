@@ -11,10 +11,18 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from finchain.domain.check import check_amount, check_currency, check_identifier, check_not_future, check_reference
+from finchain.domain.check import (
+    check_amount,
+    check_currency,
+    check_digest,
+    check_identifier,
+    check_not_future,
+    check_reference,
+)
 from finchain.domain.dilution import count
 from finchain.domain.fingerprint import fingerprint_id, free_fingerprint, take_fingerprint
 from finchain.domain.party import require, require_role
+from finchain.domain.reference import payload_digest, refuse_duplicate
 from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
 from finchain.domain.trade import check_contract
 from finchain.money import format_minor
@@ -42,6 +50,8 @@ class Receivable(Record, frozen=True, kw_only=True):
         issued: Date of the invoice.
         bank: The settlement bank that states payments; where absent, the payee does.
         fingerprint: Id of the record that keeps this invoice from being claimed twice.
+        payload: Digest of the instruction that made the claim.
+        owed_back: What was credited after it became certificates, and is a claim of the debtor on the creditor.
         posted: Value date of the last payment.
     """
 
@@ -53,6 +63,7 @@ class Receivable(Record, frozen=True, kw_only=True):
     due: date
     invoice: str
     fingerprint: str
+    payload: str
     invoice_code: str | Optional = Absent
     issued: date | Optional = Absent
     contract: str | Optional = Absent
@@ -67,6 +78,7 @@ class Receivable(Record, frozen=True, kw_only=True):
     rejected: int = 0
     cancelled: int = 0
     waived: int = 0
+    owed_back: int = 0
     # I-2: confirmed = open + disputed_post + converted + conv_settled + settled + credited + setoff + written_off
     converted: int = 0
     conv_settled: int = 0
@@ -113,9 +125,14 @@ class Receivable(Record, frozen=True, kw_only=True):
             return "part_confirmed" if self.rejected else "confirmed"
         return "written_off" if self.written_off else "settled"
 
+    @property
+    def payable(self) -> date:
+        """The day by which the debtor must have paid."""
+        return self.due
+
     def overdue(self, today: date) -> bool:
         """Whether something is still to be paid after the due date."""
-        return today > self.due and self.pending + self.open + self.converted + self.disputed_post > 0
+        return today > self.payable and self.pending + self.open + self.converted + self.disputed_post > 0
 
     def __str__(self) -> str:
         shown = [("open", self.open)]
@@ -177,6 +194,8 @@ class CancelReceivable(Instruction, frozen=True, tag="receivable.cancel"):
 @rule(SubmitReceivable)
 def _submit(do: SubmitReceivable, book: Book) -> None:
     check_identifier("receivable", do.id)
+    payload = payload_digest(do)
+    held = book.find(Receivable, do.id)
     require(book, "receivable", do.creditor, role="supplier", field="creditor", service_ok=True)
     require_role(book, "receivable", do.debtor, role="debtor", field="debtor")
     if do.creditor == do.debtor:
@@ -203,13 +222,14 @@ def _submit(do: SubmitReceivable, book: Book) -> None:
         book.ledger, seller=do.creditor, buyer=do.debtor, invoice=do.invoice, invoice_code=do.invoice_code,
         issued=do.issued, amount_minor=do.amount_minor, currency=do.currency,
     )  # fmt: skip
-    _check_new(do, fingerprint, book)
+    if held is not None:
+        refuse_duplicate("receivable", f"there is a claim {do.id} already", "id", do.id, payload, held.payload)
     take_fingerprint(book, fingerprint, do.id, do.invoice)
     book.put(
         Receivable(
             id=do.id, creditor=do.creditor, debtor=do.debtor, currency=do.currency, due=do.due, invoice=do.invoice,
-            fingerprint=fingerprint, invoice_code=do.invoice_code, issued=do.issued, contract=do.contract, bank=do.bank,
-            claimed=do.amount_minor, pending=do.amount_minor,
+            fingerprint=fingerprint, payload=payload, invoice_code=do.invoice_code, issued=do.issued,
+            contract=do.contract, bank=do.bank, claimed=do.amount_minor, pending=do.amount_minor,
         )
     )  # fmt: skip
 
@@ -307,18 +327,25 @@ def check_enough(claim: Receivable, bucket: Bucket, amount_minor: int) -> None:
         )  # fmt: skip
 
 
+def require_award(book: Book, arbiter: str | Optional, award: str | Optional) -> bool:
+    """Whether an arbiter decided instead of the parties; its award is then stated and signed.
+
+    Raises:
+        Refused: `receivable.award`, `receivable.digest`, `receivable.not_signed` or `receivable.wrong_role`.
+    """
+    if arbiter is not Absent:
+        require(book, "receivable", arbiter, role="arbiter", field="arbiter")
+        check_digest("receivable", "" if award is Absent else award, "award")
+        return True
+    if award is not Absent:
+        refuse("receivable.award", "an award that nobody signs is none", rule="domain.md 2.1", field="award",
+               value=award, advice="name the arbiter and let it sign, or leave the award out")  # fmt: skip
+    return False
+
+
 def money_text(claim: Receivable, amount_minor: int) -> str:
     """An amount of the claim as people write it, with its currency."""
     return f"{format_minor(amount_minor, claim.currency)} {claim.currency}"
-
-
-def _check_new(do: SubmitReceivable, fingerprint: str, book: Book) -> None:
-    held = book.find(Receivable, do.id)
-    if held is not None:
-        refuse(
-            "receivable.duplicate", f"there is a claim {do.id} already", rule="domain.md 2.0", field="id", value=do.id,
-            advice="choose another id; nothing was overwritten", digest=fingerprint, digest_held=held.fingerprint,
-        )  # fmt: skip
 
 
 def put_and_free(claim: Receivable, book: Book) -> None:

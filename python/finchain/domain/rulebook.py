@@ -35,6 +35,8 @@ from finchain.domain import (
     payment,
     policy,
     receivable,
+    reduction,
+    reference,
     repayment,
     rule,
     settlement,
@@ -47,8 +49,8 @@ RULEBOOK: Final = 1
 """The number that transactions and block headers carry."""
 
 INSTRUMENTS: Final[tuple[ModuleType, ...]] = (
-    key, party, policy, founding, cash_fact, cash, trade, fingerprint, dilution, receivable, part,
-    dispute, guarantee, certificate,
+    key, party, policy, founding, cash_fact, cash, trade, fingerprint, reference, dilution, receivable,
+    part, dispute, reduction, guarantee, certificate,
     transfer, account, payment, loan, repayment, settlement,
 )  # fmt: skip
 """The rule files, each importing only from those before it."""
