@@ -30,6 +30,9 @@ def check_parts(ledger: MemoryBook) -> None:
     for claim in ledger.all(Receivable):
         for bucket in ("assigned", "pledged", "disputed_assigned", "disputed_pledged"):
             assert totals[claim.id, bucket] == getattr(claim, bucket), f"I-3 {claim.id} {bucket}"
+        assert claim.reserved == sum(offer.amount_minor for offer in claim.offers), f"I-3 {claim.id} reserved"
+        live = {p.id for p in ledger.all(Part) if p.receivable == claim.id and p.amount_minor + p.disputed_minor}
+        assert live <= set(claim.parts), f"{claim.id} does not know its parts"
 
 
 def check_disputes(ledger: MemoryBook) -> None:

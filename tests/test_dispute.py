@@ -27,7 +27,7 @@ def ledger() -> MemoryBook:
     ledger = town()
     ledger.apply(do.SubmitReceivable("R-1", "shop", "core", 1_000, "CNY", DUE, "INV-7"), by={"shop"})
     ledger.apply(do.ConfirmReceivable("R-1", 600), by={"core"})
-    pledge = do.PledgeReceivable("P-1", "R-1", "bank", 200, "0123", ledger.today, digest("collateral"))
+    pledge = do.PledgeReceivable("P-1", "R-1", "bank", 200, "0123", ledger.time_ms, digest("collateral"))
     ledger.apply(pledge, by={"shop", "bank"})
     return ledger
 

@@ -5,6 +5,7 @@ nothing; the rules do, and say what they would have accepted.
 """
 
 from finchain.domain.account import OpenAccount, Payee, SetMandate
+from finchain.domain.amendment import AmendReceivable
 from finchain.domain.arithmetic import Rate
 from finchain.domain.certificate import AcceptCertificate, ClaimShare, IssueCertificate, RefuseCertificate
 from finchain.domain.dispute import DisputeReceivable, ResolveDispute
@@ -22,10 +23,12 @@ from finchain.domain.part import (
     AssignReceivable,
     NotifyDebtor,
     PledgeReceivable,
+    RegisterPart,
     ReleaseReceivable,
     ReversePart,
     SettleReceivable,
 )
+from finchain.domain.part_offer import AcceptPart, OfferPart, WithdrawPartOffer
 from finchain.domain.party import AddKey, EndKey, RegisterParty, RotateKey, SetRoles, SetThreshold
 from finchain.domain.payment import (
     ApprovePayment,
@@ -56,10 +59,12 @@ from finchain.domain.transfer import AcceptSale, AcceptTransfer, OfferSale, Offe
 __all__ = [
     "DEFAULT_POLICY",
     "AcceptCertificate",
+    "AcceptPart",
     "AcceptSale",
     "AcceptTransfer",
     "AddKey",
     "AgreeLoan",
+    "AmendReceivable",
     "ApprovePayment",
     "AssignReceivable",
     "CancelReceivable",
@@ -82,6 +87,7 @@ __all__ = [
     "NewKey",
     "NotifyDebtor",
     "OfferGuarantee",
+    "OfferPart",
     "OfferSale",
     "OfferTransfer",
     "OpenAccount",
@@ -99,6 +105,7 @@ __all__ = [
     "ReceiveRepayment",
     "RefundPayment",
     "RefuseCertificate",
+    "RegisterPart",
     "RegisterParty",
     "RejectPayment",
     "RejectReceivable",
@@ -122,5 +129,6 @@ __all__ = [
     "SignContract",
     "SubmitReceivable",
     "WithdrawOffer",
+    "WithdrawPartOffer",
     "WriteOffReceivable",
 ]

@@ -18,7 +18,7 @@ from finchain.domain.check import check_amount, check_identifier
 from finchain.domain.guarantee import check_offered, take_effect
 from finchain.domain.party import Party, require, require_role
 from finchain.domain.policy import in_force
-from finchain.domain.receivable import Receivable, move
+from finchain.domain.receivable import Receivable, claim_of, move
 from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
 from finchain.money import format_minor
 
@@ -283,7 +283,7 @@ def _convert_claims(do: IssueCertificate, book: Book) -> None:
                advice=f"name 1 to {CLAIMS_MAX}")  # fmt: skip
     for share in do.claims:
         check_amount("certificate", share.amount_minor, "claims")
-        claim = book.get(Receivable, share.receivable, field="claims")
+        claim = claim_of(book, share.receivable, field="claims")
         sides = (claim.creditor, claim.debtor, claim.currency)
         if sides != (do.creditor, do.issuer, do.currency):
             refuse("certificate.other_claim", f"{claim.id} is of {', '.join(sides)}", field="claims", value=claim.id,

@@ -7,20 +7,21 @@ only by paying the holder: a payment to anybody else is refused, and the attempt
 from __future__ import annotations
 
 from datetime import date
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final
 
 import msgspec
 
 from finchain.domain.cash import move_cash
 from finchain.domain.cash_fact import require_cash_signer, state_cash_fact
-from finchain.domain.check import check_amount, check_digest, check_identifier, check_not_future, check_reference
-from finchain.domain.party import require
+from finchain.domain.check import check_amount, check_digest, check_identifier, check_reference
+from finchain.domain.party import Role, require, require_role
 from finchain.domain.policy import value_date
-from finchain.domain.receivable import Bucket, Receivable, check_enough, claim_of, money_text, move
+from finchain.domain.receivable import Bucket, Mark, Receivable, check_enough, claim_of, money_text, move
 from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
 from finchain.money import format_minor
 
-Mark = Literal["assigned", "pledged"]
+PARTS_MAX: Final = 64
+"""Parts of one claim of which something is open or disputed; with 64 characters each they leave room in its record."""
 
 _MEMBERS: Final[dict[str, str]] = {
     "disputed_assigned": "disputed_minor", "disputed_pledged": "disputed_minor", "settled": "settled_minor",
@@ -39,10 +40,11 @@ class Part(Record, frozen=True, kw_only=True):
         face_minor: What was taken; it never changes.
         amount_minor: What is still open of it and undisputed.
         taken: The day on which the holder took it.
-        notified: The day from which the debtor must pay the holder, and nobody else.
+        notified: The day from which the debtor must pay the holder, and nobody else; `notified_ms` is its time.
         notice: SHA-256 of the notice, or absent where the debtor signed.
-        registration: Number of the entry in the public register, made on `registered`.
-        description: SHA-256 of the description of the collateral in that entry.
+        registration: Number of the entry in the public register, made at `registered_ms`.
+        description: SHA-256 of the description of the part in that entry.
+        financed_minor: What the holder paid or lent on it, or its fee; the last rule of the order of holders needs it.
     """
 
     kind: ClassVar[str] = "part"
@@ -63,10 +65,12 @@ class Part(Record, frozen=True, kw_only=True):
     setoff_minor: int = 0
     written_off_minor: int = 0
     notified: date | Optional = Absent
+    notified_ms: int | Optional = Absent
     notice: str | Optional = Absent
     registration: str | Optional = Absent
-    registered: date | Optional = Absent
+    registered_ms: int | Optional = Absent
     description: str | Optional = Absent
+    financed_minor: int | Optional = Absent
 
     def __str__(self) -> str:
         amount = format_minor(self.amount_minor, self.currency)
@@ -79,6 +83,7 @@ class AssignReceivable(Instruction, frozen=True, tag="receivable.assign"):
     Attributes:
         id: Id of the part.
         notice: SHA-256 of the notice that was sent to the debtor.
+        financed_minor: What the assignee pays for it, or its fee where it only collects.
     """
 
     id: str
@@ -86,6 +91,7 @@ class AssignReceivable(Instruction, frozen=True, tag="receivable.assign"):
     assignee: str
     amount_minor: int
     notice: str | Optional = Absent
+    financed_minor: int | Optional = Absent
 
 
 class PledgeReceivable(Instruction, frozen=True, tag="receivable.pledge"):
@@ -93,9 +99,10 @@ class PledgeReceivable(Instruction, frozen=True, tag="receivable.pledge"):
 
     Attributes:
         id: Id of the part.
-        registration: Number of the entry in the public register, made on `registered`.
+        registration: Number of the entry in the public register, made at `registered_ms`.
         description: SHA-256 of the description of the collateral in that entry.
         notice: SHA-256 of the notice that was sent to the debtor.
+        financed_minor: What the pledgee lends on it.
     """
 
     id: str
@@ -103,9 +110,24 @@ class PledgeReceivable(Instruction, frozen=True, tag="receivable.pledge"):
     pledgee: str
     amount_minor: int
     registration: str
-    registered: date
+    registered_ms: int
     description: str
     notice: str | Optional = Absent
+    financed_minor: int | Optional = Absent
+
+
+class RegisterPart(Instruction, frozen=True, tag="receivable.register"):
+    """Records the entry of an assigned part in the public register, on which its rank rests. Signed by its holder.
+
+    Attributes:
+        registration: Number of the entry, made at `registered_ms`.
+        description: SHA-256 of the description of the part in that entry.
+    """
+
+    id: str
+    registration: str
+    registered_ms: int
+    description: str
 
 
 class NotifyDebtor(Instruction, frozen=True, tag="receivable.notify"):
@@ -154,35 +176,36 @@ class SettleReceivable(Instruction, frozen=True, tag="receivable.settle"):
 
 @rule(AssignReceivable)
 def _assign(do: AssignReceivable, book: Book) -> None:
-    claim = _claim_to_take(do.id, do.receivable, do.amount_minor, book)
-    _check_taker(claim, do.assignee, "assignee", book)
+    claim = claim_to_take(do.id, do.receivable, do.amount_minor, do.assignee, "assigned", "assignee", book)
+    require(book, "receivable", claim.creditor, field="creditor")
     require(book, "receivable", do.assignee, field="assignee")
-    book.put(move(claim, do.amount_minor, "free", "assigned"))
-    _put_part(
-        Part(
-            id=do.id, receivable=claim.id, holder=do.assignee, mark="assigned", face_minor=do.amount_minor,
-            amount_minor=do.amount_minor, currency=claim.currency, taken=book.today, notice=do.notice,
-        ), claim, book,
+    claim = move(claim, do.amount_minor, "free", "assigned")
+    put_part(
+        new_part(do.id, claim, do.assignee, "assigned", do.amount_minor, book, do.notice, do.financed_minor), claim,
+        book,
     )  # fmt: skip
 
 
 @rule(PledgeReceivable)
 def _pledge(do: PledgeReceivable, book: Book) -> None:
-    claim = _claim_to_take(do.id, do.receivable, do.amount_minor, book)
-    _check_taker(claim, do.pledgee, "pledgee", book)
-    require(book, "receivable", do.pledgee, role=("lender", "factor", "guarantor"), field="pledgee")
-    # A pledge of receivables exists only from its registration on (Civil Code 445).
-    check_reference("receivable", do.registration, "registration")
-    check_not_future("receivable", do.registered, book.today, "registered")
-    check_digest("receivable", do.description, "description")
-    book.put(move(claim, do.amount_minor, "free", "pledged"))
-    _put_part(
-        Part(
-            id=do.id, receivable=claim.id, holder=do.pledgee, mark="pledged", face_minor=do.amount_minor,
-            amount_minor=do.amount_minor, currency=claim.currency, taken=book.today, notice=do.notice,
-            registration=do.registration, registered=do.registered, description=do.description,
-        ), claim, book,
-    )  # fmt: skip
+    claim = claim_to_take(do.id, do.receivable, do.amount_minor, do.pledgee, "pledged", "pledgee", book)
+    require(book, "receivable", claim.creditor, field="creditor")
+    require(book, "receivable", do.pledgee, field="pledgee")
+    claim = move(claim, do.amount_minor, "free", "pledged")
+    part = new_part(do.id, claim, do.pledgee, "pledged", do.amount_minor, book, do.notice, do.financed_minor)
+    put_part(registered(part, do.registration, do.registered_ms, do.description, book), claim, book)
+
+
+@rule(RegisterPart)
+def _register(do: RegisterPart, book: Book) -> None:
+    part = book.get(Part, do.id, field="id")
+    require(book, "receivable", part.holder, field="holder")
+    if part.registration is not Absent:
+        refuse(
+            "receivable.bad_state", f"{do.id} is registered as {part.registration}", rule="Civil Code 768",
+            field="id", value=do.id, advice="an entry is recorded once; a second one gives no better rank",
+        )  # fmt: skip
+    book.put(registered(part, do.registration, do.registered_ms, do.description, book))
 
 
 @rule(NotifyDebtor)
@@ -201,7 +224,7 @@ def _notify(do: NotifyDebtor, book: Book) -> None:
             "receivable.bad_state", f"{claim.debtor} knows of {part.id} since {part.notified}", field="id",
             value=do.id, advice="a notice is recorded once",
         )  # fmt: skip
-    book.put(msgspec.structs.replace(part, notified=book.today, notice=do.notice))
+    book.put(msgspec.structs.replace(part, notified=book.today, notified_ms=book.time_ms, notice=do.notice))
 
 
 @rule(ReleaseReceivable)
@@ -334,7 +357,15 @@ def _payees(claim: Receivable, part: Part | None, on: date) -> set[str]:
     return {part.holder} if told else {part.holder, claim.creditor}
 
 
-def _claim_to_take(id: str, receivable: str, amount_minor: int, book: Book) -> Receivable:
+def claim_to_take(
+    id: str, receivable: str, amount_minor: int, taker: str, mark: Mark, field: str, book: Book
+) -> Receivable:
+    """The claim of whose free part so much can be assigned or pledged to somebody, under the id of a new part.
+
+    Raises:
+        Refused: `part.identifier`, `part.duplicate`, `receivable.not_found`, `receivable.amount`,
+            `receivable.insufficient_free` or `receivable.wrong_role`.
+    """
     check_identifier("part", id)
     held = book.find(Part, id)
     if held is not None:
@@ -343,26 +374,81 @@ def _claim_to_take(id: str, receivable: str, amount_minor: int, book: Book) -> R
             held=str(held),
         )  # fmt: skip
     claim = claim_of(book, receivable, field="receivable")
-    require(book, "receivable", claim.creditor, field="creditor")
     check_amount("receivable", amount_minor)
     check_enough(claim, "free", amount_minor)
-    return claim
-
-
-def _check_taker(claim: Receivable, taker: str, field: str, book: Book) -> None:
     if taker in (claim.creditor, claim.debtor):
         refuse(
             "receivable.wrong_role", f"{taker} is a side of {claim.id} itself", rule="domain.md 2.0", field=field,
             value=taker, advice="name a third party",
         )  # fmt: skip
+    # Whoever trades may take a claim in payment; lending on one is for those who lend, buy or guarantee.
+    role: tuple[Role, ...] | None = ("lender", "factor", "guarantor") if mark == "pledged" else None
+    require_role(book, "receivable", taker, role=role, field=field)
+    return claim
 
 
-def _put_part(part: Part, claim: Receivable, book: Book) -> None:
-    if part.notice is not Absent:
-        check_digest("receivable", part.notice, "notice")
-    if part.notice is not Absent or claim.debtor in book.by:
-        part = msgspec.structs.replace(part, notified=book.today)
+def new_part(
+    id: str, claim: Receivable, holder: str, mark: Mark, amount_minor: int, book: Book, notice: str | Optional,
+    financed_minor: int | Optional,
+) -> Part:  # fmt: skip
+    """A part that begins today; the debtor knows of it where there is a notice, or where it signs.
+
+    Raises:
+        Refused: `receivable.digest` or `receivable.amount`.
+    """
+    if notice is not Absent:
+        check_digest("receivable", notice, "notice")
+    if financed_minor is not Absent:
+        check_amount("receivable", financed_minor, "financed_minor")
+    part = Part(
+        id=id, receivable=claim.id, holder=holder, mark=mark, face_minor=amount_minor, amount_minor=amount_minor,
+        currency=claim.currency, taken=book.today, notice=notice, financed_minor=financed_minor,
+    )  # fmt: skip
+    if notice is not Absent or claim.debtor in book.by:
+        part = msgspec.structs.replace(part, notified=book.today, notified_ms=book.time_ms)
+    return part
+
+
+def registered(part: Part, registration: str, registered_ms: int, description: str, book: Book) -> Part:
+    """The part with its entry in the public register; a pledge of receivables exists only from it on (CC 445).
+
+    Raises:
+        Refused: `receivable.reference`, `receivable.date` or `receivable.digest`.
+    """
+    check_reference("receivable", registration, "registration")
+    if not 0 <= registered_ms <= book.time_ms:
+        refuse(
+            "receivable.date", "the entry would have been made later than now", rule="Civil Code 445",
+            field="registered_ms", value=registered_ms, advice=f"state a Unix time in ms up to {book.time_ms}",
+        )  # fmt: skip
+    check_digest("receivable", description, "description")
+    return msgspec.structs.replace(
+        part, registration=registration, registered_ms=registered_ms, description=description
+    )  # fmt: skip
+
+
+def put_part(part: Part, claim: Receivable, book: Book) -> None:
+    """Writes a new part, and the claim with its id.
+
+    Raises:
+        Refused: `receivable.parts`, where the claim is in too many pieces.
+    """
+    parts = claim.parts
+    if len(parts) == PARTS_MAX:
+        parts = tuple(each.id for each in live_parts(claim, book))
+    if len(parts) == PARTS_MAX:
+        refuse(
+            "receivable.parts", f"{claim.id} is in {PARTS_MAX} parts", field="id", value=part.id,
+            advice="wait until one is paid or released; a certificate divides further",
+        )  # fmt: skip
     book.put(part)
+    book.put(msgspec.structs.replace(claim, parts=(*parts, part.id)))
+
+
+def live_parts(claim: Receivable, book: Book) -> list[Part]:
+    """The parts of a claim of which something is open or disputed, in the order in which they were taken."""
+    parts = [book.get(Part, id) for id in claim.parts]
+    return [part for part in parts if part.amount_minor or part.disputed_minor]
 
 
 def _check_payee(claim: Receivable, payee: str, owed: set[str]) -> None:

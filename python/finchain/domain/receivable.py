@@ -7,7 +7,7 @@ twice. There are no flags here: every amount lies in one bucket, and the status 
 from __future__ import annotations
 
 from datetime import date
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 import msgspec
 
@@ -35,6 +35,26 @@ Bucket = Literal[
     "free", "reserved", "assigned", "pledged", "converted", "conv_settled", "settled", "credited", "setoff",
     "written_off", "disputed_free", "disputed_assigned", "disputed_pledged",
 ]  # fmt: skip
+Mark = Literal["assigned", "pledged"]
+
+OFFERS_MAX: Final = 8
+"""Offers of one claim that stand at the same time; whoever asks more lenders than that asks them one after another."""
+
+
+class PartOffer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An amount that is reserved for somebody; over with `until`, without anybody having to say so.
+
+    Attributes:
+        id: Id that the part will have.
+        to: Who may accept.
+        until: The last day on which it holds.
+    """
+
+    id: str
+    to: str
+    mark: Mark
+    amount_minor: int
+    until: date
 
 
 @record
@@ -53,6 +73,8 @@ class Receivable(Record, frozen=True, kw_only=True):
         payload: Digest of the instruction that made the claim.
         owed_back: What was credited after it became certificates, and is a claim of the debtor on the creditor.
         posted: Value date of the last payment.
+        offers: What `reserved` is reserved for.
+        parts: Ids of the parts of which something is open or disputed, and of some that are done.
     """
 
     kind: ClassVar[str] = "receivable"
@@ -94,6 +116,9 @@ class Receivable(Record, frozen=True, kw_only=True):
     disputed_free: int = 0
     disputed_assigned: int = 0
     disputed_pledged: int = 0
+
+    offers: tuple[PartOffer, ...] = ()
+    parts: tuple[str, ...] = ()
 
     @property
     def open(self) -> int:
@@ -236,7 +261,7 @@ def _submit(do: SubmitReceivable, book: Book) -> None:
 
 @rule(ConfirmReceivable)
 def _confirm(do: ConfirmReceivable, book: Book) -> None:
-    claim = book.get(Receivable, do.id, field="id")
+    claim = claim_of(book, do.id)
     require(book, "receivable", claim.debtor, role="debtor", field="debtor")
     check_amount("receivable", do.amount_minor)
     if do.amount_minor > claim.pending:
@@ -258,7 +283,7 @@ def _confirm(do: ConfirmReceivable, book: Book) -> None:
 
 @rule(RejectReceivable)
 def _reject(do: RejectReceivable, book: Book) -> None:
-    claim = book.get(Receivable, do.id, field="id")
+    claim = claim_of(book, do.id)
     require(book, "receivable", claim.debtor, role="debtor", field="debtor")
     check_amount("receivable", do.amount_minor)
     check_reference("receivable", do.reason, "reason")
@@ -276,7 +301,7 @@ def _reject(do: RejectReceivable, book: Book) -> None:
 
 @rule(CancelReceivable)
 def _cancel(do: CancelReceivable, book: Book) -> None:
-    claim = book.get(Receivable, do.id, field="id")
+    claim = claim_of(book, do.id)
     require(book, "receivable", claim.creditor, field="creditor")
     if claim.pending != claim.claimed:
         refuse(
@@ -289,12 +314,19 @@ def _cancel(do: CancelReceivable, book: Book) -> None:
 
 
 def claim_of(book: Book, id: str, *, field: str = "id") -> Receivable:
-    """The claim as it is today.
+    """The claim as it is today: what was reserved for an offer that is over is free.
 
     Raises:
         Refused: `receivable.not_found`.
     """
-    return book.get(Receivable, id, field=field)
+    claim = book.get(Receivable, id, field=field)
+    standing = tuple(offer for offer in claim.offers if book.today <= offer.until)
+    if len(standing) == len(claim.offers):
+        return claim
+    reserved = sum(offer.amount_minor for offer in standing)
+    return msgspec.structs.replace(
+        claim, offers=standing, reserved=reserved, free=claim.free + claim.reserved - reserved
+    )  # fmt: skip
 
 
 def move(claim: Receivable, amount_minor: int, source: Bucket, target: Bucket) -> Receivable:

@@ -18,6 +18,7 @@ import finchain.money
 from finchain.domain import (
     account,
     accrual,
+    amendment,
     arithmetic,
     cash,
     cash_fact,
@@ -31,9 +32,11 @@ from finchain.domain import (
     key,
     loan,
     part,
+    part_offer,
     party,
     payment,
     policy,
+    priority,
     receivable,
     reduction,
     reference,
@@ -50,7 +53,7 @@ RULEBOOK: Final = 1
 
 INSTRUMENTS: Final[tuple[ModuleType, ...]] = (
     key, party, policy, founding, cash_fact, cash, trade, fingerprint, reference, dilution, receivable,
-    part, dispute, reduction, guarantee, certificate,
+    part, part_offer, amendment, dispute, reduction, priority, guarantee, certificate,
     transfer, account, payment, loan, repayment, settlement,
 )  # fmt: skip
 """The rule files, each importing only from those before it."""
