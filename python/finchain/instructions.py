@@ -11,6 +11,7 @@ from finchain.domain.certificate import AcceptCertificate, ClaimShare, IssueCert
 from finchain.domain.dispute import DisputeReceivable, ResolveDispute
 from finchain.domain.founding import CreateLedger, Founder, SetCheckpointKeys
 from finchain.domain.guarantee import OfferGuarantee, PayGuaranteeFee, ReceiveGuaranteeFee
+from finchain.domain.holiday import SetCalendar
 from finchain.domain.key import NewKey
 from finchain.domain.loan import (
     AgreeLoan,
@@ -42,6 +43,7 @@ from finchain.domain.payment import (
     SettlePayment,
 )
 from finchain.domain.policy import DEFAULT_POLICY, PolicyTerms, SetPolicy
+from finchain.domain.prospective import SubmitProspective, WithdrawProspective
 from finchain.domain.receivable import CancelReceivable, ConfirmReceivable, RejectReceivable, SubmitReceivable
 from finchain.domain.reduction import (
     Counter,
@@ -117,6 +119,7 @@ __all__ = [
     "ReversePart",
     "ReverseReduction",
     "RotateKey",
+    "SetCalendar",
     "SetCheckpointKeys",
     "SetMandate",
     "SetOffReceivable",
@@ -127,8 +130,10 @@ __all__ = [
     "SettleReceivable",
     "SettleSale",
     "SignContract",
+    "SubmitProspective",
     "SubmitReceivable",
     "WithdrawOffer",
     "WithdrawPartOffer",
+    "WithdrawProspective",
     "WriteOffReceivable",
 ]

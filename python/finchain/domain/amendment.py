@@ -12,7 +12,7 @@ import msgspec
 
 from finchain.domain.part import live_parts
 from finchain.domain.party import require
-from finchain.domain.receivable import claim_of
+from finchain.domain.receivable import claim_of, with_due
 from finchain.domain.rule import Absent, Book, Instruction, Optional, refuse, rule
 from finchain.domain.trade import check_contract
 
@@ -49,4 +49,5 @@ def _amend(do: AmendReceivable, book: Book) -> None:
         refuse("receivable.date", f"it would be due on {due}, before its invoice of {claim.issued}", field="due",
                value=str(due), advice=f"state a date from {claim.issued} on")  # fmt: skip
     contract = claim.contract if do.contract is Absent else do.contract
-    book.put(msgspec.structs.replace(claim, due=due, contract=contract))
+    claim = msgspec.structs.replace(claim, contract=contract)
+    book.put(claim if do.due is Absent else with_due(claim, due, book))

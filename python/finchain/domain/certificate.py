@@ -16,6 +16,7 @@ import msgspec
 from finchain.calendar import add_days, exceeds_months
 from finchain.domain.check import check_amount, check_identifier
 from finchain.domain.guarantee import check_offered, take_effect
+from finchain.domain.holiday import days_before
 from finchain.domain.party import Party, require, require_role
 from finchain.domain.policy import in_force
 from finchain.domain.receivable import Receivable, claim_of, move
@@ -200,6 +201,7 @@ class IssueCertificate(Instruction, frozen=True, tag="certificate.issue"):
         claims: What it is made of; the shares sum to `amount_minor`.
         until: Last day for acceptance; absent for the policy's term.
         guarantee: Id of a guarantee that was offered for this certificate.
+        calendar: Calendar whose business days the cut-off counts; calendar days where absent.
     """
 
     id: str
@@ -213,6 +215,7 @@ class IssueCertificate(Instruction, frozen=True, tag="certificate.issue"):
     discharge: Discharge
     guarantee: str | Optional = Absent
     until: date | Optional = Absent
+    calendar: str | Optional = Absent
 
 
 class AcceptCertificate(Instruction, frozen=True, tag="certificate.accept"):
@@ -251,7 +254,8 @@ def _issue(do: IssueCertificate, book: Book) -> None:
         Certificate(
             id=do.id, issuer=do.issuer, creditor=do.creditor, bank=do.bank, currency=do.currency, issued=book.today,
             maturity=do.maturity, claims=tuple(do.claims), discharge=do.discharge, offered_until=until,
-            min_lot_minor=policy.min_lot_minor, cut_off=add_days(do.maturity, -policy.cut_off_days),
+            min_lot_minor=policy.min_lot_minor,
+            cut_off=days_before(book, do.maturity, policy.cut_off_days, do.calendar),
             lots_max=policy.lots_max, lots=1, amount_minor=do.amount_minor, live_minor=do.amount_minor,
             guarantee=do.guarantee,
         )

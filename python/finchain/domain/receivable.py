@@ -11,6 +11,7 @@ from typing import ClassVar, Final, Literal
 
 import msgspec
 
+from finchain.calendar import Shift
 from finchain.domain.check import (
     check_amount,
     check_currency,
@@ -21,7 +22,9 @@ from finchain.domain.check import (
 )
 from finchain.domain.dilution import count
 from finchain.domain.fingerprint import fingerprint_id, free_fingerprint, take_fingerprint
+from finchain.domain.holiday import newest, shifted
 from finchain.domain.party import require, require_role
+from finchain.domain.prospective import Prospective, invoice
 from finchain.domain.reference import payload_digest, refuse_duplicate
 from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
 from finchain.domain.trade import check_contract
@@ -71,6 +74,9 @@ class Receivable(Record, frozen=True, kw_only=True):
         bank: The settlement bank that states payments; where absent, the payee does.
         fingerprint: Id of the record that keeps this invoice from being claimed twice.
         payload: Digest of the instruction that made the claim.
+        calendar: Calendar by which `due` is moved to a business day, in the version `calendar_version`.
+        shift: How it is moved.
+        shifted: The business day to which it is moved; absent where it is `due` itself.
         owed_back: What was credited after it became certificates, and is a claim of the debtor on the creditor.
         posted: Value date of the last payment.
         offers: What `reserved` is reserved for.
@@ -91,6 +97,10 @@ class Receivable(Record, frozen=True, kw_only=True):
     contract: str | Optional = Absent
     bank: str | Optional = Absent
     posted: date | Optional = Absent
+    calendar: str | Optional = Absent
+    calendar_version: int | Optional = Absent
+    shift: Shift | Optional = Absent
+    shifted: date | Optional = Absent
 
     # I-1: claimed = pending + confirmed + disputed_pre + rejected + cancelled
     claimed: int
@@ -153,7 +163,7 @@ class Receivable(Record, frozen=True, kw_only=True):
     @property
     def payable(self) -> date:
         """The day by which the debtor must have paid."""
-        return self.due
+        return self.due if self.shifted is Absent else self.shifted
 
     def overdue(self, today: date) -> bool:
         """Whether something is still to be paid after the due date."""
@@ -173,6 +183,8 @@ class SubmitReceivable(Instruction, frozen=True, tag="receivable.submit"):
         amount_minor: The gross amount of the invoice.
         due: When the debtor is to pay; it may have passed.
         bank: The settlement bank that will state payments.
+        prospective: The expectation that this invoice comes from.
+        calendar: Calendar by which `due` is moved to a business day, as `shift` says; both or none.
     """
 
     id: str
@@ -186,6 +198,9 @@ class SubmitReceivable(Instruction, frozen=True, tag="receivable.submit"):
     issued: date | Optional = Absent
     contract: str | Optional = Absent
     bank: str | Optional = Absent
+    prospective: str | Optional = Absent
+    calendar: str | Optional = Absent
+    shift: Shift | Optional = Absent
 
 
 class ConfirmReceivable(Instruction, frozen=True, tag="receivable.confirm"):
@@ -250,13 +265,17 @@ def _submit(do: SubmitReceivable, book: Book) -> None:
     if held is not None:
         refuse_duplicate("receivable", f"there is a claim {do.id} already", "id", do.id, payload, held.payload)
     take_fingerprint(book, fingerprint, do.id, do.invoice)
-    book.put(
-        Receivable(
-            id=do.id, creditor=do.creditor, debtor=do.debtor, currency=do.currency, due=do.due, invoice=do.invoice,
-            fingerprint=fingerprint, payload=payload, invoice_code=do.invoice_code, issued=do.issued,
-            contract=do.contract, bank=do.bank, claimed=do.amount_minor, pending=do.amount_minor,
-        )
+    if do.prospective is not Absent:
+        invoice(
+            book, do.prospective, creditor=do.creditor, debtor=do.debtor, currency=do.currency,
+            amount_minor=do.amount_minor,
+        )  # fmt: skip
+    claim = Receivable(
+        id=do.id, creditor=do.creditor, debtor=do.debtor, currency=do.currency, due=do.due, invoice=do.invoice,
+        fingerprint=fingerprint, payload=payload, invoice_code=do.invoice_code, issued=do.issued, contract=do.contract,
+        bank=do.bank, calendar=do.calendar, shift=do.shift, claimed=do.amount_minor, pending=do.amount_minor,
     )  # fmt: skip
+    book.put(with_due(claim, do.due, book))
 
 
 @rule(ConfirmReceivable)
@@ -317,15 +336,39 @@ def claim_of(book: Book, id: str, *, field: str = "id") -> Receivable:
     """The claim as it is today: what was reserved for an offer that is over is free.
 
     Raises:
-        Refused: `receivable.not_found`.
+        Refused: `receivable.not_found`, or `receivable.prospective` where it is only expected.
     """
-    claim = book.get(Receivable, id, field=field)
+    found = book.find(Receivable, id)
+    if found is None and book.find(Prospective, id) is not None:
+        refuse(
+            "receivable.prospective", f"{id} is expected and nobody owes it", rule="domain.md 2.1", field=field,
+            value=id, advice="submit the invoice as a claim once there is one",
+        )  # fmt: skip
+    claim = found or book.get(Receivable, id, field=field)
     standing = tuple(offer for offer in claim.offers if book.today <= offer.until)
     if len(standing) == len(claim.offers):
         return claim
     reserved = sum(offer.amount_minor for offer in standing)
     return msgspec.structs.replace(
         claim, offers=standing, reserved=reserved, free=claim.free + claim.reserved - reserved
+    )  # fmt: skip
+
+
+def with_due(claim: Receivable, due: date, book: Book) -> Receivable:
+    """The claim with a due date, moved to a business day by the newest version of its calendar, if it has one.
+
+    Raises:
+        Refused: `receivable.shift`, `calendar.not_found`, or `calendar.not_covered`.
+    """
+    if (claim.calendar is Absent) is not (claim.shift is Absent):
+        refuse("receivable.shift", "a calendar without a shift moves nothing, nor a shift without a calendar",
+               rule="domain.md 2.10", field="shift", advice="state both or none")  # fmt: skip
+    if claim.calendar is Absent or claim.shift is Absent:
+        return msgspec.structs.replace(claim, due=due)
+    version = newest(book, claim.calendar)
+    payable = shifted(book, claim.calendar, version, due, claim.shift)
+    return msgspec.structs.replace(
+        claim, due=due, calendar_version=version, shifted=Absent if payable == due else payable
     )  # fmt: skip
 
 

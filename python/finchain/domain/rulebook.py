@@ -29,6 +29,7 @@ from finchain.domain import (
     fingerprint,
     founding,
     guarantee,
+    holiday,
     key,
     loan,
     part,
@@ -37,6 +38,7 @@ from finchain.domain import (
     payment,
     policy,
     priority,
+    prospective,
     receivable,
     reduction,
     reference,
@@ -52,7 +54,8 @@ RULEBOOK: Final = 1
 """The number that transactions and block headers carry."""
 
 INSTRUMENTS: Final[tuple[ModuleType, ...]] = (
-    key, party, policy, founding, cash_fact, cash, trade, fingerprint, reference, dilution, receivable,
+    key, party, holiday, policy, founding, cash_fact, cash, trade, fingerprint, reference, dilution,
+    prospective, receivable,
     part, part_offer, amendment, dispute, reduction, priority, guarantee, certificate,
     transfer, account, payment, loan, repayment, settlement,
 )  # fmt: skip
