@@ -210,4 +210,5 @@ def town() -> MemoryBook:
     ledger.register("clearer", "settlement_bank")
     ledger.register("payee", "supplier")
     ledger.register("carrier", "data_source")
+    ledger.register("court", "arbiter")
     return ledger

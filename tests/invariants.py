@@ -1,4 +1,4 @@
-"""What is true of all records together, beyond what `finchain.domain.invariants` checks: parts, invoices and keys."""
+"""What is true of all records together, beyond `finchain.domain.invariants`: parts, disputes, invoices and keys."""
 
 from __future__ import annotations
 
@@ -6,24 +6,71 @@ from collections import defaultdict
 
 from book import MemoryBook
 from finchain.domain import invariants
+from finchain.domain.dispute import Dispute
 from finchain.domain.fingerprint import Fingerprint
 from finchain.domain.key import PartyKey, PublicKey, public_key_id
 from finchain.domain.part import Part
 from finchain.domain.party import Party
 from finchain.domain.receivable import Receivable
+from finchain.domain.reduction import Counterclaim, Reduction
 from finchain.domain.rule import Absent
 
 
 def check_parts(ledger: MemoryBook) -> None:
-    """I-3 once more: what a claim says is assigned or pledged is what the parts of it say."""
-    open_parts: dict[tuple[str, str], int] = defaultdict(int)
+    """I-3 once more: what a claim says is assigned or pledged, disputed or not, is what the parts of it say."""
+    totals: dict[tuple[str, str], int] = defaultdict(int)
     for part in ledger.all(Part):
-        assert min(part.amount_minor, part.settled_minor, part.released_minor) >= 0
-        open_parts[part.receivable, part.mark] += part.amount_minor
+        buckets = (
+            part.amount_minor, part.disputed_minor, part.settled_minor, part.released_minor, part.reversed_minor,
+            part.credited_minor, part.setoff_minor, part.written_off_minor,
+        )  # fmt: skip
+        assert min(buckets) >= 0 and sum(buckets) == part.face_minor > 0, f"part {part.id}"
+        totals[part.receivable, part.mark] += part.amount_minor
+        totals[part.receivable, f"disputed_{part.mark}"] += part.disputed_minor
     for claim in ledger.all(Receivable):
-        for mark, amount in (("assigned", claim.assigned), ("pledged", claim.pledged)):
-            disputed: int = getattr(claim, f"disputed_{mark}")
-            assert open_parts[claim.id, mark] == amount + disputed, f"I-3 {claim.id} {mark}"
+        for bucket in ("assigned", "pledged", "disputed_assigned", "disputed_pledged"):
+            assert totals[claim.id, bucket] == getattr(claim, bucket), f"I-3 {claim.id} {bucket}"
+        assert claim.reserved == sum(offer.amount_minor for offer in claim.offers), f"I-3 {claim.id} reserved"
+        live = {p.id for p in ledger.all(Part) if p.receivable == claim.id and p.amount_minor + p.disputed_minor}
+        assert live <= set(claim.parts), f"{claim.id} does not know its parts"
+
+
+def check_disputes(ledger: MemoryBook) -> None:
+    """What a claim says is disputed is what its disputes say, in each of its parts."""
+    totals: dict[tuple[str, str], int] = defaultdict(int)
+    by_part: dict[str, int] = defaultdict(int)
+    for dispute in ledger.all(Dispute):
+        buckets = (dispute.open_minor, dispute.owed_minor, dispute.reduced_minor)
+        assert min(buckets) >= 0 and sum(buckets) == dispute.face_minor > 0, f"dispute {dispute.id}"
+        totals[dispute.receivable, dispute.stage] += dispute.open_minor
+        if dispute.part is not Absent:
+            by_part[dispute.part] += dispute.open_minor
+    for claim in ledger.all(Receivable):
+        assert totals[claim.id, "pending"] == claim.disputed_pre, f"I-1 {claim.id}"
+        assert totals[claim.id, "confirmed"] == claim.disputed_post, f"I-3 {claim.id}"
+    for part in ledger.all(Part):
+        assert by_part[part.id] == part.disputed_minor, f"I-3 {part.id}"
+
+
+def check_reductions(ledger: MemoryBook) -> None:
+    """What was set off, written off and credited is what the entries say that were not reversed, and disputes."""
+    totals: dict[tuple[str, str], int] = defaultdict(int)
+    counters: dict[tuple[str, str], int] = defaultdict(int)
+    for entry in ledger.all(Reduction):
+        if entry.reversed is Absent:
+            totals[entry.receivable, entry.form] += entry.amount_minor
+            if entry.form == "set_off":
+                counters[ledger.get(Receivable, entry.receivable).debtor, entry.paper] += entry.amount_minor
+    for dispute in ledger.all(Dispute):
+        if dispute.stage == "confirmed":
+            totals[dispute.receivable, "credit_note"] += dispute.reduced_minor
+    for claim in ledger.all(Receivable):
+        shown = (claim.credited, claim.setoff, claim.written_off)
+        assert shown == tuple(totals[claim.id, form] for form in ("credit_note", "set_off", "write_off")), claim.id
+    for counter in ledger.all(Counterclaim):
+        debtor, _, paper = counter.id.partition(" ")
+        assert counter.used_minor == counters[debtor, paper], counter.id
+        assert 0 <= counter.used_minor <= counter.terms.amount_minor
 
 
 def check_fingerprints(ledger: MemoryBook) -> None:
@@ -50,5 +97,7 @@ def check_all(ledger: MemoryBook) -> None:
     """Checks every invariant: those that the library checks itself, and those of this file."""
     invariants.check_all(ledger.records.values())
     check_parts(ledger)
+    check_disputes(ledger)
+    check_reductions(ledger)
     check_fingerprints(ledger)
     check_keys(ledger)

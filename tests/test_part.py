@@ -11,12 +11,13 @@ from book import MemoryBook, digest, refused, town
 from finchain import instructions as do
 from finchain.domain.cash import Cash
 from finchain.domain.cash_fact import CashFact, cash_fact_id
-from finchain.domain.part import Part
+from finchain.domain.part import PARTS_MAX, Part
 from finchain.domain.receivable import Receivable
 from finchain.domain.rule import Absent
 
 DUE = date(2026, 8, 31)
-PLEDGE = do.PledgeReceivable("P-1", "R-1", "bank", 400, "0123-4567", date(2026, 3, 2), digest("collateral"))
+NOON = MemoryBook().time_ms
+PLEDGE = do.PledgeReceivable("P-1", "R-1", "bank", 400, "0123-4567", NOON, digest("collateral"))
 ASSIGN = do.AssignReceivable("A-1", "R-1", "factor", 300)
 SHOP_AND_BANK = {"shop", "bank"}
 SHOP_AND_FACTOR = {"shop", "factor"}
@@ -87,7 +88,8 @@ def test_creditor_and_taker_sign_both(ledger: MemoryBook, by: set[str]) -> None:
         ("id", "P 1", "part.identifier"), ("receivable", "R-9", "receivable.not_found"),
         ("pledgee", "shop", "receivable.wrong_role"), ("pledgee", "core", "receivable.wrong_role"),
         ("pledgee", "payee", "receivable.wrong_role"), ("amount_minor", 0, "receivable.amount"),
-        ("registration", "", "receivable.reference"), ("registered", date(2026, 3, 3), "receivable.date"),
+        ("registration", "", "receivable.reference"), ("registered_ms", NOON + 1, "receivable.date"),
+        ("registered_ms", -1, "receivable.date"), ("financed_minor", 0, "receivable.amount"),
         ("description", "x", "receivable.digest"), ("notice", "x", "receivable.digest"),
     ],
 )  # fmt: skip
@@ -258,3 +260,34 @@ def test_a_part_is_paid_on_its_own_claim(ledger: MemoryBook) -> None:
         ledger.apply(paid(1, "bank", part="P-1", id="R-2"), by={"bank"})
     ledger.apply(paid(1, "bank", part="P-1"), by={"bank"})
     assert claim(ledger).pledged == 399
+
+
+# --- registration -----------------------------------------------------------------------------------------------
+
+
+def test_an_assignee_registers_its_part_once(ledger: MemoryBook) -> None:
+    ledger.apply(ASSIGN, by=SHOP_AND_FACTOR)
+    entry = do.RegisterPart("A-1", "0999", NOON, digest("part"))
+    with refused(ledger, "receivable.not_signed"):
+        ledger.apply(entry, by={"shop"})
+    for changes, code in (
+        ({"registered_ms": NOON + 1}, "receivable.date"), ({"registration": ""}, "receivable.reference"),
+        ({"description": "x"}, "receivable.digest"), ({"id": "A-9"}, "part.not_found"),
+    ):  # fmt: skip
+        with refused(ledger, code):
+            ledger.apply(msgspec.structs.replace(entry, **changes), by={"factor"})
+    ledger.apply(entry, by={"factor"})
+    assert ledger.get(Part, "A-1").registered_ms == NOON
+    with refused(ledger, "receivable.bad_state"):
+        ledger.apply(msgspec.structs.replace(entry, registered_ms=NOON - 1), by={"factor"})
+
+
+def test_a_claim_is_in_so_many_live_parts_at_most(ledger: MemoryBook) -> None:
+    for number in range(1, PARTS_MAX + 1):
+        ledger.apply(msgspec.structs.replace(ASSIGN, id=f"{number:064}", amount_minor=1), by=SHOP_AND_FACTOR)
+    one_more = msgspec.structs.replace(ASSIGN, id="A-1", amount_minor=1)
+    with refused(ledger, "receivable.parts"):
+        ledger.apply(one_more, by=SHOP_AND_FACTOR)
+    ledger.apply(do.ReleaseReceivable(f"{7:064}", 1), by={"factor"})
+    ledger.apply(one_more, by=SHOP_AND_FACTOR)
+    assert len(claim(ledger).parts) == PARTS_MAX

@@ -126,8 +126,15 @@ def test_the_same_id_with_another_content_overwrites_nothing(ledger: MemoryBook)
     with refused(ledger, "receivable.duplicate") as refusal:
         ledger.apply(msgspec.structs.replace(CLAIM, amount_minor=1), by={"shop"})
     facts = refusal.value.facts
-    assert facts["digest_held"] == claim(ledger).fingerprint
+    assert facts["digest_held"] == claim(ledger).payload
     assert facts["digest"] not in ("", facts["digest_held"])
+
+
+def test_another_due_date_is_another_content(ledger: MemoryBook) -> None:
+    for due, same in ((date(2026, 9, 1), False), (DUE, True)):
+        with refused(ledger, "receivable.duplicate") as refusal:
+            ledger.apply(msgspec.structs.replace(CLAIM, due=due), by={"shop"})
+        assert (refusal.value.facts["digest"] == refusal.value.facts["digest_held"]) is same
 
 
 def test_the_same_invoice_is_not_claimed_under_another_id(ledger: MemoryBook) -> None:
@@ -329,4 +336,4 @@ def test_the_status_is_read_off_the_buckets(ledger: MemoryBook, bucket: Bucket, 
 
 def test_a_record_stays_small(ledger: MemoryBook) -> None:
     confirm(ledger, 120_000_000)
-    assert len(msgspec.json.encode(claim(ledger))) < 600
+    assert len(msgspec.json.encode(claim(ledger))) < 700

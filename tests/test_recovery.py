@@ -1,14 +1,12 @@
 """A ledger opens as it was after any harm to its index, mends a torn last block, and opens over no other damage.
 
-Evidence that a block was acknowledged is a block after it, the signed mark, or the index; without any of them a bad last
-frame is what a crash leaves, and is cut.
+Evidence that a block was acknowledged is a block after it, the signed mark, or the index; without any of them a bad
+last frame is what a crash leaves, and is cut.
 """
 
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -25,8 +25,8 @@ from finchain import instructions as do
 from finchain.demo_deal import PARTIES as deal_parties
 from finchain.demo_deal import Step, deal
 from finchain.domain import rulebook
-from finchain.domain.part import Mark, Part
-from finchain.domain.receivable import Receivable
+from finchain.domain.part import Part
+from finchain.domain.receivable import Mark, Receivable
 from finchain.domain.rule import Instruction
 from finchain.errors import Refused
 from invariants import check_all
@@ -131,10 +131,10 @@ class Claims(Machine):
     @rule(target=parts, claim=claims, amount=small, holder=st.sampled_from(["bank", "factor"]), pledge=st.booleans())
     def take(self, claim: str, amount: int, holder: str, pledge: bool) -> object:
         id = self.next_id("P")
-        today, paper = self.ledger.today, digest(id)
+        now, paper = self.ledger.time_ms, digest(id)
         taken: Instruction = do.AssignReceivable(id, claim, holder, amount)
         if pledge:
-            taken = do.PledgeReceivable(id, claim, holder, amount, id, today, paper)
+            taken = do.PledgeReceivable(id, claim, holder, amount, id, now, paper)
         mark: Mark = "pledged" if pledge else "assigned"
         code = self.outcome(taken, by={"shop", holder})
         if amount > self.model[claim, "free"]:

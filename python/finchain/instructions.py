@@ -5,6 +5,7 @@ nothing; the rules do, and say what they would have accepted.
 """
 
 from finchain.domain.account import OpenAccount, Payee, SetMandate
+from finchain.domain.amendment import AmendReceivable
 from finchain.domain.arithmetic import Rate
 from finchain.domain.certificate import AcceptCertificate, ClaimShare, IssueCertificate, RefuseCertificate
 from finchain.domain.compensation import (
@@ -15,8 +16,10 @@ from finchain.domain.compensation import (
     FileSuit,
     ReleaseGuarantee,
 )
+from finchain.domain.dispute import DisputeReceivable, ResolveDispute
 from finchain.domain.founding import CreateLedger, Founder, SetCheckpointKeys
 from finchain.domain.guarantee import OfferGuarantee, PayGuaranteeFee, ReceiveGuaranteeFee
+from finchain.domain.holiday import SetCalendar
 from finchain.domain.key import NewKey
 from finchain.domain.loan import (
     AgreeLoan,
@@ -30,9 +33,12 @@ from finchain.domain.part import (
     AssignReceivable,
     NotifyDebtor,
     PledgeReceivable,
+    RegisterPart,
     ReleaseReceivable,
+    ReversePart,
     SettleReceivable,
 )
+from finchain.domain.part_offer import AcceptPart, OfferPart, WithdrawPartOffer
 from finchain.domain.party import AddKey, EndKey, RegisterParty, RotateKey, SetRoles, SetThreshold
 from finchain.domain.payment import (
     ApprovePayment,
@@ -46,8 +52,17 @@ from finchain.domain.payment import (
     SettlePayment,
 )
 from finchain.domain.policy import DEFAULT_POLICY, PolicyTerms, SetPolicy
+from finchain.domain.prospective import SubmitProspective, WithdrawProspective
 from finchain.domain.receivable import CancelReceivable, ConfirmReceivable, RejectReceivable, SubmitReceivable
 from finchain.domain.recourse import BuyBackLot, WaiveLot
+from finchain.domain.reduction import (
+    Counter,
+    CreditConverted,
+    CreditReceivable,
+    ReverseReduction,
+    SetOffReceivable,
+    WriteOffReceivable,
+)
 from finchain.domain.repayment import CloseLoan, PrepayLoan, ReceivePrepayment, ReceiveRepayment
 from finchain.domain.settlement import DishonourCertificate, PayCertificate
 from finchain.domain.trade import LodgeEvidence, SignContract
@@ -58,11 +73,13 @@ __all__ = [
     "AccelerateLoan",
     "AcceptCertificate",
     "AcceptCounterGuarantee",
+    "AcceptPart",
     "AcceptSale",
     "AcceptTransfer",
     "AddKey",
     "AgreeLoan",
     "AgreeRecovery",
+    "AmendReceivable",
     "ApprovePayment",
     "AssignReceivable",
     "BuyBackLot",
@@ -72,10 +89,14 @@ __all__ = [
     "CloseLoan",
     "CompensateLots",
     "ConfirmReceivable",
+    "Counter",
     "CreateLedger",
+    "CreditConverted",
+    "CreditReceivable",
     "DemandCompensation",
     "DisburseLoan",
     "DishonourCertificate",
+    "DisputeReceivable",
     "DrawLoan",
     "EndKey",
     "ExpirePayment",
@@ -87,6 +108,7 @@ __all__ = [
     "NewKey",
     "NotifyDebtor",
     "OfferGuarantee",
+    "OfferPart",
     "OfferSale",
     "OfferTransfer",
     "OpenAccount",
@@ -104,6 +126,7 @@ __all__ = [
     "ReceiveRepayment",
     "RefundPayment",
     "RefuseCertificate",
+    "RegisterPart",
     "RegisterParty",
     "RejectPayment",
     "RejectReceivable",
@@ -111,10 +134,15 @@ __all__ = [
     "ReleaseLot",
     "ReleaseReceivable",
     "RequestPayment",
+    "ResolveDispute",
     "ReturnPayment",
+    "ReversePart",
+    "ReverseReduction",
     "RotateKey",
+    "SetCalendar",
     "SetCheckpointKeys",
     "SetMandate",
+    "SetOffReceivable",
     "SetPolicy",
     "SetRoles",
     "SetThreshold",
@@ -122,8 +150,12 @@ __all__ = [
     "SettleReceivable",
     "SettleSale",
     "SignContract",
+    "SubmitProspective",
     "SubmitReceivable",
     "WaiveCharge",
     "WaiveLot",
     "WithdrawOffer",
+    "WithdrawPartOffer",
+    "WithdrawProspective",
+    "WriteOffReceivable",
 ]

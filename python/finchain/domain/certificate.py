@@ -16,9 +16,10 @@ import msgspec
 from finchain.calendar import add_days, exceeds_months
 from finchain.domain.check import check_amount, check_identifier
 from finchain.domain.guarantee import check_offered, check_together, take_effect
+from finchain.domain.holiday import days_before
 from finchain.domain.party import Party, require, require_role
 from finchain.domain.policy import in_force
-from finchain.domain.receivable import Receivable, move
+from finchain.domain.receivable import Receivable, claim_of, move
 from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
 from finchain.money import format_minor
 
@@ -246,6 +247,7 @@ class IssueCertificate(Instruction, frozen=True, tag="certificate.issue"):
         claims: What it is made of; the shares sum to `amount_minor`.
         until: Last day for acceptance; absent for the policy's term.
         guarantees: Ids of guarantees that were offered for this certificate.
+        calendar: Calendar whose business days the cut-off counts; calendar days where absent.
     """
 
     id: str
@@ -259,6 +261,7 @@ class IssueCertificate(Instruction, frozen=True, tag="certificate.issue"):
     discharge: Discharge
     guarantees: list[str] | Optional = Absent
     until: date | Optional = Absent
+    calendar: str | Optional = Absent
 
 
 class AcceptCertificate(Instruction, frozen=True, tag="certificate.accept"):
@@ -299,7 +302,8 @@ def _issue(do: IssueCertificate, book: Book) -> None:
         Certificate(
             id=do.id, issuer=do.issuer, creditor=do.creditor, bank=do.bank, currency=do.currency, issued=book.today,
             maturity=do.maturity, claims=tuple(do.claims), discharge=do.discharge, offered_until=until,
-            min_lot_minor=policy.min_lot_minor, cut_off=add_days(do.maturity, -policy.cut_off_days),
+            min_lot_minor=policy.min_lot_minor,
+            cut_off=days_before(book, do.maturity, policy.cut_off_days, do.calendar),
             dishonour_from=add_days(do.maturity, policy.dishonour_days), lots_max=policy.lots_max, lots=1,
             amount_minor=do.amount_minor, live_minor=do.amount_minor, guarantees=guarantees,
         )
@@ -331,7 +335,7 @@ def _convert_claims(do: IssueCertificate, book: Book) -> None:
                advice=f"name 1 to {CLAIMS_MAX}")  # fmt: skip
     for share in do.claims:
         check_amount("certificate", share.amount_minor, "claims")
-        claim = book.get(Receivable, share.receivable, field="claims")
+        claim = claim_of(book, share.receivable, field="claims")
         sides = (claim.creditor, claim.debtor, claim.currency)
         if sides != (do.creditor, do.issuer, do.currency):
             refuse("certificate.other_claim", f"{claim.id} is of {', '.join(sides)}", field="claims", value=claim.id,

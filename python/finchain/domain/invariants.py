@@ -72,6 +72,8 @@ def check_receivables(ledger: Ledger) -> None:
         parts = claim.open + claim.disputed_post + claim.converted + claim.conv_settled
         parts += claim.settled + claim.credited + claim.setoff + claim.written_off
         _equal("I-2", f"claim {claim.id}", parts, claim.confirmed)
+        if claim.waived + claim.disputed_post > claim.confirmed:
+            _fail("I-2", f"claim {claim.id} has waived {claim.waived} of {claim.confirmed} and disputes others")
         _natural("I-3", claim, "free", "reserved", "assigned", "pledged")
         _natural("I-3", claim, "disputed_free", "disputed_assigned", "disputed_pledged")
 

@@ -7,20 +7,28 @@ only by paying the holder: a payment to anybody else is refused, and the attempt
 from __future__ import annotations
 
 from datetime import date
-from typing import ClassVar, Literal
+from typing import ClassVar, Final
 
 import msgspec
 
 from finchain.domain.cash import move_cash
 from finchain.domain.cash_fact import require_cash_signer, state_cash_fact
-from finchain.domain.check import check_amount, check_digest, check_identifier, check_not_future, check_reference
-from finchain.domain.party import require
+from finchain.domain.check import check_amount, check_digest, check_identifier, check_reference
+from finchain.domain.party import Role, require, require_role
 from finchain.domain.policy import value_date
-from finchain.domain.receivable import Receivable, check_enough, money_text, move
+from finchain.domain.receivable import Bucket, Mark, Receivable, check_enough, claim_of, money_text, move
 from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
 from finchain.money import format_minor
 
-Mark = Literal["assigned", "pledged"]
+PARTS_MAX: Final = 64
+"""Parts of one claim of which something is open or disputed; with 64 characters each they leave room in its record."""
+
+_MEMBERS: Final[dict[str, str]] = {
+    "disputed_assigned": "disputed_minor", "disputed_pledged": "disputed_minor", "settled": "settled_minor",
+    "free": "released_minor", "credited": "credited_minor", "setoff": "setoff_minor",
+    "written_off": "written_off_minor",
+}  # fmt: skip
+"""The member of a part in which an amount lies that the claim has in this bucket."""
 
 
 @record
@@ -29,12 +37,14 @@ class Part(Record, frozen=True, kw_only=True):
 
     Attributes:
         holder: The assignee or pledgee.
-        amount_minor: What is still open of it; the rest was settled or released.
+        face_minor: What was taken; it never changes.
+        amount_minor: What is still open of it and undisputed.
         taken: The day on which the holder took it.
-        notified: The day from which the debtor must pay the holder, and nobody else.
+        notified: The day from which the debtor must pay the holder, and nobody else; `notified_ms` is its time.
         notice: SHA-256 of the notice, or absent where the debtor signed.
-        registration: Number of the entry in the public register, made on `registered`.
-        description: SHA-256 of the description of the collateral in that entry.
+        registration: Number of the entry in the public register, made at `registered_ms`.
+        description: SHA-256 of the description of the part in that entry.
+        financed_minor: What the holder paid or lent on it, or its fee; the last rule of the order of holders needs it.
     """
 
     kind: ClassVar[str] = "part"
@@ -42,16 +52,25 @@ class Part(Record, frozen=True, kw_only=True):
     receivable: str
     holder: str
     mark: Mark
+    face_minor: int
+    # face = open + disputed + settled + released + reversed + credited + setoff + written_off
     amount_minor: int
     currency: str
     taken: date
+    disputed_minor: int = 0
     settled_minor: int = 0
     released_minor: int = 0
+    reversed_minor: int = 0
+    credited_minor: int = 0
+    setoff_minor: int = 0
+    written_off_minor: int = 0
     notified: date | Optional = Absent
+    notified_ms: int | Optional = Absent
     notice: str | Optional = Absent
     registration: str | Optional = Absent
-    registered: date | Optional = Absent
+    registered_ms: int | Optional = Absent
     description: str | Optional = Absent
+    financed_minor: int | Optional = Absent
 
     def __str__(self) -> str:
         amount = format_minor(self.amount_minor, self.currency)
@@ -64,6 +83,7 @@ class AssignReceivable(Instruction, frozen=True, tag="receivable.assign"):
     Attributes:
         id: Id of the part.
         notice: SHA-256 of the notice that was sent to the debtor.
+        financed_minor: What the assignee pays for it, or its fee where it only collects.
     """
 
     id: str
@@ -71,6 +91,7 @@ class AssignReceivable(Instruction, frozen=True, tag="receivable.assign"):
     assignee: str
     amount_minor: int
     notice: str | Optional = Absent
+    financed_minor: int | Optional = Absent
 
 
 class PledgeReceivable(Instruction, frozen=True, tag="receivable.pledge"):
@@ -78,9 +99,10 @@ class PledgeReceivable(Instruction, frozen=True, tag="receivable.pledge"):
 
     Attributes:
         id: Id of the part.
-        registration: Number of the entry in the public register, made on `registered`.
+        registration: Number of the entry in the public register, made at `registered_ms`.
         description: SHA-256 of the description of the collateral in that entry.
         notice: SHA-256 of the notice that was sent to the debtor.
+        financed_minor: What the pledgee lends on it.
     """
 
     id: str
@@ -88,9 +110,24 @@ class PledgeReceivable(Instruction, frozen=True, tag="receivable.pledge"):
     pledgee: str
     amount_minor: int
     registration: str
-    registered: date
+    registered_ms: int
     description: str
     notice: str | Optional = Absent
+    financed_minor: int | Optional = Absent
+
+
+class RegisterPart(Instruction, frozen=True, tag="receivable.register"):
+    """Records the entry of an assigned part in the public register, on which its rank rests. Signed by its holder.
+
+    Attributes:
+        registration: Number of the entry, made at `registered_ms`.
+        description: SHA-256 of the description of the part in that entry.
+    """
+
+    id: str
+    registration: str
+    registered_ms: int
+    description: str
 
 
 class NotifyDebtor(Instruction, frozen=True, tag="receivable.notify"):
@@ -106,6 +143,16 @@ class ReleaseReceivable(Instruction, frozen=True, tag="receivable.release"):
 
     id: str
     amount_minor: int
+
+
+class ReversePart(Instruction, frozen=True, tag="receivable.reverse_part"):
+    """Takes an assignment or a pledge back as if it had never been, in its month and while all of it is untouched.
+
+    Signed by creditor and holder, and by the debtor where it was notified.
+    """
+
+    id: str
+    reason: str
 
 
 class SettleReceivable(Instruction, frozen=True, tag="receivable.settle"):
@@ -129,41 +176,42 @@ class SettleReceivable(Instruction, frozen=True, tag="receivable.settle"):
 
 @rule(AssignReceivable)
 def _assign(do: AssignReceivable, book: Book) -> None:
-    claim = _claim_to_take(do.id, do.receivable, do.amount_minor, book)
-    _check_taker(claim, do.assignee, "assignee", book)
+    claim = claim_to_take(do.id, do.receivable, do.amount_minor, do.assignee, "assigned", "assignee", book)
+    require(book, "receivable", claim.creditor, field="creditor")
     require(book, "receivable", do.assignee, field="assignee")
-    book.put(move(claim, do.amount_minor, "free", "assigned"))
-    _put_part(
-        Part(
-            id=do.id, receivable=claim.id, holder=do.assignee, mark="assigned", amount_minor=do.amount_minor,
-            currency=claim.currency, taken=book.today, notice=do.notice,
-        ), claim, book,
+    claim = move(claim, do.amount_minor, "free", "assigned")
+    put_part(
+        new_part(do.id, claim, do.assignee, "assigned", do.amount_minor, book, do.notice, do.financed_minor), claim,
+        book,
     )  # fmt: skip
 
 
 @rule(PledgeReceivable)
 def _pledge(do: PledgeReceivable, book: Book) -> None:
-    claim = _claim_to_take(do.id, do.receivable, do.amount_minor, book)
-    _check_taker(claim, do.pledgee, "pledgee", book)
-    require(book, "receivable", do.pledgee, role=("lender", "factor", "guarantor"), field="pledgee")
-    # A pledge of receivables exists only from its registration on (Civil Code 445).
-    check_reference("receivable", do.registration, "registration")
-    check_not_future("receivable", do.registered, book.today, "registered")
-    check_digest("receivable", do.description, "description")
-    book.put(move(claim, do.amount_minor, "free", "pledged"))
-    _put_part(
-        Part(
-            id=do.id, receivable=claim.id, holder=do.pledgee, mark="pledged", amount_minor=do.amount_minor,
-            currency=claim.currency, taken=book.today, notice=do.notice, registration=do.registration,
-            registered=do.registered, description=do.description,
-        ), claim, book,
-    )  # fmt: skip
+    claim = claim_to_take(do.id, do.receivable, do.amount_minor, do.pledgee, "pledged", "pledgee", book)
+    require(book, "receivable", claim.creditor, field="creditor")
+    require(book, "receivable", do.pledgee, field="pledgee")
+    claim = move(claim, do.amount_minor, "free", "pledged")
+    part = new_part(do.id, claim, do.pledgee, "pledged", do.amount_minor, book, do.notice, do.financed_minor)
+    put_part(registered(part, do.registration, do.registered_ms, do.description, book), claim, book)
+
+
+@rule(RegisterPart)
+def _register(do: RegisterPart, book: Book) -> None:
+    part = book.get(Part, do.id, field="id")
+    require(book, "receivable", part.holder, field="holder")
+    if part.registration is not Absent:
+        refuse(
+            "receivable.bad_state", f"{do.id} is registered as {part.registration}", rule="Civil Code 768",
+            field="id", value=do.id, advice="an entry is recorded once; a second one gives no better rank",
+        )  # fmt: skip
+    book.put(registered(part, do.registration, do.registered_ms, do.description, book))
 
 
 @rule(NotifyDebtor)
 def _notify(do: NotifyDebtor, book: Book) -> None:
     part = book.get(Part, do.id, field="id")
-    claim = book.get(Receivable, part.receivable)
+    claim = claim_of(book, part.receivable)
     if do.by not in (part.holder, claim.creditor, claim.debtor):
         refuse(
             "receivable.wrong_role", f"{do.by} is no party of {part.id}", field="by", value=do.by,
@@ -176,7 +224,7 @@ def _notify(do: NotifyDebtor, book: Book) -> None:
             "receivable.bad_state", f"{claim.debtor} knows of {part.id} since {part.notified}", field="id",
             value=do.id, advice="a notice is recorded once",
         )  # fmt: skip
-    book.put(msgspec.structs.replace(part, notified=book.today, notice=do.notice))
+    book.put(msgspec.structs.replace(part, notified=book.today, notified_ms=book.time_ms, notice=do.notice))
 
 
 @rule(ReleaseReceivable)
@@ -184,45 +232,40 @@ def _release(do: ReleaseReceivable, book: Book) -> None:
     part = book.get(Part, do.id, field="id")
     require(book, "receivable", part.holder, field="holder")
     check_amount("receivable", do.amount_minor)
-    claim = book.get(Receivable, part.receivable)
-    _check_part_open(part, claim, do.amount_minor)
-    book.put(
-        msgspec.structs.replace(
-            part, amount_minor=part.amount_minor - do.amount_minor, released_minor=part.released_minor + do.amount_minor
-        )
-    )  # fmt: skip
-    book.put(move(claim, do.amount_minor, part.mark, "free"))
+    claim = claim_of(book, part.receivable)
+    book.put(take_open(claim, part, do.amount_minor, "free", book))
+
+
+@rule(ReversePart)
+def _reverse(do: ReversePart, book: Book) -> None:
+    part = book.get(Part, do.id, field="id")
+    claim = claim_of(book, part.receivable)
+    debtor = () if part.notified is Absent else (claim.debtor,)
+    for party in (claim.creditor, part.holder, *debtor):
+        require(book, "receivable", party, field="by")
+    check_reference("receivable", do.reason, "reason")
+    if part.amount_minor != part.face_minor:
+        refuse(
+            "receivable.dependant", f"of {do.id} only {money_text(claim, part.amount_minor)} are as they were taken",
+            rule="domain.md 2.0", field="id", value=do.id,
+            advice="reverse first what came later, or release what is left", face=part.face_minor,
+            disputed=part.disputed_minor, settled=part.settled_minor, released=part.released_minor,
+        )  # fmt: skip
+    check_period(part.taken, book, do.id)
+    book.put(msgspec.structs.replace(part, amount_minor=0, reversed_minor=part.face_minor))
+    book.put(move(claim, part.face_minor, part.mark, "free"))
 
 
 @rule(SettleReceivable)
 def _settle(do: SettleReceivable, book: Book) -> None:
-    claim = book.get(Receivable, do.id, field="id")
+    claim = claim_of(book, do.id)
     by = require_cash_signer(book, "receivable", claim.bank, do.payee)
     check_amount("receivable", do.amount_minor)
     last = None if claim.posted is Absent else claim.posted
     on = value_date(book, "receivable", do.value_date, last=last, bank_fact=claim.bank is not Absent)
-    if do.part is Absent:
-        _check_payee(claim, do.payee, {claim.creditor})
-        check_enough(claim, "free", do.amount_minor)
-        claim = move(claim, do.amount_minor, "free", "settled")
-    else:
-        part = book.get(Part, do.part, field="part")
-        if part.receivable != claim.id:
-            refuse(
-                "receivable.bad_state", f"{part.id} is a part of {part.receivable}", field="part", value=do.part,
-                advice=f"name a part of {claim.id}",
-            )  # fmt: skip
-        # Until notice the debtor may pay the creditor, after it only the holder (Civil Code 546).
-        told = part.notified is not Absent and part.notified <= on
-        _check_payee(claim, do.payee, {part.holder} if told else {part.holder, claim.creditor})
-        _check_part_open(part, claim, do.amount_minor)
-        book.put(
-            msgspec.structs.replace(
-                part, amount_minor=part.amount_minor - do.amount_minor,
-                settled_minor=part.settled_minor + do.amount_minor,
-            )
-        )  # fmt: skip
-        claim = move(claim, do.amount_minor, part.mark, "settled")
+    part = part_of(claim, do.part, book)
+    _check_payee(claim, do.payee, _payees(claim, part, on))
+    claim = take_open(claim, part, do.amount_minor, "settled", book)
     state_cash_fact(
         book, "receivable", by=by, reference=do.reference, digest=do.digest, amount_minor=do.amount_minor,
         currency=claim.currency, on=on,
@@ -231,7 +274,98 @@ def _settle(do: SettleReceivable, book: Book) -> None:
     book.put(msgspec.structs.replace(claim, posted=on))
 
 
-def _claim_to_take(id: str, receivable: str, amount_minor: int, book: Book) -> Receivable:
+def part_of(claim: Receivable, id: str | Optional, book: Book) -> Part | None:
+    """The part of a claim that an instruction names; `None` stands for the creditor's own free part.
+
+    Raises:
+        Refused: `part.not_found`, or `receivable.bad_state` where it is a part of another claim.
+    """
+    if id is Absent:
+        return None
+    part = book.get(Part, id, field="part")
+    if part.receivable != claim.id:
+        refuse(
+            "receivable.bad_state", f"{part.id} is a part of {part.receivable}", field="part", value=id,
+            advice=f"name a part of {claim.id}",
+        )  # fmt: skip
+    return part
+
+
+def take_open(claim: Receivable, part: Part | None, amount_minor: int, target: Bucket, book: Book) -> Receivable:
+    """Takes an amount out of what is open of a part, or of the free part, and gives the claim with it in `target`.
+
+    The part is written, the claim is not.
+
+    Raises:
+        Refused: `part.insufficient`, or `receivable.insufficient_free`.
+    """
+    if part is None:
+        return move(claim, amount_minor, "free", target)
+    if amount_minor > part.amount_minor:
+        refuse(
+            "part.insufficient", f"only {money_text(claim, part.amount_minor)} of {part.id} are open",
+            field="amount_minor", value=amount_minor, advice=f"state up to {part.amount_minor}",
+        )  # fmt: skip
+    member = _MEMBERS[target]
+    changed = {"amount_minor": part.amount_minor - amount_minor, member: getattr(part, member) + amount_minor}
+    book.put(msgspec.structs.replace(part, **changed))
+    return move(claim, amount_minor, part.mark, target)
+
+
+def give_back(claim: Receivable, part: Part | None, amount_minor: int, source: Bucket, book: Book) -> Receivable:
+    """The opposite of `take_open`, for a reversal."""
+    if part is None:
+        return move(claim, amount_minor, source, "free")
+    member = _MEMBERS[source]
+    changed = {"amount_minor": part.amount_minor + amount_minor, member: getattr(part, member) - amount_minor}
+    book.put(msgspec.structs.replace(part, **changed))
+    return move(claim, amount_minor, source, part.mark)
+
+
+def check_period(entered: date, book: Book, id: str) -> None:
+    """Refuses to reverse what was entered in a month that is over, and that books may have been closed on.
+
+    Raises:
+        Refused: `receivable.period`.
+    """
+    if (entered.year, entered.month) != (book.today.year, book.today.month):
+        refuse(
+            "receivable.period", f"{id} was entered on {entered}, in a month that is over", rule="domain.md 2.0",
+            field="id", value=id, advice="adjust it by a new entry: a credit note, a refund, or a new assignment",
+        )  # fmt: skip
+
+
+def require_owners(claim: Receivable, part: Part | None, book: Book) -> tuple[str, ...]:
+    """Who may give up a part, all of whom have signed: its assignee; creditor and pledgee; else the creditor.
+
+    Raises:
+        Refused: `receivable.not_signed`.
+    """
+    owners: tuple[str, ...] = (claim.creditor,)
+    if part is not None:
+        owners = (part.holder,) if part.mark == "assigned" else (claim.creditor, part.holder)
+    for owner in owners:
+        require(book, "receivable", owner, field="by")
+    return owners
+
+
+def _payees(claim: Receivable, part: Part | None, on: date) -> set[str]:
+    """Whom paying discharges the debtor: until notice the creditor as well, after it only the holder (CC 546)."""
+    if part is None:
+        return {claim.creditor}
+    told = part.notified is not Absent and part.notified <= on
+    return {part.holder} if told else {part.holder, claim.creditor}
+
+
+def claim_to_take(
+    id: str, receivable: str, amount_minor: int, taker: str, mark: Mark, field: str, book: Book
+) -> Receivable:
+    """The claim of whose free part so much can be assigned or pledged to somebody, under the id of a new part.
+
+    Raises:
+        Refused: `part.identifier`, `part.duplicate`, `receivable.not_found`, `receivable.amount`,
+            `receivable.insufficient_free` or `receivable.wrong_role`.
+    """
     check_identifier("part", id)
     held = book.find(Part, id)
     if held is not None:
@@ -239,27 +373,82 @@ def _claim_to_take(id: str, receivable: str, amount_minor: int, book: Book) -> R
             "part.duplicate", f"there is a part {id} already", field="id", value=id, advice="choose another id",
             held=str(held),
         )  # fmt: skip
-    claim = book.get(Receivable, receivable, field="receivable")
-    require(book, "receivable", claim.creditor, field="creditor")
+    claim = claim_of(book, receivable, field="receivable")
     check_amount("receivable", amount_minor)
     check_enough(claim, "free", amount_minor)
-    return claim
-
-
-def _check_taker(claim: Receivable, taker: str, field: str, book: Book) -> None:
     if taker in (claim.creditor, claim.debtor):
         refuse(
             "receivable.wrong_role", f"{taker} is a side of {claim.id} itself", rule="domain.md 2.0", field=field,
             value=taker, advice="name a third party",
         )  # fmt: skip
+    # Whoever trades may take a claim in payment; lending on one is for those who lend, buy or guarantee.
+    role: tuple[Role, ...] | None = ("lender", "factor", "guarantor") if mark == "pledged" else None
+    require_role(book, "receivable", taker, role=role, field=field)
+    return claim
 
 
-def _put_part(part: Part, claim: Receivable, book: Book) -> None:
-    if part.notice is not Absent:
-        check_digest("receivable", part.notice, "notice")
-    if part.notice is not Absent or claim.debtor in book.by:
-        part = msgspec.structs.replace(part, notified=book.today)
+def new_part(
+    id: str, claim: Receivable, holder: str, mark: Mark, amount_minor: int, book: Book, notice: str | Optional,
+    financed_minor: int | Optional,
+) -> Part:  # fmt: skip
+    """A part that begins today; the debtor knows of it where there is a notice, or where it signs.
+
+    Raises:
+        Refused: `receivable.digest` or `receivable.amount`.
+    """
+    if notice is not Absent:
+        check_digest("receivable", notice, "notice")
+    if financed_minor is not Absent:
+        check_amount("receivable", financed_minor, "financed_minor")
+    part = Part(
+        id=id, receivable=claim.id, holder=holder, mark=mark, face_minor=amount_minor, amount_minor=amount_minor,
+        currency=claim.currency, taken=book.today, notice=notice, financed_minor=financed_minor,
+    )  # fmt: skip
+    if notice is not Absent or claim.debtor in book.by:
+        part = msgspec.structs.replace(part, notified=book.today, notified_ms=book.time_ms)
+    return part
+
+
+def registered(part: Part, registration: str, registered_ms: int, description: str, book: Book) -> Part:
+    """The part with its entry in the public register; a pledge of receivables exists only from it on (CC 445).
+
+    Raises:
+        Refused: `receivable.reference`, `receivable.date` or `receivable.digest`.
+    """
+    check_reference("receivable", registration, "registration")
+    if not 0 <= registered_ms <= book.time_ms:
+        refuse(
+            "receivable.date", "the entry would have been made later than now", rule="Civil Code 445",
+            field="registered_ms", value=registered_ms, advice=f"state a Unix time in ms up to {book.time_ms}",
+        )  # fmt: skip
+    check_digest("receivable", description, "description")
+    return msgspec.structs.replace(
+        part, registration=registration, registered_ms=registered_ms, description=description
+    )  # fmt: skip
+
+
+def put_part(part: Part, claim: Receivable, book: Book) -> None:
+    """Writes a new part, and the claim with its id.
+
+    Raises:
+        Refused: `receivable.parts`, where the claim is in too many pieces.
+    """
+    parts = claim.parts
+    if len(parts) == PARTS_MAX:
+        parts = tuple(each.id for each in live_parts(claim, book))
+    if len(parts) == PARTS_MAX:
+        refuse(
+            "receivable.parts", f"{claim.id} is in {PARTS_MAX} parts", field="id", value=part.id,
+            advice="wait until one is paid or released; a certificate divides further",
+        )  # fmt: skip
     book.put(part)
+    book.put(msgspec.structs.replace(claim, parts=(*parts, part.id)))
+
+
+def live_parts(claim: Receivable, book: Book) -> list[Part]:
+    """The parts of a claim of which something is open or disputed, in the order in which they were taken."""
+    parts = [book.get(Part, id) for id in claim.parts]
+    return [part for part in parts if part.amount_minor or part.disputed_minor]
 
 
 def _check_payee(claim: Receivable, payee: str, owed: set[str]) -> None:
@@ -267,12 +456,4 @@ def _check_payee(claim: Receivable, payee: str, owed: set[str]) -> None:
         refuse(
             "receivable.wrong_payee", f"paying {payee} does not discharge this part of {claim.id}",
             rule="Civil Code 546", field="payee", value=payee, advice=f"pay {' or '.join(sorted(owed))}",
-        )  # fmt: skip
-
-
-def _check_part_open(part: Part, claim: Receivable, amount_minor: int) -> None:
-    if amount_minor > part.amount_minor:
-        refuse(
-            "part.insufficient", f"only {money_text(claim, part.amount_minor)} of {part.id} are open",
-            field="amount_minor", value=amount_minor, advice=f"state up to {part.amount_minor}",
         )  # fmt: skip

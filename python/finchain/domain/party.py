@@ -17,8 +17,9 @@ from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, re
 
 Role = Literal[
     "supplier", "debtor", "guarantor", "lender", "factor", "controller", "settlement_bank", "owner", "contractor",
-    "worker", "data_source", "registrar", "regulator", "operator",
+    "worker", "data_source", "arbiter", "registrar", "regulator", "operator",
 ]  # fmt: skip
+"""`arbiter` is a court or an arbitration commission: its signature stands for those of the parties it judges."""
 
 LIVE_KEYS_MAX: Final = 64
 """Live keys of one party: every officer of a large bank's trade desk, in a record that stays small."""

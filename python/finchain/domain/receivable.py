@@ -7,13 +7,25 @@ twice. There are no flags here: every amount lies in one bucket, and the status 
 from __future__ import annotations
 
 from datetime import date
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 import msgspec
 
-from finchain.domain.check import check_amount, check_currency, check_identifier, check_not_future, check_reference
+from finchain.calendar import Shift
+from finchain.domain.check import (
+    check_amount,
+    check_currency,
+    check_digest,
+    check_identifier,
+    check_not_future,
+    check_reference,
+)
+from finchain.domain.dilution import count
 from finchain.domain.fingerprint import fingerprint_id, free_fingerprint, take_fingerprint
+from finchain.domain.holiday import newest, shifted
 from finchain.domain.party import require, require_role
+from finchain.domain.prospective import Prospective, invoice
+from finchain.domain.reference import payload_digest, refuse_duplicate
 from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
 from finchain.domain.trade import check_contract
 from finchain.money import format_minor
@@ -26,6 +38,26 @@ Bucket = Literal[
     "free", "reserved", "assigned", "pledged", "converted", "conv_settled", "settled", "credited", "setoff",
     "written_off", "disputed_free", "disputed_assigned", "disputed_pledged",
 ]  # fmt: skip
+Mark = Literal["assigned", "pledged"]
+
+OFFERS_MAX: Final = 8
+"""Offers of one claim that stand at the same time; whoever asks more lenders than that asks them one after another."""
+
+
+class PartOffer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An amount that is reserved for somebody; over with `until`, without anybody having to say so.
+
+    Attributes:
+        id: Id that the part will have.
+        to: Who may accept.
+        until: The last day on which it holds.
+    """
+
+    id: str
+    to: str
+    mark: Mark
+    amount_minor: int
+    until: date
 
 
 @record
@@ -35,13 +67,20 @@ class Receivable(Record, frozen=True, kw_only=True):
     Attributes:
         claimed: What the creditor claims; it never changes.
         confirmed: What the debtor has confirmed in all.
-        waived: How much of `confirmed` the debtor confirmed without keeping defences.
+        waived: How much of `confirmed` the debtor cannot dispute: it kept no defences, or lost the dispute.
         due: When the debtor is to pay.
         invoice: Number of the invoice, as printed; `invoice_code` is the code that some countries print before it.
         issued: Date of the invoice.
         bank: The settlement bank that states payments; where absent, the payee does.
         fingerprint: Id of the record that keeps this invoice from being claimed twice.
+        payload: Digest of the instruction that made the claim.
+        calendar: Calendar by which `due` is moved to a business day, in the version `calendar_version`.
+        shift: How it is moved.
+        shifted: The business day to which it is moved; absent where it is `due` itself.
+        owed_back: What was credited after it became certificates, and is a claim of the debtor on the creditor.
         posted: Value date of the last payment.
+        offers: What `reserved` is reserved for.
+        parts: Ids of the parts of which something is open or disputed, and of some that are done.
     """
 
     kind: ClassVar[str] = "receivable"
@@ -52,11 +91,16 @@ class Receivable(Record, frozen=True, kw_only=True):
     due: date
     invoice: str
     fingerprint: str
+    payload: str
     invoice_code: str | Optional = Absent
     issued: date | Optional = Absent
     contract: str | Optional = Absent
     bank: str | Optional = Absent
     posted: date | Optional = Absent
+    calendar: str | Optional = Absent
+    calendar_version: int | Optional = Absent
+    shift: Shift | Optional = Absent
+    shifted: date | Optional = Absent
 
     # I-1: claimed = pending + confirmed + disputed_pre + rejected + cancelled
     claimed: int
@@ -66,6 +110,7 @@ class Receivable(Record, frozen=True, kw_only=True):
     rejected: int = 0
     cancelled: int = 0
     waived: int = 0
+    owed_back: int = 0
     # I-2: confirmed = open + disputed_post + converted + conv_settled + settled + credited + setoff + written_off
     converted: int = 0
     conv_settled: int = 0
@@ -81,6 +126,9 @@ class Receivable(Record, frozen=True, kw_only=True):
     disputed_free: int = 0
     disputed_assigned: int = 0
     disputed_pledged: int = 0
+
+    offers: tuple[PartOffer, ...] = ()
+    parts: tuple[str, ...] = ()
 
     @property
     def open(self) -> int:
@@ -112,9 +160,14 @@ class Receivable(Record, frozen=True, kw_only=True):
             return "part_confirmed" if self.rejected else "confirmed"
         return "written_off" if self.written_off else "settled"
 
+    @property
+    def payable(self) -> date:
+        """The day by which the debtor must have paid."""
+        return self.due if self.shifted is Absent else self.shifted
+
     def overdue(self, today: date) -> bool:
         """Whether something is still to be paid after the due date."""
-        return today > self.due and self.pending + self.open + self.converted + self.disputed_post > 0
+        return today > self.payable and self.pending + self.open + self.converted + self.disputed_post > 0
 
     def __str__(self) -> str:
         shown = [("open", self.open)]
@@ -130,6 +183,8 @@ class SubmitReceivable(Instruction, frozen=True, tag="receivable.submit"):
         amount_minor: The gross amount of the invoice.
         due: When the debtor is to pay; it may have passed.
         bank: The settlement bank that will state payments.
+        prospective: The expectation that this invoice comes from.
+        calendar: Calendar by which `due` is moved to a business day, as `shift` says; both or none.
     """
 
     id: str
@@ -143,6 +198,9 @@ class SubmitReceivable(Instruction, frozen=True, tag="receivable.submit"):
     issued: date | Optional = Absent
     contract: str | Optional = Absent
     bank: str | Optional = Absent
+    prospective: str | Optional = Absent
+    calendar: str | Optional = Absent
+    shift: Shift | Optional = Absent
 
 
 class ConfirmReceivable(Instruction, frozen=True, tag="receivable.confirm"):
@@ -176,6 +234,8 @@ class CancelReceivable(Instruction, frozen=True, tag="receivable.cancel"):
 @rule(SubmitReceivable)
 def _submit(do: SubmitReceivable, book: Book) -> None:
     check_identifier("receivable", do.id)
+    payload = payload_digest(do)
+    held = book.find(Receivable, do.id)
     require(book, "receivable", do.creditor, role="supplier", field="creditor", service_ok=True)
     require_role(book, "receivable", do.debtor, role="debtor", field="debtor")
     if do.creditor == do.debtor:
@@ -202,20 +262,25 @@ def _submit(do: SubmitReceivable, book: Book) -> None:
         book.ledger, seller=do.creditor, buyer=do.debtor, invoice=do.invoice, invoice_code=do.invoice_code,
         issued=do.issued, amount_minor=do.amount_minor, currency=do.currency,
     )  # fmt: skip
-    _check_new(do, fingerprint, book)
+    if held is not None:
+        refuse_duplicate("receivable", f"there is a claim {do.id} already", "id", do.id, payload, held.payload)
     take_fingerprint(book, fingerprint, do.id, do.invoice)
-    book.put(
-        Receivable(
-            id=do.id, creditor=do.creditor, debtor=do.debtor, currency=do.currency, due=do.due, invoice=do.invoice,
-            fingerprint=fingerprint, invoice_code=do.invoice_code, issued=do.issued, contract=do.contract, bank=do.bank,
-            claimed=do.amount_minor, pending=do.amount_minor,
-        )
+    if do.prospective is not Absent:
+        invoice(
+            book, do.prospective, creditor=do.creditor, debtor=do.debtor, currency=do.currency,
+            amount_minor=do.amount_minor,
+        )  # fmt: skip
+    claim = Receivable(
+        id=do.id, creditor=do.creditor, debtor=do.debtor, currency=do.currency, due=do.due, invoice=do.invoice,
+        fingerprint=fingerprint, payload=payload, invoice_code=do.invoice_code, issued=do.issued, contract=do.contract,
+        bank=do.bank, calendar=do.calendar, shift=do.shift, claimed=do.amount_minor, pending=do.amount_minor,
     )  # fmt: skip
+    book.put(with_due(claim, do.due, book))
 
 
 @rule(ConfirmReceivable)
 def _confirm(do: ConfirmReceivable, book: Book) -> None:
-    claim = book.get(Receivable, do.id, field="id")
+    claim = claim_of(book, do.id)
     require(book, "receivable", claim.debtor, role="debtor", field="debtor")
     check_amount("receivable", do.amount_minor)
     if do.amount_minor > claim.pending:
@@ -226,6 +291,7 @@ def _confirm(do: ConfirmReceivable, book: Book) -> None:
             pending=claim.pending, claimed=claim.claimed,
         )  # fmt: skip
     waived = do.amount_minor if do.waives_defences is True else 0
+    count(book, claim.debtor, claim.currency, confirmed_minor=do.amount_minor)
     book.put(
         msgspec.structs.replace(
             claim, pending=claim.pending - do.amount_minor, confirmed=claim.confirmed + do.amount_minor,
@@ -236,7 +302,7 @@ def _confirm(do: ConfirmReceivable, book: Book) -> None:
 
 @rule(RejectReceivable)
 def _reject(do: RejectReceivable, book: Book) -> None:
-    claim = book.get(Receivable, do.id, field="id")
+    claim = claim_of(book, do.id)
     require(book, "receivable", claim.debtor, role="debtor", field="debtor")
     check_amount("receivable", do.amount_minor)
     check_reference("receivable", do.reason, "reason")
@@ -249,12 +315,12 @@ def _reject(do: RejectReceivable, book: Book) -> None:
     claim = msgspec.structs.replace(
         claim, pending=claim.pending - do.amount_minor, rejected=claim.rejected + do.amount_minor
     )  # fmt: skip
-    _put_and_free(claim, book)
+    put_and_free(claim, book)
 
 
 @rule(CancelReceivable)
 def _cancel(do: CancelReceivable, book: Book) -> None:
-    claim = book.get(Receivable, do.id, field="id")
+    claim = claim_of(book, do.id)
     require(book, "receivable", claim.creditor, field="creditor")
     if claim.pending != claim.claimed:
         refuse(
@@ -263,7 +329,47 @@ def _cancel(do: CancelReceivable, book: Book) -> None:
             pending=claim.pending, claimed=claim.claimed,
         )  # fmt: skip
     claim = msgspec.structs.replace(claim, pending=0, cancelled=claim.pending)
-    _put_and_free(claim, book)
+    put_and_free(claim, book)
+
+
+def claim_of(book: Book, id: str, *, field: str = "id") -> Receivable:
+    """The claim as it is today: what was reserved for an offer that is over is free.
+
+    Raises:
+        Refused: `receivable.not_found`, or `receivable.prospective` where it is only expected.
+    """
+    found = book.find(Receivable, id)
+    if found is None and book.find(Prospective, id) is not None:
+        refuse(
+            "receivable.prospective", f"{id} is expected and nobody owes it", rule="domain.md 2.1", field=field,
+            value=id, advice="submit the invoice as a claim once there is one",
+        )  # fmt: skip
+    claim = found or book.get(Receivable, id, field=field)
+    standing = tuple(offer for offer in claim.offers if book.today <= offer.until)
+    if len(standing) == len(claim.offers):
+        return claim
+    reserved = sum(offer.amount_minor for offer in standing)
+    return msgspec.structs.replace(
+        claim, offers=standing, reserved=reserved, free=claim.free + claim.reserved - reserved
+    )  # fmt: skip
+
+
+def with_due(claim: Receivable, due: date, book: Book) -> Receivable:
+    """The claim with a due date, moved to a business day by the newest version of its calendar, if it has one.
+
+    Raises:
+        Refused: `receivable.shift`, `calendar.not_found`, or `calendar.not_covered`.
+    """
+    if (claim.calendar is Absent) is not (claim.shift is Absent):
+        refuse("receivable.shift", "a calendar without a shift moves nothing, nor a shift without a calendar",
+               rule="domain.md 2.10", field="shift", advice="state both or none")  # fmt: skip
+    if claim.calendar is Absent or claim.shift is Absent:
+        return msgspec.structs.replace(claim, due=due)
+    version = newest(book, claim.calendar)
+    payable = shifted(book, claim.calendar, version, due, claim.shift)
+    return msgspec.structs.replace(
+        claim, due=due, calendar_version=version, shifted=Absent if payable == due else payable
+    )  # fmt: skip
 
 
 def move(claim: Receivable, amount_minor: int, source: Bucket, target: Bucket) -> Receivable:
@@ -296,21 +402,28 @@ def check_enough(claim: Receivable, bucket: Bucket, amount_minor: int) -> None:
         )  # fmt: skip
 
 
+def require_award(book: Book, arbiter: str | Optional, award: str | Optional) -> bool:
+    """Whether an arbiter decided instead of the parties; its award is then stated and signed.
+
+    Raises:
+        Refused: `receivable.award`, `receivable.digest`, `receivable.not_signed` or `receivable.wrong_role`.
+    """
+    if arbiter is not Absent:
+        require(book, "receivable", arbiter, role="arbiter", field="arbiter")
+        check_digest("receivable", "" if award is Absent else award, "award")
+        return True
+    if award is not Absent:
+        refuse("receivable.award", "an award that nobody signs is none", rule="domain.md 2.1", field="award",
+               value=award, advice="name the arbiter and let it sign, or leave the award out")  # fmt: skip
+    return False
+
+
 def money_text(claim: Receivable, amount_minor: int) -> str:
     """An amount of the claim as people write it, with its currency."""
     return f"{format_minor(amount_minor, claim.currency)} {claim.currency}"
 
 
-def _check_new(do: SubmitReceivable, fingerprint: str, book: Book) -> None:
-    held = book.find(Receivable, do.id)
-    if held is not None:
-        refuse(
-            "receivable.duplicate", f"there is a claim {do.id} already", rule="domain.md 2.0", field="id", value=do.id,
-            advice="choose another id; nothing was overwritten", digest=fingerprint, digest_held=held.fingerprint,
-        )  # fmt: skip
-
-
-def _put_and_free(claim: Receivable, book: Book) -> None:
+def put_and_free(claim: Receivable, book: Book) -> None:
     """Writes the claim, and lets its invoice be claimed again where nothing of the claim is left."""
     book.put(claim)
     if not claim.live:

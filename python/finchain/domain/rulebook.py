@@ -18,24 +18,33 @@ import finchain.money
 from finchain.domain import (
     account,
     accrual,
+    amendment,
     arithmetic,
     cash,
     cash_fact,
     certificate,
     check,
     compensation,
+    dilution,
+    dispute,
     fingerprint,
     founding,
     guarantee,
+    holiday,
     key,
     loan,
     overdue,
     part,
+    part_offer,
     party,
     payment,
     policy,
+    priority,
+    prospective,
     receivable,
     recourse,
+    reduction,
+    reference,
     repayment,
     rule,
     settlement,
@@ -48,9 +57,9 @@ RULEBOOK: Final = 1
 """The number that transactions and block headers carry."""
 
 INSTRUMENTS: Final[tuple[ModuleType, ...]] = (
-    key, party, policy, founding, cash_fact, cash, trade, fingerprint, receivable, part, guarantee, certificate,
-    transfer, account, payment, loan, repayment, overdue, settlement, compensation,
-    recourse,
+    key, party, holiday, policy, founding, cash_fact, cash, trade, fingerprint, reference, dilution, prospective,
+    receivable, part, part_offer, amendment, dispute, reduction, priority, guarantee, certificate, transfer, account,
+    payment, loan, repayment, overdue, settlement, compensation, recourse,
 )  # fmt: skip
 """The rule files, each importing only from those before it."""
 
