@@ -18,6 +18,7 @@ import pytest
 import finchain as fc
 from finchain import errors
 from finchain import instructions as do
+from finchain.domain import rulebook
 from finchain.domain.rule import Instruction
 from finchain.key_folder import KeyFolder
 from real_ledger import ORIGIN, claim, found, key, reopen, shape, signed, unmoved
@@ -355,16 +356,15 @@ def test_a_ledger_has_one_writer(tmp_path: Path) -> None:
 
 
 def test_a_rule_that_fails_drops_its_transaction_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from finchain.domain import rulebook
-
-    genuine = rulebook.RULES[do.SubmitReceivable]
+    rules: dict[Any, Any] = rulebook.RULES
+    genuine = rules[do.SubmitReceivable]
 
     def failing(order: do.SubmitReceivable, book: Any) -> None:
         genuine(order, book)
         if order.id == "r-2":
             raise ZeroDivisionError("a bug")
 
-    monkeypatch.setitem(rulebook.RULES, do.SubmitReceivable, failing)
+    monkeypatch.setitem(rules, do.SubmitReceivable, failing)
     with found(tmp_path) as ledger:
         stream = [signed(ledger, claim(f"r-{n}"), lane=f"lane-{n}") for n in (1, 2, 3)]
         outcomes = list(ledger.submit_all(stream))
@@ -377,9 +377,8 @@ def test_a_rule_that_fails_drops_its_transaction_only(tmp_path: Path, monkeypatc
 
 def test_a_caller_that_gives_up_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C between two transactions of a block: the first was executed, but its block was never sealed."""
-    from finchain.domain import rulebook
-
-    genuine = rulebook.RULES[do.SubmitReceivable]
+    rules: dict[Any, Any] = rulebook.RULES
+    genuine = rules[do.SubmitReceivable]
 
     def interrupted(order: do.SubmitReceivable, book: Any) -> None:
         if order.id == "r-2":
@@ -389,7 +388,7 @@ def test_a_caller_that_gives_up_leaves_nothing_behind(tmp_path: Path, monkeypatc
     with found(tmp_path) as ledger:
         before = shape(ledger)
         stream = [signed(ledger, claim(f"r-{n}"), lane=f"lane-{n}") for n in (1, 2)]
-        monkeypatch.setitem(rulebook.RULES, do.SubmitReceivable, interrupted)
+        monkeypatch.setitem(rules, do.SubmitReceivable, interrupted)
         with pytest.raises(KeyboardInterrupt):
             list(ledger.submit_all(stream))
         monkeypatch.undo()

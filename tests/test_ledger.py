@@ -32,7 +32,11 @@ def ledger(tmp_path: Path) -> Iterator[fc.Ledger]:
 
 def test_a_party_is_registered_with_its_key(ledger: fc.Ledger) -> None:
     outcome = ledger.register(
-        "bank", "River Bank", roles=["lender", "controller"], key=key("bank"), identifiers={"lei": "5493001KJTIIGC8Y1R12"}
+        "bank",
+        "River Bank",
+        roles=["lender", "controller"],
+        key=key("bank"),
+        identifiers={"lei": "5493001KJTIIGC8Y1R12"},
     )
     assert (outcome.status, outcome.height) == ("applied", ledger.height - 1)
     bank = ledger.get(fc.Party, "bank")
@@ -179,7 +183,11 @@ def test_a_long_stream_fills_several_blocks(ledger: fc.Ledger) -> None:
     assert places == sorted(set(places))
     assert len({height for height, _ in places}) >= 2
     assert sum(1 for _ in ledger.find(fc.Receivable)) == count
-    assert [each.id for each in ledger.find(fc.Receivable, lambda r: r.id.endswith("999"))] == ["r-999", "r-1999", "r-2999"]
+    assert [each.id for each in ledger.find(fc.Receivable, lambda r: r.id.endswith("999"))] == [
+        "r-999",
+        "r-1999",
+        "r-2999",
+    ]
     assert fc.check(ledger.path).transactions == count + 3
 
 

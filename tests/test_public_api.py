@@ -89,7 +89,7 @@ def test_everything_public_is_documented() -> None:
             if not inspect.isclass(found) and not inspect.isfunction(found):
                 continue
             # A class that inherits its docstring says nothing about itself.
-            assert (vars(found).get("__doc__") if inspect.isclass(found) else found.__doc__), name
+            assert vars(found).get("__doc__") if inspect.isclass(found) else found.__doc__, name
             for method, member in vars(found).items():
                 if not method.startswith("_") and (inspect.isfunction(member) or isinstance(member, property)):
                     assert member.__doc__, f"{name}.{method}"

@@ -1,14 +1,12 @@
 """A ledger opens as it was after any harm to its index, mends a torn last block, and opens over no other damage.
 
-Evidence that a block was acknowledged is a block after it, the signed mark, or the index; without any of them a bad last
-frame is what a crash leaves, and is cut.
+Evidence that a block was acknowledged is a block after it, the signed mark, or the index; without any of them a bad
+last frame is what a crash leaves, and is cut.
 """
 
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,16 +115,6 @@ def test_an_index_that_lags_is_filled_up(kept: Kept) -> None:
     with reopen(kept.home) as ledger:
         assert shape(ledger) == now
         assert (ledger.recovery["replay_from"], ledger.recovery["blocks"]) == (now[0] - 1, now[0])
-
-
-OPENING = """
-import sys
-from pathlib import Path
-from real_ledger import reopen, shape
-with reopen(Path(sys.argv[1])) as ledger:
-    height, state, records = shape(ledger)
-    print(height, state.hex(), ledger.recovery["index_rebuilt_because"])
-"""
 
 
 def test_changed_records_of_the_index_are_noticed(kept: Kept) -> None:
