@@ -18,6 +18,7 @@ import pytest
 import finchain as fc
 from finchain import errors
 from finchain import instructions as do
+from finchain.domain import rulebook
 from finchain.domain.rule import Instruction
 from finchain.key_folder import KeyFolder
 from real_ledger import ORIGIN, claim, found, key, reopen, shape, signed, unmoved
@@ -355,8 +356,6 @@ def test_a_ledger_has_one_writer(tmp_path: Path) -> None:
 
 
 def test_a_rule_that_fails_drops_its_transaction_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from finchain.domain import rulebook
-
     rules: dict[Any, Any] = rulebook.RULES
     genuine = rules[do.SubmitReceivable]
 
@@ -378,8 +377,6 @@ def test_a_rule_that_fails_drops_its_transaction_only(tmp_path: Path, monkeypatc
 
 def test_a_caller_that_gives_up_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C between two transactions of a block: the first was executed, but its block was never sealed."""
-    from finchain.domain import rulebook
-
     rules: dict[Any, Any] = rulebook.RULES
     genuine = rules[do.SubmitReceivable]
 

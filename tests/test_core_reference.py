@@ -110,7 +110,7 @@ def test_block_hashes_and_the_log_root_agree(made: Made) -> None:
 
 
 def test_the_state_root_holds_these_records_and_no_others(made: Made) -> None:
-    """Each write's salt follows from the one before, its last instruction's and the key; lanes from the blocks."""
+    """A salt follows from the one before, the last instruction's and the key; lanes follow from the blocks alone."""
     stored = blocks(made)
     values: dict[bytes, bytes] = {}
     for (kind, id), places in made.touches.items():

@@ -343,6 +343,14 @@ def test_what_is_not_there(ledger: fc.Ledger) -> None:
         ledger.history(fc.Receivable, "r-1")
 
 
+def test_reading_keeps_no_more_than_the_cache_may(ledger: fc.Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("finchain.pipe.CACHE_RECORDS", 10)
+    for n in range(100):
+        assert ledger.look(fc.Receivable, f"r-{n}") is None
+    records = ledger._pipe.records
+    assert len(records._young) + len(records._old) <= 20
+
+
 def test_a_history_says_who_did_what_and_when(ledger: fc.Ledger) -> None:
     ledger.submit(claim("r-1"), by=key("shop"))
     confirm = do.ConfirmReceivable("r-1", 100_000)

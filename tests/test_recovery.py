@@ -117,16 +117,6 @@ def test_an_index_that_lags_is_filled_up(kept: Kept) -> None:
         assert (ledger.recovery["replay_from"], ledger.recovery["blocks"]) == (now[0] - 1, now[0])
 
 
-OPENING = """
-import sys
-from pathlib import Path
-from real_ledger import reopen, shape
-with reopen(Path(sys.argv[1])) as ledger:
-    height, state, records = shape(ledger)
-    print(height, state.hex(), ledger.recovery["index_rebuilt_because"])
-"""
-
-
 def test_changed_records_of_the_index_are_noticed(kept: Kept) -> None:
     """A byte of a record's text in the index: the state root of its last block gives it away."""
     store = kept.index / "data.mdb"

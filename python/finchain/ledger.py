@@ -377,6 +377,7 @@ class Ledger:
         self._check_process()
         with self._lock:
             found = self._pipe.records.find(kind, id)
+            self._pipe.records.trim()
         return found  # type: ignore[return-value]  # found under its type
 
     def find(self, kind: type[R], where: Callable[[R], bool] | None = None) -> Iterator[R]:
