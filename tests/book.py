@@ -34,7 +34,7 @@ START = date(2026, 3, 2)
 RECORD_BYTES_MAX = 16_384
 
 R = TypeVar("R", bound=Record)
-_decoder = msgspec.json.Decoder(rulebook.INSTRUCTIONS)
+_decoder = msgspec.json.Decoder(rulebook.RULEBOOK_1.instructions)
 
 
 def digest(text: str) -> str:
@@ -148,7 +148,7 @@ class MemoryBook:
         book = self.book(by, service)
         for instruction in instructions:
             wired: Any = _decoder.decode(msgspec.json.encode(instruction, order="sorted"))
-            rulebook.RULES[type(wired)](wired, book)
+            rulebook.RULEBOOK_1.rules[type(wired)](wired, book)
         for (kind, id), written in book.written().items():
             encoded = msgspec.json.encode(written, order="sorted")
             assert len(encoded) <= RECORD_BYTES_MAX, f"{kind.kind} {id} has {len(encoded)} bytes"
@@ -186,8 +186,8 @@ def create_ledger(
     encoded = base64.b64encode(bytes([1, *range(32)])).decode()
     checkpoint_key = f"{origin}+0badc0de+{encoded}"
     return do.CreateLedger(
-        origin, "simulated", "blake3", ZONE_MINUTES, founder("operator"), [checkpoint_key], rulebook.RULEBOOK,
-        rulebook.rulebook_digest(), policy, registrar=founder("registrar") if registrar else msgspec.UNSET,
+        origin, "simulated", "blake3", ZONE_MINUTES, founder("operator"), [checkpoint_key], rulebook.RULEBOOK_1.number,
+        rulebook.RULEBOOK_1.digest, policy, registrar=founder("registrar") if registrar else msgspec.UNSET,
     )  # fmt: skip
 
 

@@ -356,7 +356,7 @@ def test_a_ledger_has_one_writer(tmp_path: Path) -> None:
 
 
 def test_a_rule_that_fails_drops_its_transaction_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rules: dict[Any, Any] = rulebook.RULES
+    rules: dict[Any, Any] = rulebook.RULEBOOK_1.rules
     genuine = rules[do.SubmitReceivable]
 
     def failing(order: do.SubmitReceivable, book: Any) -> None:
@@ -377,7 +377,7 @@ def test_a_rule_that_fails_drops_its_transaction_only(tmp_path: Path, monkeypatc
 
 def test_a_caller_that_gives_up_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C between two transactions of a block: the first was executed, but its block was never sealed."""
-    rules: dict[Any, Any] = rulebook.RULES
+    rules: dict[Any, Any] = rulebook.RULEBOOK_1.rules
     genuine = rules[do.SubmitReceivable]
 
     def interrupted(order: do.SubmitReceivable, book: Any) -> None:

@@ -34,8 +34,8 @@ from strategies import PARTIES, instructions, signed_keys
 
 DUE = date(2026, 8, 31)
 small = st.integers(1, 300)
-HOUSEKEEPING = [cls for cls in rulebook.RULES if cls.__module__.endswith(("founding", "party", "policy"))]
-BUSINESS = [cls for cls in rulebook.RULES if cls not in HOUSEKEEPING]
+HOUSEKEEPING = [cls for cls in rulebook.RULEBOOK_1.rules if cls.__module__.endswith(("founding", "party", "policy"))]
+BUSINESS = [cls for cls in rulebook.RULEBOOK_1.rules if cls not in HOUSEKEEPING]
 
 
 class Machine(RuleBasedStateMachine):
@@ -399,6 +399,6 @@ TestAnythingGoes = AnythingGoes.TestCase
 @given(instructions())
 def test_an_instruction_has_one_spelling(instruction: Instruction) -> None:
     encoded = msgspec.json.encode(instruction, order="sorted")
-    decoded = msgspec.json.decode(encoded, type=rulebook.INSTRUCTIONS)
+    decoded = msgspec.json.decode(encoded, type=rulebook.RULEBOOK_1.instructions)
     assert decoded == instruction
     assert msgspec.json.encode(decoded, order="sorted") == encoded

@@ -8,6 +8,7 @@ from finchain.audit import Audit, check
 from finchain.clock import RealClock, SimulatedClock
 from finchain.domain.party import Party
 from finchain.domain.receivable import Receivable
+from finchain.domain.rulebook import RULEBOOK_1, Rulebook
 from finchain.errors import (
     ConfigError,
     FinchainError,
@@ -30,6 +31,7 @@ from finchain.transaction import Transaction
 __version__ = "0.1.0"
 
 __all__ = [
+    "RULEBOOK_1",
     "Applied",
     "Audit",
     "ConfigError",
@@ -51,6 +53,7 @@ __all__ = [
     "Refused",
     "RefusedRow",
     "Rejected",
+    "Rulebook",
     "SimulatedClock",
     "Step",
     "StorageError",

@@ -7,14 +7,16 @@ ledger's index and cache are not looked at. It writes nothing into the ledger's 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from finchain import _core
 from finchain.domain.founding import LedgerRecord
+from finchain.domain.rulebook import Rulebook
 from finchain.errors import TamperError
-from finchain.opening import Progress, check_rulebook
+from finchain.opening import Progress
 from finchain.replay import opened_blocks
 
 
@@ -51,19 +53,22 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def check(path: str | os.PathLike[str], *, progress: Progress | None = None) -> Audit:
+def check(
+    path: str | os.PathLike[str], *, progress: Progress | None = None, rulebooks: Sequence[Rulebook] = ()
+) -> Audit:
     """Verifies every block of a ledger.
 
     Args:
         path: The ledger's folder.
         progress: Called after each block.
+        rulebooks: Those that the ledger was under, beside the built-in one.
 
     Raises:
         TamperError: Something is not what was signed or what the rules make; the message names the block and the entry.
         NotFound: There is no ledger in this folder.
     """
     transactions = instructions = 0
-    with opened_blocks(Path(path)) as (core, blocks, pipe):
+    with opened_blocks(Path(path), rulebooks) as (core, blocks, pipe):
         for height in range(blocks):
             more = pipe.replay(height, verify_signatures=True)
             transactions, instructions = transactions + more[0], instructions + more[1]
@@ -74,7 +79,7 @@ def check(path: str | os.PathLike[str], *, progress: Progress | None = None) -> 
         size, log_root = core.log_root
         record = pipe.records.find(LedgerRecord, "ledger")
         assert isinstance(record, LedgerRecord)
-        check_rulebook(record)
+        pipe.check_rulebook(record)
         return Audit(
             ledger=core.name, blocks=size, transactions=transactions, instructions=instructions,
             records=core.records_count, state_root=core.state_root.hex(), log_root=log_root.hex(),

@@ -17,7 +17,7 @@ from finchain.domain.compensation import (
     ReleaseGuarantee,
 )
 from finchain.domain.dispute import DisputeReceivable, ResolveDispute
-from finchain.domain.founding import CreateLedger, Founder, SetCheckpointKeys
+from finchain.domain.founding import ActivateRulebook, CreateLedger, Founder, SetCheckpointKeys
 from finchain.domain.guarantee import OfferGuarantee, PayGuaranteeFee, ReceiveGuaranteeFee
 from finchain.domain.holiday import SetCalendar
 from finchain.domain.key import NewKey
@@ -76,6 +76,7 @@ __all__ = [
     "AcceptPart",
     "AcceptSale",
     "AcceptTransfer",
+    "ActivateRulebook",
     "AddKey",
     "AgreeLoan",
     "AgreeRecovery",

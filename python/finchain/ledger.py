@@ -21,11 +21,11 @@ import msgspec
 
 from finchain import _core
 from finchain.clock import Clock
-from finchain.domain import rulebook
 from finchain.domain.founding import LedgerRecord
 from finchain.domain.key import PartyKey, PublicKey, public_key_id
 from finchain.domain.party import Party, RegisterParty, Role
 from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, business_date
+from finchain.domain.rulebook import Rulebook
 from finchain.errors import ConfigError, ForkError, NotFound, Refused
 from finchain.key_folder import KeyFolder
 from finchain.keys import EnrolmentRequest, Holder, Key, enrolment_key
@@ -66,6 +66,7 @@ class Ledger:
         folder: KeyFolder,
         operator: Key | None,
         recovery: dict[str, Any],
+        rulebooks: Sequence[Rulebook] = (),
     ) -> None:
         self.path = path
         self.clock = clock
@@ -75,6 +76,7 @@ class Ledger:
         self._record = record
         self._folder = folder
         self._operator = operator
+        self._rulebooks = rulebooks
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._queue: deque[_Request] = deque()
@@ -97,6 +99,11 @@ class Ledger:
     def height(self) -> int:
         """Number of blocks."""
         return self._core.height
+
+    @property
+    def rulebook(self) -> int:
+        """Number of the rulebook that the next block is executed by."""
+        return self._core.rulebook
 
     @property
     def today(self) -> date:
@@ -285,6 +292,7 @@ class Ledger:
         return Transaction.build(
             instructions, by=by, ledger=self.name, lane=lane, sequence=sequence, mode=mode,
             expires_ms=expires_ms or self._now_ms() + EXPIRY_MS, hash_suite=self.hash_suite, key_ids=key_ids,
+            rulebook=self.rulebook,
         )  # fmt: skip
 
     def _sign_and_submit(
@@ -345,13 +353,14 @@ class Ledger:
             records = self._pipe.records
             book = Book(
                 records, ledger=self.name, height=self.height, time_ms=self._now_ms(),
-                zone_minutes=self._record.time_zone_minutes,
+                zone_minutes=self._record.time_zone_minutes, rulebook=self.rulebook,
             )  # fmt: skip
+            rules = self._pipe.rulebook(self.rulebook).rules
             book.begin(frozenset(parties), frozenset(), parties[0])
             for index, instruction in enumerate(instructions):
                 book.instruction = index
                 try:
-                    rulebook.RULES[type(instruction)](instruction, book)
+                    rules[type(instruction)](instruction, book)
                 except Refused as refusal:
                     refusal.instruction = index
                     return Explanation(refusal, (), tuple(book.notes))
@@ -394,14 +403,15 @@ class Ledger:
                     yield record
 
     def find_all(self) -> Iterator[Record]:
-        """Every record that the rulebook knows, in the order of birth."""
+        """Every record that the rulebook in force knows, in the order of birth."""
         self._check_process()
+        kinds = self._pipe.rulebook(self.rulebook).records
         start: int | None = 0
         while start is not None:
             with self._lock:
                 page, start = self._core.scan(None, start, SCAN_PAGE)
             for kind, text in page:
-                cls = rulebook.RECORDS.get(kind)
+                cls = kinds.get(kind)
                 if cls is not None:
                     yield msgspec.json.decode(text, type=cls)
 
@@ -418,8 +428,9 @@ class Ledger:
 
     def _step(self, height: int, entry: int, indices: list[int]) -> Step:
         entered = self._core.entered(height, entry)
-        instructions = msgspec.json.decode(entered["instructions"], type=list[rulebook.INSTRUCTIONS])
-        by = tuple(msgspec.json.decode(entered["header"])["by"])
+        header = msgspec.json.decode(entered["header"])
+        instructions = self._pipe.rulebook(header["rulebook"]).decode_one(entered["instructions"])
+        by = tuple(header["by"])
         written = tuple(instructions[index] for index in indices)
         return Step(height, entry, entered["time_ms"], entered["id"], written, tuple(indices), by)
 
@@ -485,7 +496,7 @@ class Ledger:
             note = self._checkpoint()
             if not signers or outcome.height == 0:
                 return Receipt(self._core.prove_instruction(outcome.height, outcome.entry, index, note))
-            with replayed(self.path, until=outcome.height) as before:
+            with replayed(self.path, until=outcome.height, rulebooks=self._rulebooks) as before:
                 return Receipt(self._core.prove_instruction(outcome.height, outcome.entry, index, note, before))
 
     def prove_change(self, at: Outcome | Step, kind: type[Record], id: str) -> Receipt:
@@ -505,7 +516,7 @@ class Ledger:
         with self._lock:
             note = self._checkpoint()
             self._core.wait_indexed()
-            with replayed(self.path, until=at.height + 1, keep_last=True) as replay:
+            with replayed(self.path, until=at.height + 1, keep_last=True, rulebooks=self._rulebooks) as replay:
                 return Receipt(self._core.prove_change(at.height, at.entry, kind.kind, id, replay, note))
 
     # ---- inside

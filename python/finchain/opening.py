@@ -6,17 +6,17 @@ import base64
 import os
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
 from finchain import _core
 from finchain.clock import Clock, RealClock, SimulatedClock
-from finchain.domain import rulebook
 from finchain.domain.founding import CreateLedger, Founder, LedgerRecord
 from finchain.domain.key import NewKey, set_possession_verifier
 from finchain.domain.policy import DEFAULT_POLICY, PolicyTerms
 from finchain.domain.rule import business_date
+from finchain.domain.rulebook import RULEBOOK_1, Rulebook
 from finchain.errors import ConfigError
 from finchain.key_folder import KeyFolder
 from finchain.keys import Key
@@ -53,6 +53,7 @@ def create(
     hash_suite: HashSuite = "blake3",
     time_zone_minutes: int = 480,
     policy: PolicyTerms = DEFAULT_POLICY,
+    rulebook: Rulebook = RULEBOOK_1,
 ) -> Ledger:
     """Founds a ledger in a new folder and opens it.
 
@@ -65,6 +66,7 @@ def create(
         hash_suite: `blake3` or `sha256`, for everything inside blocks.
         time_zone_minutes: Offset east of UTC in which the ledger's days begin.
         policy: Limits that registrar and operator may change later.
+        rulebook: The rules that it is founded under.
 
     Raises:
         ConfigError: The folder exists.
@@ -78,9 +80,9 @@ def create(
     folder = KeyFolder.begin(keys, name, operator)
     try:
         building.mkdir(parents=True)
-        core = _core.Ledger.create(building, name, hash_suite)
+        core = _core.Ledger.create(building, name, hash_suite, rulebook.number)
         try:
-            _found(core, folder, name, clock, hash_suite, time_zone_minutes, policy)
+            _found(core, folder, name, clock, hash_suite, time_zone_minutes, policy, rulebook)
             full_name = core.name
         finally:
             core.close()
@@ -91,7 +93,7 @@ def create(
         shutil.rmtree(building, ignore_errors=True)
         folder.abandon()
         raise
-    return open(target, operator=folder.given, keys=keys, clock=clock)
+    return open(target, operator=folder.given, keys=keys, clock=clock, rulebooks=[rulebook])
 
 
 def _found(
@@ -102,6 +104,7 @@ def _found(
     hash_suite: HashSuite,
     time_zone_minutes: int,
     policy: PolicyTerms,
+    rulebook: Rulebook,
 ) -> None:
     """Seals block 0."""
     operator = folder.operator_key()
@@ -109,14 +112,14 @@ def _found(
     founder = Founder("operator", "Operator", 1, [NewKey("Operator", "any", "ed25519", public_key)])
     do = CreateLedger(
         origin, clock.kind, hash_suite, time_zone_minutes, founder, [folder.verifier_key(origin)],
-        rulebook.RULEBOOK, rulebook.rulebook_digest(), policy,
+        rulebook.number, rulebook.digest, policy,
     )  # fmt: skip
     now = clock.now_ms()
     transaction = Transaction.build(
         [do], by=["operator"], ledger=f"{origin}#", lane="create", sequence=1, expires_ms=now + 24 * 3_600_000,
-        hash_suite=hash_suite,
+        hash_suite=hash_suite, rulebook=rulebook.number,
     ).sign(operator, "operator/1")  # fmt: skip
-    pipe = Pipe(core, time_zone_minutes)
+    pipe = Pipe(core, time_zone_minutes, [rulebook])
     (outcome,) = pipe.run([transaction.to_bytes()], lambda: now)
     if outcome.error is not None:
         raise outcome.error
@@ -132,6 +135,7 @@ def open(
     clock: Clock | None = None,
     after_silence: bool = False,
     progress: Progress | None = None,
+    rulebooks: Sequence[Rulebook] = (),
 ) -> Ledger:
     """Opens a ledger for writing, recovering what a crash left.
 
@@ -142,12 +146,13 @@ def open(
         clock: As in `create`; a simulated ledger goes on from its last block where absent.
         after_silence: The operator's word that the clock is right although the last block is more than 31 days old.
         progress: Called while blocks are replayed.
+        rulebooks: Those that the ledger was or will be under, beside the built-in one.
 
     Raises:
         NotFound: There is no ledger in this folder.
         LockedError: Another process has it open for writing.
         TamperError: Blocks are damaged, missing, or not what was signed.
-        ConfigError: The clock is of the wrong kind, or this version has other rules than the ledger was founded with.
+        ConfigError: The clock is of the wrong kind, or the rulebook in force is not here.
     """
     target = Path(path)
     folder = KeyFolder.of(keys, target)
@@ -155,7 +160,7 @@ def open(
         target, target / "index", read_only=False, durable_height=folder.durable_height()
     )
     try:
-        pipe = Pipe(core, 0)
+        pipe = Pipe(core, 0, rulebooks)
         zone = first_block_zone(core, pipe, recovery)
         pipe.zone_minutes = zone
         for height in range(recovery["replay_from"], recovery["blocks"]):
@@ -167,7 +172,7 @@ def open(
         core.compare_mark(folder.mark_path)
         record = pipe.records.find(LedgerRecord, "ledger")
         assert isinstance(record, LedgerRecord)
-        check_rulebook(record)
+        pipe.check_rulebook(record)
         return Ledger(
             target,
             core,
@@ -177,24 +182,11 @@ def open(
             folder,
             operator,
             recovery,
+            rulebooks,
         )
     except BaseException:
         core.close()
         raise
-
-
-def check_rulebook(record: LedgerRecord) -> None:
-    """Refuses to go on with other rules than the ledger's.
-
-    Raises:
-        ConfigError: The rule files' digest differs.
-    """
-    if (record.rulebook, record.rulebook_digest) != (rulebook.RULEBOOK, rulebook.rulebook_digest()):
-        raise ConfigError(
-            f"the ledger was founded under rulebook {record.rulebook} with digest {record.rulebook_digest[:16]}…, "
-            f"and this version has {rulebook.RULEBOOK} with {rulebook.rulebook_digest()[:16]}…",
-            advice="use the version of finchain that it was founded with",
-        )
 
 
 def _clock_for(record: LedgerRecord, clock: Clock | None, last_ms: int, after_silence: bool) -> Clock:

@@ -14,9 +14,10 @@ from typing import Any, Final
 import msgspec
 
 from finchain import _core
-from finchain.domain import rulebook
-from finchain.domain.rule import Book, Instruction, Record
-from finchain.errors import FinchainError, Refused, Rejected, StorageError, rejection
+from finchain.domain.founding import LedgerRecord
+from finchain.domain.rule import Book, Instruction, Record, Rule
+from finchain.domain.rulebook import Rulebook, by_number
+from finchain.errors import ConfigError, FinchainError, Refused, Rejected, StorageError, rejection
 from finchain.outcome import Outcome
 
 log = logging.getLogger("finchain")
@@ -34,16 +35,15 @@ NO_BLOCK: Final = -1
 CACHE_RECORDS = 200_000
 """Records in one generation of the cache; two generations are kept, some hundred megabytes at most."""
 
-CUTS_BLOCK = frozenset({"party", "key"})
-"""Kinds whose change ends the block: who may sign is judged by the block before, and the next sender wants it new."""
+CUTS_BLOCK = frozenset({"party", "key", "ledger"})
+"""Kinds whose change ends the block: who may sign, and by which rulebook, is judged by the block before, and the next
+sender wants it new."""
 
 NOBODY: Final[frozenset[str]] = frozenset()
 
-_decode_all = msgspec.json.Decoder(list[list[rulebook.INSTRUCTIONS]]).decode
-_decode_one = msgspec.json.Decoder(list[rulebook.INSTRUCTIONS]).decode
 _encode = msgspec.json.Encoder(order="sorted").encode
-_decoders = {cls: msgspec.json.Decoder(cls).decode for cls in rulebook.RECORDS.values()}
 
+_LEDGER: Final = (LedgerRecord, "ledger")
 
 _UNKNOWN: Final[Any] = object()
 """In the place of a record, or of the absence of one, that the cache does not hold."""
@@ -56,6 +56,7 @@ class Records:
         self._core = core
         self._young: dict[tuple[type[Record], str], Record | None] = {}
         self._old: dict[tuple[type[Record], str], Record | None] = {}
+        self._decoders: dict[type[Record], Callable[[bytes], Record]] = {}
 
     def find(self, kind: type[Record], id: str) -> Record | None:
         """The record as of the last executed transaction, or `None`."""
@@ -65,9 +66,15 @@ class Records:
             record = self._old.get(key, _UNKNOWN)
             if record is _UNKNOWN:
                 raw = self._core.record(kind.kind, id)
-                record = None if raw is None else _decoders[kind](raw)
+                record = None if raw is None else self._decode(kind, raw)
             self._young[key] = record
         return record
+
+    def _decode(self, kind: type[Record], raw: bytes) -> Record:
+        decode = self._decoders.get(kind)
+        if decode is None:
+            decode = self._decoders[kind] = msgspec.json.Decoder(kind).decode
+        return decode(raw)
 
     def commit(self, written: dict[tuple[type[Record], str], Record]) -> None:
         """Takes what a transaction wrote."""
@@ -107,10 +114,12 @@ class Pipe:
     Args:
         core: The ledger machine.
         zone_minutes: Offset east of UTC in which the ledger's days begin.
+        rulebooks: Rulebooks beside the built-in one.
     """
 
-    def __init__(self, core: _core.Ledger, zone_minutes: int) -> None:
+    def __init__(self, core: _core.Ledger, zone_minutes: int, rulebooks: Iterable[Rulebook] = ()) -> None:
         self.core = core
+        self._rulebooks = by_number(rulebooks)
         self.zone_minutes = zone_minutes
         self.records = Records(core)
         self._seconds = {"decode": 0.0, "rules": 0.0, "encode": 0.0, "waiting for check": 0.0}
@@ -118,6 +127,33 @@ class Pipe:
     def stage_times(self) -> dict[str, float]:
         """Seconds that each stage has worked; stages overlap, so their sum exceeds the time that passed."""
         return {**dict(self.core.stage_seconds()), **self._seconds}
+
+    def rulebook(self, number: int) -> Rulebook:
+        """The rulebook of that number.
+
+        Raises:
+            ConfigError: The ledger was not opened with it.
+        """
+        if number not in self._rulebooks:
+            raise ConfigError(
+                f"the ledger is under rulebook {number}, and was opened with {sorted(self._rulebooks)}",
+                advice="give it to open() as one of rulebooks=[…], or use the version of finchain that has it",
+            )
+        return self._rulebooks[number]
+
+    def check_rulebook(self, record: LedgerRecord) -> None:
+        """Refuses to go on with other rules than the ledger's.
+
+        Raises:
+            ConfigError: The rulebook in force is not here, or its rule files' digest differs.
+        """
+        here = self.rulebook(record.rulebook)
+        if here.digest != record.rulebook_digest:
+            raise ConfigError(
+                f"rulebook {record.rulebook} of the ledger has the digest {record.rulebook_digest[:16]}…, "
+                f"and the one that is here has {here.digest[:16]}…",
+                advice="use the rule files that it was put in force with",
+            )
 
     def run(self, texts: Iterable[bytes], now_ms: Callable[[], int]) -> list[Outcome]:
         """Takes transactions through the pipe; gives their outcomes, in order, once all are durable.
@@ -141,34 +177,37 @@ class Pipe:
         """
         opened = self.core.open_stored(height, verify_signatures)
         try:
-            decoded = self._decode(opened.instructions)
+            decoded = self._decode(opened.instructions, opened.rulebook)
         except msgspec.MsgspecError as error:
             raise StorageError(
-                f"block {height} holds an instruction that this rulebook does not know: {error}"
+                f"block {height} holds an instruction that rulebook {opened.rulebook} does not know: {error}"
             ) from None
         block = _Block()
-        count = self._execute(opened, decoded, block, stop_early=False)
+        try:
+            count = self._execute(opened, decoded, block, stop_early=False)
+        except _Dropped as dropped:
+            raise FinchainError(f"block {height}, entry {dropped.position}: {dropped.rejected}") from dropped.__cause__
         if count != len(decoded):
             raise FinchainError(f"block {height}: entry {count} cannot be executed")
         self._seal(opened, block)
         return len(decoded), sum(map(len, decoded))
 
-    def _decode(self, text: bytes) -> list[list[Instruction]]:
+    def _decode(self, text: bytes, number: int) -> list[list[Instruction]]:
         started = time.perf_counter()
-        decoded: list[list[Instruction]] = _decode_all(text)
+        decoded: list[list[Instruction]] = self.rulebook(number).decode_all(text)
         self._seconds["decode"] += time.perf_counter() - started
         return decoded
 
-    def _decode_chunk(self, checked: _core.Checked) -> list[list[Instruction]]:
+    def _decode_chunk(self, checked: _core.Checked, number: int) -> list[list[Instruction]]:
         """Every transaction's instructions; one that is not of the rulebook is rejected in `checked`."""
         try:
-            return self._decode(checked.instructions())
+            return self._decode(checked.instructions(), number)
         except msgspec.MsgspecError:
             pass
         decoded: list[list[Instruction]] = []
         for index in range(len(checked)):
             try:
-                decoded.append(_decode_one(checked.instructions_of(index)))
+                decoded.append(self.rulebook(number).decode_one(checked.instructions_of(index)))
             except msgspec.MsgspecError as error:
                 decoded.append([])
                 checked.reject(index, str(error), "docs/domain.md lists the instructions and their members")
@@ -181,7 +220,8 @@ class Pipe:
         started = time.perf_counter()
         checked = checking.wait()
         self._seconds["waiting for check"] += time.perf_counter() - started
-        decoded = self._decode_chunk(checked)
+        number = self.core.rulebook
+        decoded = self._decode_chunk(checked, number)
         outcomes: list[Outcome | None] = [None] * size
         position, height = 0, NO_BLOCK
         while position < size:
@@ -194,21 +234,33 @@ class Pipe:
             position = opened.next
             if not taken:
                 continue
+            if opened.rulebook != number:
+                # Another rulebook came into force within this chunk.
+                number = opened.rulebook
+                decoded = [self._decode_late(checked.instructions_of(index), number) for index in range(size)]
             ids = opened.ids
             block = _Block()
             try:
                 count = self._execute(opened, [decoded[index] for index in taken], block, stop_early=True)
                 if count < len(taken):
                     position = taken[count]
-            except _RuleFailure as failure:
-                count, position = failure.position, taken[failure.position] + 1
-                outcomes[taken[count]] = Outcome(status="rejected", error=failure.rejected())
+            except _Dropped as dropped:
+                count, position = dropped.position, taken[dropped.position] + 1
+                outcomes[taken[count]] = Outcome(status="rejected", error=dropped.rejected)
             if count:
                 self._note(outcomes, opened, ids, block, count)
                 height = opened.height
                 self._seal(opened, block)
             self.records.trim()
         return height, [outcome for outcome in outcomes if outcome is not None]
+
+    def _decode_late(self, text: bytes, number: int) -> list[Instruction]:
+        """One transaction's instructions; none where they are not of the rulebook."""
+        try:
+            decoded: list[Instruction] = self.rulebook(number).decode_one(text)
+        except msgspec.MsgspecError:
+            return []
+        return decoded
 
     def _note(
         self, outcomes: list[Outcome | None], opened: _core.Opened, ids: list[str], block: _Block, count: int
@@ -234,13 +286,15 @@ class Pipe:
         """Runs the rules over an open block's transactions; gives how many of them are in the block.
 
         Raises:
-            _RuleFailure: A rule failed unexpectedly; those before it are in `block`.
+            _Dropped: A transaction cannot be executed; those before it are in `block`.
         """
         started = time.perf_counter()
         core, commit = self.core, self.records.commit
         book = Book(
-            self.records, ledger=core.name, height=opened.height, time_ms=opened.time_ms, zone_minutes=self.zone_minutes
-        )
+            self.records, ledger=core.name, height=opened.height, time_ms=opened.time_ms,
+            zone_minutes=self.zone_minutes, rulebook=opened.rulebook,
+        )  # fmt: skip
+        rules = self.rulebook(opened.rulebook).rules
         service, each = opened.service, opened.each
         signers: dict[tuple[str, ...], frozenset[str]] = {}
         try:
@@ -250,11 +304,14 @@ class Pipe:
                     signed = signers[by] = frozenset(by)
                 book.begin(signed, frozenset(service[position]) if position in service else NOBODY, by[0])
                 try:
-                    self._execute_transaction(book, instructions, each[position], position, block)
+                    self._execute_transaction(book, rules, instructions, each[position], position, block)
+                    written = book.kept()
+                    if _LEDGER in written:
+                        self._check_activation(book)
                 except Exception as error:
                     block.refused = [row for row in block.refused if row[0] < position]
-                    raise _RuleFailure(position, error) from error
-                written = book.kept()
+                    block.refusals.pop(position, None)
+                    raise _Dropped(position, error) from error
                 block.counts.append(len(written))
                 if book.notes:
                     block.notes[position] = tuple(book.notes)
@@ -274,11 +331,26 @@ class Pipe:
         finally:
             self._seconds["rules"] += time.perf_counter() - started
 
+    def _check_activation(self, book: Book) -> None:
+        """Drops what would put a rulebook in force that is not here: the ledger could not go on."""
+        record = book.find(LedgerRecord, "ledger")
+        assert record is not None
+        try:
+            self.check_rulebook(record)
+        except ConfigError as error:
+            raise rejection("wrong_rulebook", error.message, error.advice) from None
+
     @staticmethod
     def _execute_transaction(
-        book: Book, instructions: list[Instruction], each: bool, position: int, block: _Block
+        book: Book,
+        rules: dict[type[Instruction], Rule],
+        instructions: list[Instruction],
+        each: bool,
+        position: int,
+        block: _Block,
     ) -> None:
-        rules = rulebook.RULES
+        if not instructions:
+            raise rejection("malformed", "an instruction is not of the rulebook that came into force", "build it again")
         for index, instruction in enumerate(instructions):
             book.instruction = index
             try:
@@ -354,18 +426,18 @@ class Stream:
         return outcomes
 
 
-class _RuleFailure(Exception):
-    """A rule failed in a way that is no refusal; its transaction is dropped and the failure reported."""
+class _Dropped(Exception):
+    """A transaction that cannot be executed and is in no block: a rule failed in a way that is no refusal, or more."""
 
     def __init__(self, position: int, error: Exception) -> None:
         super().__init__(str(error))
         self.position = position
-        self.error = error
-
-    def rejected(self) -> Rejected:
-        log.error("a rule failed; its transaction was dropped", exc_info=self.error)
-        advice = "nothing was written; report it with the transaction"
-        return rejection("internal_error", f"a rule failed: {type(self.error).__name__}: {self.error}", advice)
+        if isinstance(error, Rejected):
+            self.rejected = error
+            return
+        log.error("a rule failed; its transaction was dropped", exc_info=error)
+        message, advice = f"a rule failed: {type(error).__name__}: {error}", "nothing was written; report it"
+        self.rejected = rejection("internal_error", message, advice)
 
 
 def chunked(texts: Iterable[bytes]) -> Iterator[list[bytes]]:

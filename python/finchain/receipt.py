@@ -15,8 +15,8 @@ from typing import Any, Literal
 import msgspec
 
 from finchain import _core
-from finchain.domain import rulebook
 from finchain.domain.rule import Instruction, Record
+from finchain.domain.rulebook import RULEBOOK_1
 from finchain.errors import NotFound, TamperError
 
 RECEIPT_BYTES_MAX = 512 * 1024
@@ -136,9 +136,9 @@ def verify(
     )
     kind = facts.get("kind", "")
     if "record" in facts:
-        facts["record"] = _typed(facts["record"], rulebook.RECORDS.get(kind))
+        facts["record"] = _typed(facts["record"], RULEBOOK_1.records.get(kind))
     if "instruction" in facts:
-        facts["instruction"] = _typed(facts["instruction"], rulebook.INSTRUCTIONS)
+        facts["instruction"] = _typed(facts["instruction"], RULEBOOK_1.instructions)
     time = datetime.fromtimestamp(facts.pop("time_ms") / 1000, UTC)
     return msgspec.convert({**facts, "time": time}, Verified, from_attributes=True, strict=False)
 

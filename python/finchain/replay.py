@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from finchain import _core
-from finchain.domain import rulebook
 from finchain.domain.founding import CreateLedger, LedgerRecord
+from finchain.domain.rulebook import RULEBOOK_1, Rulebook
 from finchain.errors import FinchainError
 from finchain.pipe import Pipe
 
@@ -23,22 +21,25 @@ def first_block_zone(core: _core.Ledger, pipe: Pipe, recovery: dict[str, Any]) -
         record = pipe.records.find(LedgerRecord, "ledger")
         assert isinstance(record, LedgerRecord)
         return record.time_zone_minutes
-    (founding,) = msgspec.json.decode(core.entered(0, 0)["instructions"], type=list[rulebook.INSTRUCTIONS])
+    (founding,) = RULEBOOK_1.decode_one(core.entered(0, 0)["instructions"])
     if not isinstance(founding, CreateLedger):
         raise FinchainError("block 0 does not found a ledger")
     return founding.time_zone_minutes
 
 
 @contextmanager
-def replayed(path: Path, *, until: int, keep_last: bool = False) -> Iterator[_core.Ledger]:
+def replayed(
+    path: Path, *, until: int, keep_last: bool = False, rulebooks: Sequence[Rulebook] = ()
+) -> Iterator[_core.Ledger]:
     """The ledger as it was before block `until`, in memory and a temporary index.
 
     Args:
         path: The ledger's folder.
         until: Height >= 1 of the first block that is left out.
         keep_last: Keeps what the last block wrote, for a receipt of a change.
+        rulebooks: Those that the ledger was under, beside the built-in one.
     """
-    with opened_blocks(path) as (core, _, pipe):
+    with opened_blocks(path, rulebooks) as (core, _, pipe):
         if keep_last:
             core.keep_writes(until - 1)
         for height in range(until):
@@ -49,12 +50,12 @@ def replayed(path: Path, *, until: int, keep_last: bool = False) -> Iterator[_co
 
 
 @contextmanager
-def opened_blocks(path: Path) -> Iterator[tuple[_core.Ledger, int, Pipe]]:
+def opened_blocks(path: Path, rulebooks: Sequence[Rulebook] = ()) -> Iterator[tuple[_core.Ledger, int, Pipe]]:
     """A ledger's blocks, their number, and a pipe that nothing was replayed through yet."""
     with tempfile.TemporaryDirectory(prefix="finchain-audit-") as folder:
         core, recovery = _core.Ledger.open(path, Path(folder) / "index", read_only=True)
         try:
-            pipe = Pipe(core, 0)
+            pipe = Pipe(core, 0, rulebooks)
             pipe.zone_minutes = first_block_zone(core, pipe, recovery)
             yield core, recovery["blocks"], pipe
         finally:

@@ -16,8 +16,8 @@ from typing import Any, Literal
 import msgspec
 
 from finchain import _core
-from finchain.domain import rulebook
 from finchain.domain.rule import Instruction
+from finchain.domain.rulebook import RULEBOOK_1
 from finchain.errors import ConfigError
 from finchain.keys import Key
 
@@ -68,6 +68,7 @@ class Transaction:
         hash_suite: str = "blake3",
         key_ids: Mapping[bytes, str] | None = None,
         salt: bytes | None = None,
+        rulebook: int = RULEBOOK_1.number,
     ) -> Transaction:
         """Builds an unsigned transaction.
 
@@ -82,6 +83,7 @@ class Transaction:
             hash_suite: The ledger's.
             key_ids: Key ids of public keys that may sign, so that `sign` needs no ledger.
             salt: 16 random bytes; drawn where absent.
+            rulebook: Number of the rulebook in force.
 
         Raises:
             Rejected: A limit or the format is broken.
@@ -91,7 +93,7 @@ class Transaction:
         sender, *others = by
         header, id = _core.transaction_header(
             by=[sender, *sorted(others)], expires_ms=expires_ms, hash_suite=hash_suite, instructions=text, lane=lane,
-            ledger=ledger, mode=mode, rulebook=rulebook.RULEBOOK, salt=salt, sequence=sequence,
+            ledger=ledger, mode=mode, rulebook=rulebook, salt=salt, sequence=sequence,
         )  # fmt: skip
         return cls(header, text, salt, id, key_ids=key_ids)
 
@@ -126,9 +128,10 @@ class Transaction:
             ConfigError: An instruction is not of this rulebook.
         """
         try:
-            return msgspec.json.decode(self._instructions, type=list[rulebook.INSTRUCTIONS])
+            decoded: list[Instruction] = RULEBOOK_1.decode_one(self._instructions)
         except msgspec.MsgspecError as error:
             raise ConfigError(f"an instruction of transaction {self.id} is not of this rulebook: {error}") from None
+        return decoded
 
     @property
     def signed_by(self) -> tuple[str, ...]:

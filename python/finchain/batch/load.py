@@ -321,7 +321,7 @@ class _Load:
         return Transaction.build(
             instructions, by=[signer.id], ledger=self._ledger.name, lane=f"{run_stem(run)}/{phase}",
             sequence=self._sequences[signer.id, phase], mode="each", hash_suite=self._ledger.hash_suite,
-            expires_ms=self._ledger.clock.now_ms() + EXPIRY_MS,
+            expires_ms=self._ledger.clock.now_ms() + EXPIRY_MS, rulebook=self._ledger.rulebook,
         ).sign(signer.key, signer.key_id)  # fmt: skip
 
     def _pause(self, done: int, planned: int | None) -> None:

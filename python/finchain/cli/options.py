@@ -18,8 +18,8 @@ import msgspec
 
 import finchain as fc
 from finchain.cli.screen import Screen
-from finchain.domain import rulebook
 from finchain.domain.rule import Instruction, Record
+from finchain.domain.rulebook import RULEBOOK_1
 from finchain.errors import Malformed
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -117,7 +117,7 @@ def kind_of(name: str) -> type[Record]:
     Raises:
         click.BadParameter: There is none; the nearest name is given.
     """
-    kinds = rulebook.RECORDS
+    kinds = RULEBOOK_1.records
     if name in kinds:
         return kinds[name]
     near = difflib.get_close_matches(name, kinds, 1)
@@ -131,9 +131,10 @@ def read_instructions(path: Path) -> list[Instruction]:
     Raises:
         Malformed: It is not JSON, or not of the rulebook.
     """
+    union = RULEBOOK_1.instructions
     text = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
     try:
-        read = msgspec.json.decode(text, type=list[rulebook.INSTRUCTIONS] | rulebook.INSTRUCTIONS)
+        read: list[Instruction] | Instruction = msgspec.json.decode(text, type=list[union] | union)
     except msgspec.MsgspecError as error:
         raise Malformed(f"{path}: {error}", advice="docs/domain.md lists the instructions and their members") from None
     return read if isinstance(read, list) else [read]

@@ -22,6 +22,9 @@ ZONE_MINUTES_MAX: Final = 14 * 60
 
 CHECKPOINT_KEYS_MAX: Final = 8
 
+RULEBOOK_NUMBER_MAX: Final = 2**32 - 1
+"""What a block header has room for."""
+
 _ORIGIN: Final = re.compile(r"[A-Za-z0-9._:/-]{1,64}", re.ASCII)
 _LEDGER: Final = re.compile(r"[A-Za-z0-9._:/-]{1,64}#[0-9a-f]{64}", re.ASCII)
 _VERIFIER_KEY: Final = re.compile(r"([A-Za-z0-9._:/-]{1,64})\+[0-9a-f]{8}\+[A-Za-z0-9+/]{44}", re.ASCII)
@@ -46,7 +49,8 @@ class LedgerRecord(Record, frozen=True, kw_only=True):
         hash: The suite of everything inside a block.
         time_zone_minutes: Offset east of UTC in which today begins.
         checkpoint_keys: Verifier keys of the checkpoints in force.
-        rulebook_digest: SHA-256 over the rule files that were in force at the founding.
+        rulebook: Number of the rulebook in force from the next block on.
+        rulebook_digest: SHA-256 over its rule files.
         predecessor: Name of the ledger that this one continues.
     """
 
@@ -82,6 +86,21 @@ class CreateLedger(Instruction, frozen=True, tag="ledger.create"):
     policy: PolicyTerms
     registrar: Founder | Optional = Absent
     predecessor: str | Optional = Absent
+
+
+class ActivateRulebook(Instruction, frozen=True, tag="rulebook.activate"):
+    """Puts another rulebook in force from the next block on. Signed by operator and registrar.
+
+    Contracts keep the number of the rulebook that they were signed under, and with it their old terms where a changed
+    rule says so.
+
+    Attributes:
+        number: Its number, greater than the one in force.
+        digest: SHA-256 over its rule files: whoever replays the ledger must have the same.
+    """
+
+    number: int
+    digest: str
 
 
 class SetCheckpointKeys(Instruction, frozen=True, tag="ledger.checkpoint_keys"):
@@ -144,6 +163,20 @@ def _set_checkpoint_keys(do: SetCheckpointKeys, book: Book) -> None:
     require(book, "ledger", ledger.operator, role="operator")
     _check_checkpoint_keys(do.checkpoint_keys, ledger.origin)
     book.put(msgspec.structs.replace(ledger, checkpoint_keys=do.checkpoint_keys))
+
+
+@rule(ActivateRulebook)
+def _activate(do: ActivateRulebook, book: Book) -> None:
+    ledger = book.get(LedgerRecord, "ledger")
+    require(book, "ledger", ledger.operator, role="operator")
+    require(book, "ledger", ledger.registrar, role="registrar")
+    if not ledger.rulebook < do.number <= RULEBOOK_NUMBER_MAX:
+        refuse(
+            "rulebook.number", f"rulebook {ledger.rulebook} is in force", rule="domain.md 2.0", field="number",
+            value=do.number, advice=f"state a number from {ledger.rulebook + 1} to {RULEBOOK_NUMBER_MAX}",
+        )  # fmt: skip
+    check_digest("rulebook", do.digest, "digest")
+    book.put(msgspec.structs.replace(ledger, rulebook=do.number, rulebook_digest=do.digest))
 
 
 def _found(book: Book, founder: Founder, roles: list[Role]) -> None:

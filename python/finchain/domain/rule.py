@@ -61,17 +61,21 @@ class Book:
         time_ms: The block's Unix time in milliseconds.
         today: Date of the block's time in the ledger's business time zone.
         ledger: The ledger's name, `origin#hash of block 0`; in block 0 nothing follows `#`.
+        rulebook: Number of the rulebook that the block is executed by; contracts keep it.
         instruction: Index of the instruction that runs, from 0.
     """
 
     __slots__ = (
-        "_kept", "_source", "_touches", "_written", "by", "height", "instruction", "ledger", "notes", "sender",
-        "service", "time_ms", "today",
+        "_kept", "_source", "_touches", "_written", "by", "height", "instruction", "ledger", "notes", "rulebook",
+        "sender", "service", "time_ms", "today",
     )  # fmt: skip
 
-    def __init__(self, source: Source, *, ledger: str, height: int, time_ms: int, zone_minutes: int) -> None:
+    def __init__(
+        self, source: Source, *, ledger: str, height: int, time_ms: int, zone_minutes: int, rulebook: int = 1
+    ) -> None:
         self._source = source
         self.ledger = ledger
+        self.rulebook = rulebook
         self.height = height
         self.time_ms = time_ms
         self.today = business_date(time_ms, zone_minutes)

@@ -125,10 +125,10 @@ fn open_index(dir: &std::path::Path, fresh: bool) -> Result<Arc<dyn RecordIndex>
 impl Ledger {
     /// Begins a ledger in an empty folder.
     #[staticmethod]
-    fn create(py: Python<'_>, dir: PathBuf, origin: &str, hash_suite: &str) -> PyResult<Self> {
+    fn create(py: Python<'_>, dir: PathBuf, origin: &str, hash_suite: &str, rulebook: u32) -> PyResult<Self> {
         py.detach(|| {
             let index = open_index(&dir.join("index"), true)?;
-            ledger::Ledger::create(&dir, origin, hash_suite, index)
+            ledger::Ledger::create(&dir, origin, hash_suite, rulebook, index)
         })
         .map(Self::of)
         .map_err(ledger_error)
@@ -225,6 +225,12 @@ impl Ledger {
     #[getter]
     fn height(&self) -> u64 {
         self.ledger.height()
+    }
+
+    /// Number of the rulebook that the next block is executed by.
+    #[getter]
+    fn rulebook(&self) -> u32 {
+        self.ledger.rulebook()
     }
 
     /// Time of the last block.

@@ -17,6 +17,7 @@ pub(crate) struct Opened {
     pub(crate) inner: Mutex<Option<ledger::Opened>>,
     height: u64,
     time_ms: u64,
+    rulebook: u32,
     next: usize,
     taken: Vec<u32>,
 }
@@ -26,6 +27,7 @@ impl Opened {
         Self {
             height: opened.height,
             time_ms: opened.time_ms,
+            rulebook: opened.rulebook,
             next: opened.next,
             taken: opened.taken.clone(),
             inner: Mutex::new(Some(opened)),
@@ -45,6 +47,12 @@ impl Opened {
     #[getter]
     fn time_ms(&self) -> u64 {
         self.time_ms
+    }
+
+    /// Number of the rulebook that it is executed by.
+    #[getter]
+    fn rulebook(&self) -> u32 {
+        self.rulebook
     }
 
     /// Index of the first transaction of the chunk that was not looked at.

@@ -32,6 +32,7 @@ use lanes::{Lanes, Position};
 use seal::{Job, Sealer};
 use shared::{Shared, Tip};
 
+use crate::canonical;
 use crate::encoding;
 use crate::error::Rejection;
 use crate::hash::{self, Hash, HashSuite};
@@ -138,6 +139,28 @@ pub(crate) struct Executor {
     pub lanes: Lanes,
 }
 
+/// Kinds of the records that the core itself goes by (`docs/format.md` section 5.2).
+const CORE_KINDS: [&str; 3] = ["party", "key", LEDGER_KIND];
+const LEDGER_KIND: &str = "ledger";
+
+impl Executor {
+    /// Takes note of a record that was written, if the core goes by it.
+    ///
+    /// # Errors
+    /// The record is not as `docs/format.md` section 5.2 says.
+    pub fn note(&mut self, kind: &str, id: &str, record: &[u8]) -> Result<(), String> {
+        if kind != LEDGER_KIND {
+            return self.authorities.note(kind, id, record);
+        }
+        let value = canonical::Value::parse(record, canonical::DEPTH_MAX).map_err(|e| format!("ledger {id}: {e}"))?;
+        let number = value.get("rulebook").and_then(canonical::Value::as_integer);
+        self.rulebook = number
+            .and_then(|number| u32::try_from(number).ok())
+            .ok_or_else(|| format!("ledger {id}: rulebook is {number:?}, expected a number from 0 to 2^32-1"))?;
+        Ok(())
+    }
+}
+
 /// How a ledger is opened.
 #[derive(Debug, Default)]
 pub struct Options {
@@ -193,19 +216,20 @@ impl Ledger {
     ///
     /// # Errors
     /// The hash suite is unknown, or the folder cannot be written.
-    pub fn create(dir: &Path, origin: &str, suite: &str, index: Arc<dyn RecordIndex>) -> Result<Self, LedgerError> {
+    pub fn create(
+        dir: &Path,
+        origin: &str,
+        suite: &str,
+        rulebook: u32,
+        index: Arc<dyn RecordIndex>,
+    ) -> Result<Self, LedgerError> {
         let suite = hash::suite(suite).ok_or_else(|| {
             LedgerError::NotFound(format!("there is no hash suite {suite:?}; there are blake3 and sha256"))
         })?;
         let genesis = Genesis { dir: dir.to_owned(), origin: origin.to_owned() };
         let shared = Arc::new(Shared::new(suite, None));
-        let executor = Executor {
-            height: 0,
-            time_ms: 0,
-            rulebook: 1,
-            authorities: Authorities::default(),
-            lanes: Lanes::default(),
-        };
+        let executor =
+            Executor { height: 0, time_ms: 0, rulebook, authorities: Authorities::default(), lanes: Lanes::default() };
         index.mark_open()?;
         Ok(Self::start(dir, origin, suite, index, shared, executor, (None, Some(genesis)), None, false))
     }
@@ -309,14 +333,15 @@ impl Ledger {
                 opened.height, executor.height
             )));
         }
-        if columns.has_kind(&authorities::KINDS) {
+        if columns.has_kind(&CORE_KINDS) {
             for write in columns.rows()?.iter().flatten() {
-                executor.authorities.note(&write.kind, &write.id, &write.record).map_err(LedgerError::Internal)?;
+                executor.note(&write.kind, &write.id, &write.record).map_err(LedgerError::Internal)?;
             }
         }
         if opened.height == 0 {
             for index in &opened.taken {
                 if let Some(Ok(checked)) = opened.checked.items.get(*index as usize) {
+                    open::judge_rulebook(&checked.transaction, executor.rulebook).map_err(LedgerError::Genesis)?;
                     open::judge_signatures(checked, &executor).map_err(LedgerError::Genesis)?;
                 }
             }
@@ -329,7 +354,7 @@ impl Ledger {
         executor.height += 1;
         executor.time_ms = opened.time_ms;
         let ledger = if opened.height == 0 { self.origin_name() } else { self.name() };
-        let job = Job { rulebook: executor.rulebook, opened, columns, ledger };
+        let job = Job { opened, columns, ledger };
         drop(executor);
         let jobs = locked(&self.jobs).clone().ok_or(LedgerError::Closed)?;
         jobs.send(job).map_err(|_| LedgerError::Closed)
@@ -362,6 +387,12 @@ impl Ledger {
     #[must_use]
     pub fn height(&self) -> u64 {
         self.executor().height
+    }
+
+    /// Number of the rulebook that the next block is executed by.
+    #[must_use]
+    pub fn rulebook(&self) -> u32 {
+        self.executor().rulebook
     }
 
     /// Time of the last executed block.

@@ -40,6 +40,8 @@ pub struct Opened {
     pub height: u64,
     /// Its time.
     pub time_ms: u64,
+    /// Number of the rulebook that it is executed by.
+    pub rulebook: u32,
     /// The chunk that it takes from.
     pub checked: Arc<Checked>,
     /// Indices of the transactions in the block, in order.
@@ -96,6 +98,7 @@ impl Ledger {
         let mut opened = Opened {
             height: executor.height,
             time_ms,
+            rulebook: executor.rulebook,
             checked: Arc::clone(checked),
             taken: Vec::new(),
             service: Vec::new(),
@@ -188,16 +191,8 @@ impl Ledger {
         let tampered = |message: String| LedgerError::Tampered { height, message };
         let stored = self.stored_block(height)?;
         let executor = self.executor();
-        if height != executor.height || stored.header.height != height {
-            return Err(tampered(format!("block {} where {} follows", stored.header.height, executor.height)));
-        }
-        if stored.header.time_ms < executor.time_ms {
-            return Err(tampered("its time is before that of the block before".into()));
-        }
         let name = if height == 0 { self.origin_name() } else { self.name() };
-        if stored.header.ledger != name {
-            return Err(tampered(format!("it belongs to the ledger {}", stored.header.ledger)));
-        }
+        judge_header(&stored.header, height, &name, &executor).map_err(tampered)?;
         let mut transactions = Vec::with_capacity(stored.payload.count());
         for index in 0..stored.payload.count() {
             let (transaction, _) =
@@ -244,6 +239,7 @@ impl Ledger {
         Ok(Opened {
             height,
             time_ms: stored.header.time_ms,
+            rulebook: stored.header.rulebook,
             checked: Arc::new(checked),
             taken: (0..u32::try_from(count).unwrap_or(u32::MAX)).collect(),
             service,
@@ -253,6 +249,23 @@ impl Ledger {
             stored: Some(stored),
         })
     }
+}
+
+/// Whether a stored header is that of the block that follows; says why not.
+fn judge_header(header: &BlockHeader, height: u64, name: &str, executor: &Executor) -> Result<(), String> {
+    if height != executor.height || header.height != height {
+        return Err(format!("block {} where {} follows", header.height, executor.height));
+    }
+    if header.time_ms < executor.time_ms {
+        return Err("its time is before that of the block before".into());
+    }
+    if height > 0 && header.rulebook != executor.rulebook {
+        return Err(format!("it names rulebook {} where {} was in force", header.rulebook, executor.rulebook));
+    }
+    if header.ledger != name {
+        return Err(format!("it belongs to the ledger {}", header.ledger));
+    }
+    Ok(())
 }
 
 /// Lanes that an open block has moved on.
@@ -296,7 +309,7 @@ fn judge(
         Ok(Next::Follows) | Err(_) => {}
     }
     judge_time(transaction, opened.time_ms)?;
-    judge_rulebook(transaction, executor.rulebook)?;
+    judge_rulebook(transaction, opened.rulebook)?;
     next?;
     if now.is_none() {
         lanes.begun.insert(transaction.sender().into(), begun + 1);
@@ -332,7 +345,7 @@ fn judge_time(transaction: &Transaction, time_ms: u64) -> Result<(), Rejection> 
     Ok(())
 }
 
-fn judge_rulebook(transaction: &Transaction, rulebook: u32) -> Result<(), Rejection> {
+pub(super) fn judge_rulebook(transaction: &Transaction, rulebook: u32) -> Result<(), Rejection> {
     if transaction.rulebook == rulebook {
         return Ok(());
     }

@@ -226,7 +226,7 @@ fn load(
             let position = lanes::parse(record).ok_or_else(|| IndexFailure(format!("lane {id} cannot be read")))?;
             executor.lanes.set(id, position);
         }
-        executor.authorities.note(kind, id, record).map_err(IndexFailure)
+        executor.note(kind, id, record).map_err(IndexFailure)
     })?;
     sealed.map.apply(&mut chunk);
     if sealed.map.root_hash() != header.state {
@@ -234,7 +234,6 @@ fn load(
     }
     executor.height = meta.height + 1;
     executor.time_ms = header.time_ms;
-    executor.rulebook = header.rulebook;
     sealed.recent.insert(meta.height, place);
     sealed.tip = Some(Tip { header, header_text, hash });
     drop(sealed);

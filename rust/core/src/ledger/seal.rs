@@ -23,7 +23,6 @@ use crate::transaction::{NO_INSTRUCTION, Transaction, instruction_salt};
 pub(super) struct Job {
     pub opened: Opened,
     pub columns: Columns,
-    pub rulebook: u32,
     pub ledger: String,
 }
 
@@ -52,7 +51,7 @@ impl Sealer {
 
     fn seal(&mut self, job: Job) -> Result<(), LedgerError> {
         let started = Instant::now();
-        let Job { opened, columns, rulebook, ledger } = job;
+        let Job { opened, columns, ledger } = job;
         let shared = Arc::clone(&self.shared);
         let mut block = Sealing::new(self.suite, &shared, columns.refused.len());
         for (position, (refused, writes)) in columns.refused.iter().zip(columns.rows()?).enumerate() {
@@ -71,7 +70,7 @@ impl Sealer {
             ledger,
             previous,
             root: tree_root,
-            rulebook,
+            rulebook: opened.rulebook,
             state,
             time_ms: opened.time_ms,
         };
