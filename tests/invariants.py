@@ -9,6 +9,7 @@ from finchain.domain import invariants
 from finchain.domain.dispute import Dispute
 from finchain.domain.fingerprint import Fingerprint
 from finchain.domain.key import PartyKey, PublicKey, public_key_id
+from finchain.domain.late import LateInterest
 from finchain.domain.part import Part
 from finchain.domain.party import Party
 from finchain.domain.receivable import Receivable
@@ -73,6 +74,12 @@ def check_reductions(ledger: MemoryBook) -> None:
         assert 0 <= counter.used_minor <= counter.terms.amount_minor
 
 
+def check_late_interest(ledger: MemoryBook) -> None:
+    """What was posted as interest for late payment is paid, waived or due."""
+    for owed in ledger.all(LateInterest):
+        assert min(owed.paid_minor, owed.waived_minor, owed.due_minor) >= 0 < owed.posted_minor, owed.id
+
+
 def check_fingerprints(ledger: MemoryBook) -> None:
     """R1: every live claim holds its invoice, and no invoice is held by two."""
     held = {each.id: each.receivable for each in ledger.all(Fingerprint) if each.receivable is not Absent}
@@ -99,5 +106,6 @@ def check_all(ledger: MemoryBook) -> None:
     check_parts(ledger)
     check_disputes(ledger)
     check_reductions(ledger)
+    check_late_interest(ledger)
     check_fingerprints(ledger)
     check_keys(ledger)

@@ -29,11 +29,12 @@ PARTIES = ["shop", "core", "guarantor", "bank", "factor", "tier2", "clearer", "p
 
 LIKELY = {
     "arbiter": ["court"], "assignee": ["factor", "bank"], "bank": ["clearer", "bank"],
-    "beneficiary": ["bank", "shop"], "borrower": ["shop"], "buyer": ["core"], "by": ["shop", "core", "carrier"], "controller": ["bank"], "creditor": ["shop", "tier2"],
-    "debtor": ["core"], "factor": ["factor"], "guarantor": ["guarantor"], "holder": ["shop", "tier2"],
-    "issuer": ["core"], "lender": ["bank"], "owner": ["shop"], "payee": ["shop", "bank", "factor", "payee"],
-    "payer": ["core"], "pledgee": ["bank", "factor"], "seller": ["shop", "tier2"], "settlement_bank": ["clearer"],
-    "transferee": ["tier2", "factor"], "to": ["tier2", "factor"],
+    "beneficiary": ["bank", "shop"], "borrower": ["shop"], "buyer": ["core"], "by": ["shop", "core", "carrier"],
+    "controller": ["bank"], "creditor": ["shop", "tier2"], "debtor": ["core"], "factor": ["factor"],
+    "guarantor": ["guarantor"], "holder": ["shop", "tier2"], "issuer": ["core"], "lender": ["bank"],
+    "owner": ["shop"], "payee": ["shop", "bank", "factor", "payee"], "payer": ["core"],
+    "pledgee": ["bank", "factor"], "seller": ["shop", "tier2"], "settlement_bank": ["clearer"],
+    "to": ["tier2", "factor"], "transferee": ["tier2", "factor"],
 }  # fmt: skip
 """Members that name a party, and who is likely to be one."""
 

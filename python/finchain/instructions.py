@@ -13,6 +13,7 @@ from finchain.domain.founding import CreateLedger, Founder, SetCheckpointKeys
 from finchain.domain.guarantee import OfferGuarantee, PayGuaranteeFee, ReceiveGuaranteeFee
 from finchain.domain.holiday import SetCalendar
 from finchain.domain.key import NewKey
+from finchain.domain.late import LateTerms, ReceiveLateInterest, SetReferenceRate, WaiveLateInterest
 from finchain.domain.loan import (
     AgreeLoan,
     DisburseLoan,
@@ -85,6 +86,7 @@ __all__ = [
     "Founder",
     "InstructPayment",
     "IssueCertificate",
+    "LateTerms",
     "LodgeEvidence",
     "NewKey",
     "NotifyDebtor",
@@ -103,6 +105,7 @@ __all__ = [
     "PrepayLoan",
     "Rate",
     "ReceiveGuaranteeFee",
+    "ReceiveLateInterest",
     "ReceivePrepayment",
     "ReceiveRepayment",
     "RefundPayment",
@@ -124,6 +127,7 @@ __all__ = [
     "SetMandate",
     "SetOffReceivable",
     "SetPolicy",
+    "SetReferenceRate",
     "SetRoles",
     "SetThreshold",
     "SettlePayment",
@@ -132,6 +136,7 @@ __all__ = [
     "SignContract",
     "SubmitProspective",
     "SubmitReceivable",
+    "WaiveLateInterest",
     "WithdrawOffer",
     "WithdrawPartOffer",
     "WithdrawProspective",

@@ -14,6 +14,7 @@ import msgspec
 from finchain.domain.cash import move_cash
 from finchain.domain.cash_fact import require_cash_signer, state_cash_fact
 from finchain.domain.check import check_amount, check_digest, check_identifier, check_reference
+from finchain.domain.late import charge_late, late_interest
 from finchain.domain.party import Role, require, require_role
 from finchain.domain.policy import value_date
 from finchain.domain.receivable import Bucket, Mark, Receivable, check_enough, claim_of, money_text, move
@@ -271,6 +272,11 @@ def _settle(do: SettleReceivable, book: Book) -> None:
         currency=claim.currency, on=on,
     )  # fmt: skip
     move_cash(book, claim.debtor, do.payee, do.amount_minor, claim.currency)
+    if claim.late is not Absent:
+        charge_late(
+            book, receivable=claim.id, debtor=claim.debtor, payee=do.payee, currency=claim.currency, bank=claim.bank,
+            earned=late_interest(claim.late, do.amount_minor, claim.payable, on), on=on,
+        )  # fmt: skip
     book.put(msgspec.structs.replace(claim, posted=on))
 
 

@@ -31,6 +31,7 @@ from finchain.domain import (
     guarantee,
     holiday,
     key,
+    late,
     loan,
     part,
     part_offer,
@@ -54,7 +55,7 @@ RULEBOOK: Final = 1
 """The number that transactions and block headers carry."""
 
 INSTRUMENTS: Final[tuple[ModuleType, ...]] = (
-    key, party, holiday, policy, founding, cash_fact, cash, trade, fingerprint, reference, dilution,
+    key, party, holiday, policy, founding, cash_fact, cash, trade, fingerprint, reference, dilution, late,
     prospective, receivable,
     part, part_offer, amendment, dispute, reduction, priority, guarantee, certificate,
     transfer, account, payment, loan, repayment, settlement,
