@@ -391,6 +391,8 @@ def move(claim: Receivable, amount_minor: int, source: Bucket, target: Bucket) -
         Refused: `receivable.insufficient_<source>`, where the bucket holds less.
     """
     check_enough(claim, source, amount_minor)
+    if source == target:
+        return claim
     changed = {source: getattr(claim, source) - amount_minor, target: getattr(claim, target) + amount_minor}
     return msgspec.structs.replace(claim, **changed)
 
