@@ -64,6 +64,7 @@ bench: $(VENV)/native.stamp $(VENV)/bench.stamp ## measures this commit with asv
 	$(BIN)/python -m benches.peers.run
 
 bench-smoke: $(VENV)/native.stamp $(VENV)/bench.stamp ## runs every benchmark once, small, to see that it works
+	$(BIN)/asv machine --yes
 	FINCHAIN_BENCH_ROWS=64 $(BIN)/asv run --quick --dry-run --show-stderr --python=same
 
 fuzz: $(VENV)/native.stamp ## long random runs: Hypothesis nightly, many proptest cases, and cargo-fuzz where installed

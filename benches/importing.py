@@ -8,6 +8,3 @@ class Import:
 
     def timeraw_import(self) -> str:
         return "import finchain"
-
-    def timeraw_bare_interpreter(self) -> str:
-        return "pass"

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -32,6 +32,7 @@ the parties named in its text; a transaction of several needs all their signatur
 and is kept with its code.
 """
 
+T = TypeVar("T", bound=msgspec.Struct)
 CODE = re.compile(r"[a-z_0-9]+\.[a-z_0-9]+")
 
 
@@ -43,7 +44,7 @@ def type_name(annotation: Any) -> str:
     return text.replace("|", "or") + ("?" if optional else "")
 
 
-def own_types(module: ModuleType, base: type) -> Iterator[type]:
+def own_types(module: ModuleType, base: type[T]) -> Iterator[type[T]]:
     """The types of a kind that a module defines, in its order."""
     found = [each for each in vars(module).values() if inspect.isclass(each) and issubclass(each, base)]
     yield from (each for each in found if each.__module__ == module.__name__ and each is not base)

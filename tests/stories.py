@@ -27,7 +27,7 @@ GUARANTEE = do.OfferGuarantee(
 ACCOUNT = do.OpenAccount("acc", "shop", "bank", ["bank"], "CNY", "parts for the order", "6222 7000 4711")
 LOAN = do.AgreeLoan(
     "L", "bank", "shop", 72_000_000, 9_000, do.Rate(435, 10_000), do.Rate(6_525, 100_000), "act/360", "settlement",
-    "interest_at_maturity", 0, date(2026, 4, 30), MATURITY, "acc",
+    "interest_at_maturity", 0, date(2026, 4, 30), MATURITY, "acc", "interest_first",
 )  # fmt: skip
 PAYEE = do.Payee("Mainboard Wholesale", "91110000MA001P1", "6222 0000 0001")
 MANDATE = do.SetMandate(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from book import MemoryBook, new_ledger, refused
-from finchain.demo_deal import NET_CASH, PARTIES, START, Step, deal
+from finchain.demo_deal import MATURITY, NET_CASH, PARTIES, START, Step, deal
 from finchain.domain.cash import Cash
 from finchain.domain.certificate import Certificate, Lot
 from finchain.domain.guarantee import Guarantee
@@ -68,7 +68,7 @@ def test_everything_ended_by_itself(ended: MemoryBook) -> None:
     assert ended.get(Loan, "loan-1").status == "ended"
     assert ended.get(Loan, "loan-1").collateral == ()
     assert ended.get(Guarantee, "guarantee-1").status == "released"
-    assert ended.get(Guarantee, "guarantee-1").exposure_minor(116_000_000) == 0
+    assert ended.get(Guarantee, "guarantee-1").exposure_minor(116_000_000, MATURITY) == 0
     assert ended.get(Certificate, "cert-1").status == "paid"
     assert ended.get(Receivable, "claim-1").status == "settled"
 

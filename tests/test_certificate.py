@@ -63,7 +63,7 @@ def test_a_certificate_takes_the_place_of_the_claim() -> None:
         ({"maturity": ISSUED}, "certificate.tenor"),
         ({"until": ISSUED - timedelta(1)}, "certificate.date"),
         ({"until": MATURITY}, "certificate.date"),
-        ({"guarantee": "none"}, "guarantee.not_found"),
+        ({"guarantees": ["none"]}, "guarantee.not_found"),
     ],
 )
 def test_what_cannot_be_issued(changes: dict[str, Any], code: str) -> None:
@@ -389,18 +389,18 @@ def test_the_price_is_for_one_day() -> None:
 def test_the_guarantee_takes_effect_with_acceptance() -> None:
     ledger = confirmed()
     apply(ledger, GUARANTEE, by=["guarantor"])
-    apply(ledger, but(ISSUE, guarantee="G"), by=["core"])
+    apply(ledger, but(ISSUE, guarantees=["G"]), by=["core"])
     assert ledger.get(Guarantee, "G").status == "offered"
-    assert ledger.get(Guarantee, "G").exposure_minor(A) == 0
+    assert ledger.get(Guarantee, "G").exposure_minor(A, MATURITY) == 0
     apply(ledger, do.AcceptCertificate("C"), by=["shop"])
     assert ledger.get(Guarantee, "G").status == "effective"
-    assert ledger.get(Guarantee, "G").exposure_minor(A) == 92_800_000
+    assert ledger.get(Guarantee, "G").exposure_minor(A, MATURITY) == 92_800_000
 
 
 def test_a_certificate_is_not_accepted_without_its_guarantee() -> None:
     ledger = confirmed()
     apply(ledger, GUARANTEE, by=["guarantor"])
-    apply(ledger, but(ISSUE, guarantee="G"), by=["core"])
+    apply(ledger, but(ISSUE, guarantees=["G"]), by=["core"])
     ledger.advance(1)
     with refused(ledger, "guarantee.expired"):
         ledger.apply(do.AcceptCertificate("C"), by=["shop"])

@@ -1,7 +1,6 @@
 """The page about the domain says what the code does."""
 
 import domain_page
-
 from finchain.domain import rulebook
 
 

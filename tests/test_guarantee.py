@@ -22,7 +22,7 @@ def guaranteed(offer: do.OfferGuarantee = GUARANTEE) -> MemoryBook:
     """The guaranteed certificate is accepted."""
     ledger = confirmed()
     apply(ledger, offer, by=["guarantor"])
-    apply(ledger, but(ISSUE, guarantee="G"), by=["core"])
+    apply(ledger, but(ISSUE, guarantees=["G"]), by=["core"])
     apply(ledger, do.AcceptCertificate("C"), by=["shop"])
     return ledger
 
@@ -79,7 +79,7 @@ def test_it_is_for_this_debt_and_outlasts_it(changes: dict[str, Any], code: str 
     """Civil Code 692: a period that ends with the debt, or before, is none."""
     ledger = confirmed()
     apply(ledger, but(GUARANTEE, **changes), by=["guarantor"])
-    issue = but(ISSUE, guarantee="G")
+    issue = but(ISSUE, guarantees=["G"])
     if code is None:
         apply(ledger, issue, by=["core"])
     else:
@@ -148,20 +148,20 @@ def effective(**changes: Any) -> Guarantee:
 def test_exposure_falls_with_the_debt_and_with_what_was_paid() -> None:
     """I-7: 80% of the whole loss, so that asking again after a payment gives nothing more."""
     guarantee = effective()
-    assert [guarantee.exposure_minor(each) for each in (A, 66_000_000, 0)] == [92_800_000, 52_800_000, 0]
-    assert effective(compensated_minor=52_800_000).exposure_minor(66_000_000 - 52_800_000) == 0
+    assert [guarantee.exposure_minor(each, MATURITY) for each in (A, 66_000_000, 0)] == [92_800_000, 52_800_000, 0]
+    assert effective(compensated_minor=52_800_000).exposure_minor(66_000_000 - 52_800_000, MATURITY) == 0
 
 
 def test_the_cap_is_the_end() -> None:
     """Vector 8: 80% of 1,000,000 is more than a cap of 500,000."""
-    assert effective(cap_minor=500_000).exposure_minor(1_000_000) == 500_000
+    assert effective(cap_minor=500_000).exposure_minor(1_000_000, MATURITY) == 500_000
 
 
 def test_first_loss_covers_everything_up_to_the_cap() -> None:
     ledger = guaranteed(but(GUARANTEE, convention="first_loss", coverage_bp=10_000, cap_minor=20_000_000))
     guarantee = ledger.get(Guarantee, "G")
     assert guarantee.covered_minor == 20_000_000
-    assert [guarantee.exposure_minor(each) for each in (A, 20_000_001, 19_999_999)] == [
+    assert [guarantee.exposure_minor(each, MATURITY) for each in (A, 20_000_001, 19_999_999)] == [
         20_000_000, 20_000_000, 19_999_999,
     ]  # fmt: skip
 

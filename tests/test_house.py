@@ -39,11 +39,12 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"batch", "interop"}),
     frozenset({"audit", "supervision"}),
     frozenset({"report", "demo_deal", "demo"}),
+    frozenset({""}),
     frozenset({"cli"}),
 )
 """A module imports from lines above its own, and on its own line without going round in a circle.
 
-The package's own `__init__` stands at the end: it gathers what users import.
+The empty name is the package's own `__init__`, which gathers what users import; the command is such a user.
 """
 
 MAY_IMPORT_CORE = frozenset(

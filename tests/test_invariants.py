@@ -21,6 +21,7 @@ from finchain.domain.payment import Payment
 from finchain.domain.receivable import Receivable
 from finchain.domain.rule import Absent, Record
 from stories import GUARANTEE, ISSUE, MATURITY, PAYEE, A, apply, but, confirmed, lent
+from test_compensation import call, countered
 
 
 @cache
@@ -42,10 +43,29 @@ def guaranteed() -> tuple[Record, ...]:
     """A guaranteed certificate, paid in full."""
     ledger = confirmed()
     apply(ledger, GUARANTEE, by=["guarantor"])
-    apply(ledger, but(ISSUE, guarantee="G"), by=["core"])
+    apply(ledger, but(ISSUE, guarantees=["G"]), by=["core"])
     apply(ledger, do.AcceptCertificate("C"), by=["shop"])
     ledger.move_to(MATURITY)
     apply(ledger, do.PayCertificate("C", A, "PAY-1", digest("payment")), by=["clearer"])
+    return tuple(ledger.records.values())
+
+
+@cache
+def compensated() -> tuple[Record, ...]:
+    """A guarantor has paid for one lot of two, and its own guarantor a fifth of that."""
+    ledger = countered()
+    ledger.move_to(MATURITY)
+    apply(ledger, do.DishonourCertificate("C", "clearer"), by=["clearer"])
+    call(ledger, "C 1", 3_200_000)
+    call(ledger, "C 1", 640_000, "K")
+    return tuple(ledger.records.values())
+
+
+@cache
+def forgiven() -> tuple[Record, ...]:
+    """One of two lots was forgiven."""
+    ledger = countered()
+    apply(ledger, do.WaiveLot("C 1"), by=["tier2"])
     return tuple(ledger.records.values())
 
 
@@ -98,6 +118,20 @@ def one_more(kind: type[Record], id: str, member: str) -> Callable[[], list[Reco
         ("I-6", lambda: broken(story(), Receivable, "R", converted=66_000_001, conv_settled=49_999_999)),
         ("I-7", lambda: broken(guaranteed(), Guarantee, "G", released=Absent, compensated_minor=-1)),
         ("I-7", lambda: broken(guaranteed(), Guarantee, "G", released=Absent, covered_minor=-1)),
+        ("I-4", lambda: broken(forgiven(), Lot, "C 1", waived_minor=0)),
+        ("I-4", lambda: broken(forgiven(), Certificate, "C", settled_minor=4_000_000, cancelled_minor=0)),
+        ("I-5", lambda: broken(compensated(), Lot, "C 640001", rank="senior")),
+        ("I-5", lambda: broken(compensated(), Lot, "C 3200001", rank="junior")),
+        ("I-5", lambda: broken(compensated(), Lot, "C 3200001", rank="none")),
+        ("I-5", lambda: broken(compensated(), Lot, "C 640001", guarantee="K")),
+        ("I-5", lambda: [each for each in compensated() if each.id not in ("G", "K")]),
+        ("I-7", lambda: broken(compensated(), Guarantee, "G", cap_minor=3_199_999)),
+        ("I-7", lambda: broken(compensated(), Guarantee, "G", demanded_minor=3_199_999)),
+        ("I-8", lambda: broken(compensated(), Guarantee, "G", demanded_minor=3_200_001)),
+        ("I-8", lambda: broken(compensated(), Guarantee, "G", interest_paid_minor=1)),
+        ("I-8", lambda: broken(compensated(), Guarantee, "G", interest_posted_minor=1, interest_paid_minor=1)),
+        ("I-8", lambda: broken(compensated(), Lot, "C 3200001", calls=())),
+        ("I-8", lambda: broken(compensated(), Guarantee, "G", counters=())),
         ("I-10", lambda: broken(story(), Loan, "L", limit_minor=1)),
         ("I-10", lambda: broken(story(), Loan, "L", draws=())),
         ("I-11", lambda: broken(story(), Loan, "L", charges={"interest": Charge(paid_minor=1)})),
@@ -114,6 +148,8 @@ def test_each_invariant_can_fail(number: str, records: Callable[[], list[Record]
 def test_stories_hold() -> None:
     check_all(story())
     check_all(guaranteed())
+    check_all(compensated())
+    check_all(forgiven())
     check_all([])
 
 

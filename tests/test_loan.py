@@ -318,23 +318,6 @@ def test_at_maturity_it_is_repaid_and_not_prepaid() -> None:
         ledger.apply(but(repaid, reference="IN-2"), by=["bank"])
 
 
-def test_a_late_loan_pays_penalty_before_interest_before_principal() -> None:
-    """50 m for 175 days at 4.35% owe 1,057,292; 10 days late at 6.525% of 360 days they owe 90,625 more."""
-    ledger = lent()
-    ledger.move_to(date(2026, 9, 10))
-    pay = do.ReceiveRepayment("L", 90_624, "IN-1", digest("a"))
-    apply(ledger, pay, by=["bank"])
-    assert {name: charge.due_minor for name, charge in loan(ledger).charges.items()} == {
-        "penalty": 1, "interest": 1_057_292,
-    }  # fmt: skip
-    apply(ledger, but(pay, reference="IN-2", amount_minor=1_057_293), by=["bank"])
-    assert loan(ledger).due_minor == 0
-    assert loan(ledger).outstanding_minor == 50_000_000
-    assert loan(ledger).status == "active"
-    apply(ledger, but(pay, reference="IN-3", amount_minor=50_000_000), by=["bank"])
-    assert loan(ledger).status == "ended"
-
-
 def test_a_loan_with_something_left_to_draw_goes_on() -> None:
     ledger = lent(but(LOAN, available_until=MATURITY, prepayment="interest_now"))
     ledger.move_to(date(2026, 6, 8))

@@ -23,6 +23,7 @@ from hypothesis.stateful import (
 )
 
 from book import MemoryBook, new_ledger
+from default_deal import FUND, default
 from finchain import instructions as do
 from finchain.demo_deal import PARTIES as deal_parties
 from finchain.demo_deal import Step, deal
@@ -75,8 +76,13 @@ class AnythingGoes(Machine):
 # --- a deal that somebody bends ---------------------------------------------------------------------------------
 
 STEPS = tuple(deal())
-BENDABLE = tuple(instruction for step in STEPS for instruction in step.instructions)
-EVERYBODY = {party.id for party in deal_parties} | {"operator", "registrar"}
+"""The deal as it went."""
+
+DEFAULT = (*STEPS[:-1], *default())
+"""The deal of which the debtor pays a part."""
+
+BENDABLE = tuple(instruction for step in (*STEPS, *default()) for instruction in step.instructions)
+EVERYBODY = {party.id for party in (*deal_parties, FUND)} | {"operator", "registrar"}
 
 
 def _seen() -> dict[tuple[type, str], list[Any]]:
@@ -97,13 +103,14 @@ def _seen() -> dict[tuple[type, str], list[Any]]:
 SEEN = _seen()
 
 
-def steps_of(two_lots: bool) -> tuple[Step, ...]:
-    """The steps of the deal, or of a variant in which the loan is secured by two lots instead of one."""
+def steps_of(two_lots: bool, defaulted: bool = False) -> tuple[Step, ...]:
+    """The steps of the deal, or of variants: a loan secured by two lots instead of one, a debtor that does not pay."""
+    steps = DEFAULT if defaulted else STEPS
     if not two_lots:
-        return STEPS
+        return steps
     return tuple(
         dataclasses.replace(step, instructions=tuple(each for one in step.instructions for each in _in_two(one)))
-        for step in STEPS
+        for step in steps
     )
 
 
@@ -119,14 +126,15 @@ def _in_two(instruction: Instruction) -> list[Instruction]:
 
 
 @cache
-def deal_until(steps: int, two_lots: bool) -> MemoryBook:
+def deal_until(steps: int, two_lots: bool, defaulted: bool = False) -> MemoryBook:
     """The ledger after so many steps of the deal, which nobody may change."""
     if steps == 0:
         ledger = new_ledger(today=STEPS[0].day)
-        for party in deal_parties:
+        for party in (*deal_parties, FUND):
             ledger.register(party.id, *party.roles)
         return ledger
-    ledger, step = deal_until(steps - 1, two_lots).copy(), steps_of(two_lots)[steps - 1]
+    ledger = deal_until(steps - 1, two_lots, defaulted).copy()
+    step = steps_of(two_lots, defaulted)[steps - 1]
     ledger.move_to(step.day)
     with suppress(Refused):
         ledger.apply(*step.instructions, by=step.by)
@@ -161,13 +169,13 @@ def bent(draw: st.DrawFn, value: msgspec.Struct) -> msgspec.Struct:
 class BentDeal(Machine):
     """The worked deal from any of its steps on, with steps left out, repeated and changed."""
 
-    @initialize(steps=st.integers(0, len(STEPS)), two_lots=st.booleans())
-    def begin(self, steps: int, two_lots: bool) -> None:
-        self.steps = steps_of(two_lots)
-        self.ledger = deal_until(steps, two_lots).copy()
-        self.position = steps
+    @initialize(steps=st.integers(0, len(DEFAULT)), two_lots=st.booleans(), defaulted=st.booleans())
+    def begin(self, steps: int, two_lots: bool, defaulted: bool) -> None:
+        self.steps = steps_of(two_lots, defaulted)
+        self.position = min(steps, len(self.steps))
+        self.ledger = deal_until(self.position, two_lots, defaulted).copy()
 
-    @precondition(lambda self: self.position < len(STEPS))
+    @precondition(lambda self: self.position < len(self.steps))
     @rule()
     def go_on(self) -> None:
         step = self.steps[self.position]
@@ -175,14 +183,14 @@ class BentDeal(Machine):
         self.ledger.today = max(self.ledger.today, step.day)
         self.outcome(*step.instructions, by=set(step.by))
 
-    @precondition(lambda self: self.position < len(STEPS))
+    @precondition(lambda self: self.position < len(self.steps))
     @rule()
     def leave_out(self) -> None:
         self.position += 1
 
     @rule(change=st.data(), ahead=st.integers(-12, 4))
     def change_a_step(self, change: st.DataObject, ahead: int) -> None:
-        step = self.steps[min(max(self.position + ahead, 0), len(STEPS) - 1)]
+        step = self.steps[min(max(self.position + ahead, 0), len(self.steps) - 1)]
         changed = change.draw(bent(change.draw(st.sampled_from(step.instructions))))
         assert isinstance(changed, Instruction)
         self.outcome(self.anew(changed), by=EVERYBODY)

@@ -3,6 +3,25 @@
 from pathlib import Path
 from typing import Any, final
 
+__all__ = [
+    "Checked",
+    "Checking",
+    "Ledger",
+    "Opened",
+    "SecretKey",
+    "__version__",
+    "canonical_check",
+    "hash",
+    "state_root",
+    "transaction_header",
+    "transaction_parts",
+    "tree_path",
+    "tree_root",
+    "verify_batch",
+    "verify_receipt",
+    "verify_signature",
+]
+
 __version__: str
 
 @final
@@ -71,9 +90,9 @@ class Ledger:
         *,
         counts: list[int],
         refused: list[tuple[int, int, str]],
-        kinds: list[str],
-        ids: list[str],
-        instructions: list[list[int]],
+        kinds: str,
+        ids: str,
+        instructions: bytes,
         records: bytes,
     ) -> None: ...
     def wait_sealed(self, height: int) -> None: ...
@@ -95,7 +114,7 @@ class Ledger:
     @property
     def log_root(self) -> tuple[int, bytes]: ...
     def lane_sequence(self, lane_id: str) -> int: ...
-    def records(self, ids: list[tuple[str, str]]) -> list[bytes | None]: ...
+    def record(self, kind: str, id: str) -> bytes | None: ...
     def scan(self, kind: str | None, start: int, limit: int) -> tuple[list[tuple[str, bytes]], int | None]: ...
     def history(self, kind: str, id: str, limit: int) -> list[tuple[int, int, list[int]]]: ...
     def entered(self, height: int, entry: int) -> dict[str, Any]: ...
@@ -107,6 +126,8 @@ class Ledger:
     def prove_instruction(
         self, height: int, entry: int, index: int, note: bytes, before: Ledger | None = None
     ) -> bytes: ...
+    def keep_writes(self, height: int) -> None: ...
+    def prove_change(self, height: int, entry: int, kind: str, id: str, replay: Ledger, note: bytes) -> bytes: ...
     def stage_seconds(self) -> list[tuple[str, float]]: ...
     def close(self) -> None: ...
 

@@ -24,6 +24,7 @@ from finchain.domain.party import Role
 from finchain.domain.payment import Payment
 from finchain.domain.receivable import Receivable
 from finchain.domain.rule import Instruction, Record
+from finchain.money import format_minor
 
 START: Final = date(2026, 3, 2)
 MATURITY: Final = date(2026, 8, 31)
@@ -58,19 +59,24 @@ PAYEE_3: Final = do.Payee("Cousin Trading", "91110000MA001P3", "6222 0000 0003")
 
 @dataclass(frozen=True)
 class Figure:
-    """An amount that a record shows after a step.
+    """A number that a record shows after a step.
 
     Attributes:
         kind: Type of the record.
         id: Its id.
         member: Name of the member or property.
-        expected: What it is, in fen.
+        expected: What it is, in fen; a lot's `hop` is a count.
     """
 
     kind: type[Record]
     id: str
     member: str
     expected: int
+
+    @property
+    def text(self) -> str:
+        """What is expected, as people write it."""
+        return str(self.expected) if self.member == "hop" else yuan(self.expected)
 
 
 @dataclass(frozen=True)
@@ -176,7 +182,7 @@ def _certificate() -> Iterator[Step]:
         (
             do.IssueCertificate(
                 "cert-1", "daqi", "shop", 116_000_000, "CNY", MATURITY, [do.ClaimShare("claim-1", 116_000_000)],
-                "clearer", "pro_solvendo", guarantee="guarantee-1",
+                "clearer", "pro_solvendo", guarantees=["guarantee-1"],
             ),
         ),
         says="The customer promises to pay the confirmed sum on 31 August, in a form that can be divided.",
@@ -219,7 +225,7 @@ def _loan() -> Iterator[Step]:
         (
             do.AgreeLoan(
                 "loan-1", "bank", "shop", 72_000_000, 9_000, do.Rate(435, 10_000), do.Rate(6_525, 100_000), "act/360",
-                "settlement", "interest_at_maturity", 0, date(2026, 4, 30), MATURITY, ACCOUNT,
+                "settlement", "interest_at_maturity", 0, date(2026, 4, 30), MATURITY, ACCOUNT, "interest_first",
             ),
             do.PledgeLot(
                 "cert-1 36000001", 80_000_000, "loan-1", "0306-5551", date(2026, 3, 6), paper("pledge")
@@ -372,7 +378,7 @@ def _cash(holder: str, net_minor: int) -> tuple[Figure, ...]:
 
 def yuan(amount_minor: int) -> str:
     """An amount of fen as people write it."""
-    return f"{amount_minor // 100:,}.{amount_minor % 100:02}"
+    return format_minor(amount_minor, "CNY")
 
 
 def paper(name: str) -> str:

@@ -30,7 +30,7 @@ Verification returns what was verified or raises; nothing here is ever a bool.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 
 class FinchainError(Exception):
@@ -42,10 +42,13 @@ class FinchainError(Exception):
         facts: The values that were looked at.
     """
 
+    usual_advice: ClassVar[str] = ""
+    """What to do where the place that raised it knows nothing better."""
+
     def __init__(self, message: str, *, advice: str = "", facts: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
         self.message = message
-        self.advice = advice
+        self.advice = advice or self.usual_advice
         self.facts: dict[str, Any] = dict(facts or {})
 
     def __str__(self) -> str:
@@ -184,13 +187,19 @@ class InternalError(Rejected):
 class TamperError(FinchainError):
     """Bytes that are not what was signed, sealed or committed to."""
 
+    usual_advice = "keep these files as they are, and compare them with a backup, a witness or a newer checkpoint"
+
 
 class StorageError(FinchainError):
     """The disk or the file system failed; the handle is closed to further writing."""
 
+    usual_advice = "open the ledger again once the disk is well: what was acknowledged is there"
+
 
 class LockedError(FinchainError):
     """Another process has the ledger open for writing."""
+
+    usual_advice = "close it there first; an audit and receipts need no lock"
 
 
 class ForkError(FinchainError):

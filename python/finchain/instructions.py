@@ -8,6 +8,14 @@ from finchain.domain.account import OpenAccount, Payee, SetMandate
 from finchain.domain.amendment import AmendReceivable
 from finchain.domain.arithmetic import Rate
 from finchain.domain.certificate import AcceptCertificate, ClaimShare, IssueCertificate, RefuseCertificate
+from finchain.domain.compensation import (
+    AcceptCounterGuarantee,
+    AgreeRecovery,
+    CompensateLots,
+    DemandCompensation,
+    FileSuit,
+    ReleaseGuarantee,
+)
 from finchain.domain.dispute import DisputeReceivable, ResolveDispute
 from finchain.domain.founding import CreateLedger, Founder, SetCheckpointKeys
 from finchain.domain.guarantee import OfferGuarantee, PayGuaranteeFee, ReceiveGuaranteeFee
@@ -21,6 +29,7 @@ from finchain.domain.loan import (
     PledgeLot,
     ReleaseLot,
 )
+from finchain.domain.overdue import AccelerateLoan, ChargeLoan, WaiveCharge
 from finchain.domain.part import (
     AssignReceivable,
     NotifyDebtor,
@@ -46,6 +55,7 @@ from finchain.domain.payment import (
 from finchain.domain.policy import DEFAULT_POLICY, PolicyTerms, SetPolicy
 from finchain.domain.prospective import SubmitProspective, WithdrawProspective
 from finchain.domain.receivable import CancelReceivable, ConfirmReceivable, RejectReceivable, SubmitReceivable
+from finchain.domain.recourse import BuyBackLot, WaiveLot
 from finchain.domain.reduction import (
     Counter,
     CreditConverted,
@@ -55,34 +65,43 @@ from finchain.domain.reduction import (
     WriteOffReceivable,
 )
 from finchain.domain.repayment import CloseLoan, PrepayLoan, ReceivePrepayment, ReceiveRepayment
-from finchain.domain.settlement import PayCertificate
+from finchain.domain.settlement import DishonourCertificate, PayCertificate
 from finchain.domain.trade import LodgeEvidence, SignContract
 from finchain.domain.transfer import AcceptSale, AcceptTransfer, OfferSale, OfferTransfer, SettleSale, WithdrawOffer
 
 __all__ = [
     "DEFAULT_POLICY",
+    "AccelerateLoan",
     "AcceptCertificate",
+    "AcceptCounterGuarantee",
     "AcceptPart",
     "AcceptSale",
     "AcceptTransfer",
     "AddKey",
     "AgreeLoan",
+    "AgreeRecovery",
     "AmendReceivable",
     "ApprovePayment",
     "AssignReceivable",
+    "BuyBackLot",
     "CancelReceivable",
+    "ChargeLoan",
     "ClaimShare",
     "CloseLoan",
+    "CompensateLots",
     "ConfirmReceivable",
     "Counter",
     "CreateLedger",
     "CreditConverted",
     "CreditReceivable",
+    "DemandCompensation",
     "DisburseLoan",
+    "DishonourCertificate",
     "DisputeReceivable",
     "DrawLoan",
     "EndKey",
     "ExpirePayment",
+    "FileSuit",
     "Founder",
     "InstructPayment",
     "IssueCertificate",
@@ -114,6 +133,7 @@ __all__ = [
     "RegisterParty",
     "RejectPayment",
     "RejectReceivable",
+    "ReleaseGuarantee",
     "ReleaseLot",
     "ReleaseReceivable",
     "RequestPayment",
@@ -136,7 +156,9 @@ __all__ = [
     "SignContract",
     "SubmitProspective",
     "SubmitReceivable",
+    "WaiveCharge",
     "WaiveLateInterest",
+    "WaiveLot",
     "WithdrawOffer",
     "WithdrawPartOffer",
     "WithdrawProspective",

@@ -12,6 +12,7 @@ import os
 import secrets
 import shutil
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -61,12 +62,13 @@ class KeyFolder:
             TamperError: Its `ledger.json` cannot be read.
         """
         try:
-            name = msgspec.json.decode((ledger_path / "ledger.json").read_bytes(), type=dict)["ledger"]
+            text = (ledger_path / "ledger.json").read_bytes()
+            name = msgspec.json.decode(text, type=_LedgerFile).ledger
         except (FileNotFoundError, NotADirectoryError):
             raise NotFound(f"{ledger_path} holds no ledger", advice="create one, or name its folder") from None
-        except (msgspec.MsgspecError, KeyError, OSError) as error:
+        except (msgspec.MsgspecError, UnicodeError, OSError) as error:
             raise TamperError(f"{ledger_path / 'ledger.json'} cannot be read: {error}") from None
-        return cls(key_folder(keys) / _folder_name(str(name)))
+        return cls(key_folder(keys) / _folder_name(name))
 
     def settle(self, name: str) -> None:
         """Gives the folder its lasting name, once block 0's hash is known."""
@@ -112,12 +114,24 @@ class KeyFolder:
             TamperError: The mark cannot be read.
         """
         try:
-            size = msgspec.json.decode(self.mark_path.read_bytes(), type=dict)["size"]
+            size = msgspec.json.decode(self.mark_path.read_bytes(), type=_SignedMark).size
         except FileNotFoundError:
             return None
-        except (msgspec.MsgspecError, KeyError) as error:
+        except (msgspec.MsgspecError, UnicodeError) as error:
             raise TamperError(f"{self.mark_path} is not a signed mark: {error}") from None
-        return int(size) - 1
+        return size - 1
+
+
+class _LedgerFile(msgspec.Struct):
+    """What names the key folder; the core reads the file strictly."""
+
+    ledger: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._:/-]{1,64}#[0-9a-f]{64}\Z")]
+
+
+class _SignedMark(msgspec.Struct):
+    """What the mark tells the recovery; the core compares all of it."""
+
+    size: Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
 
 
 def _stem(origin: str) -> str:

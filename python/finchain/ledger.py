@@ -30,15 +30,12 @@ from finchain.errors import ConfigError, ForkError, NotFound, Refused
 from finchain.key_folder import KeyFolder
 from finchain.keys import EnrolmentRequest, Holder, Key, enrolment_key
 from finchain.outcome import Applied, Explanation, Outcome, RefusedRow, Step
-from finchain.pipe import Pipe, chunked
+from finchain.pipe import Pipe, Stream, chunked
 from finchain.receipt import Receipt
 from finchain.replay import replayed
-from finchain.transaction import EXPIRY_MS, Mode, Transaction
+from finchain.transaction import EXPIRY_MS, INSTRUCTIONS_MAX, Mode, Transaction
 
 R = TypeVar("R", bound=Record)
-
-WINDOW_CHUNKS: Final = 8
-"""Chunks of one stream that are taken through the pipe before another thread has its turn."""
 
 SCAN_PAGE: Final = 1_000
 """Records read at once where all of a kind are asked for."""
@@ -229,19 +226,17 @@ class Ledger:
         Nothing is raised for a single transaction: its outcome says what became of it. Memory does not grow with the
         stream.
         """
-        window: list[list[bytes]] = []
-        for chunk in chunked(t.to_bytes() if isinstance(t, Transaction) else t for t in transactions):
-            window.append(chunk)
-            if len(window) == WINDOW_CHUNKS:
-                yield from self._run_window(window)
-                window = []
-        if window:
-            yield from self._run_window(window)
-
-    def _run_window(self, window: list[list[bytes]]) -> list[Outcome]:
         self._check_process()
+        stream = Stream(self._pipe, self._now_ms)
+        # The lock is let go between chunks, so that other threads have their turn and the caller's code runs without.
+        for chunk in chunked(t.to_bytes() if isinstance(t, Transaction) else t for t in transactions):
+            with self._lock:
+                outcomes = stream.push(chunk)
+            yield from outcomes
+            self._check_process()
         with self._lock:
-            return [outcome for outcomes in self._pipe.run(window, self._now_ms) for outcome in outcomes]
+            outcomes = stream.finish()
+        yield from outcomes
 
     def prepare(
         self,
@@ -306,7 +301,7 @@ class Ledger:
             transaction = self._build(instructions, parties, lane, sequence, mode, key_ids)
             for key in keys:
                 transaction.sign(key)
-            (outcomes,) = self._pipe.run([[transaction.to_bytes()]], self._now_ms)
+            outcomes = self._pipe.run([transaction.to_bytes()], self._now_ms)
         return outcomes[0]
 
     def _submit_texts(self, texts: list[bytes]) -> list[Outcome]:
@@ -324,8 +319,8 @@ class Ledger:
     def _run_queue(self) -> None:
         requests = [self._queue.popleft() for _ in range(len(self._queue))]
         try:
-            chunks = chunked(text for request in requests for text in request.texts)
-            outcomes = iter([o for chunk in self._pipe.run(chunks, self._now_ms) for o in chunk])
+            texts = (text for request in requests for text in request.texts)
+            outcomes = iter(self._pipe.run(texts, self._now_ms))
             for request in requests:
                 request.outcomes = [next(outcomes) for _ in request.texts]
         except BaseException as error:
@@ -382,6 +377,7 @@ class Ledger:
         self._check_process()
         with self._lock:
             found = self._pipe.records.find(kind, id)
+            self._pipe.records.trim()
         return found  # type: ignore[return-value]  # found under its type
 
     def find(self, kind: type[R], where: Callable[[R], bool] | None = None) -> Iterator[R]:
@@ -479,18 +475,44 @@ class Ledger:
             NotFound: There is no such instruction.
         """
         self._check_process()
+        if outcome.height < 0 or not 0 <= index < INSTRUCTIONS_MAX:
+            raise NotFound(
+                f"block {outcome.height} has no instruction {index}", advice="a rejected transaction is in no block"
+            )
         with self._lock:
-            note = self._checkpoint()
             self._core.wait_indexed()
+            self._core.entered(outcome.height, outcome.entry)
+            note = self._checkpoint()
             if not signers or outcome.height == 0:
                 return Receipt(self._core.prove_instruction(outcome.height, outcome.entry, index, note))
             with replayed(self.path, until=outcome.height) as before:
                 return Receipt(self._core.prove_instruction(outcome.height, outcome.entry, index, note, before))
 
+    def prove_change(self, at: Outcome | Step, kind: type[Record], id: str) -> Receipt:
+        """A receipt that a record was this after a transaction, whatever it is now.
+
+        That replays the ledger up to the transaction's block, because only the newest state of a record is kept.
+
+        Args:
+            at: The transaction, as `submit` or `history` gave it.
+            kind: Type of the record.
+            id: Its id.
+
+        Raises:
+            NotFound: There is no such transaction, or it did not write that record.
+        """
+        self._check_process()
+        with self._lock:
+            note = self._checkpoint()
+            self._core.wait_indexed()
+            with replayed(self.path, until=at.height + 1, keep_last=True) as replay:
+                return Receipt(self._core.prove_change(at.height, at.entry, kind.kind, id, replay, note))
+
     # ---- inside
 
     def _now_ms(self) -> int:
-        return self.clock.now_ms()
+        """The time that a block would have now: a block's time never falls, whatever the clock does."""
+        return max(self.clock.now_ms(), self._core.time_ms)
 
     def _ledger_record(self) -> LedgerRecord:
         return self.get(LedgerRecord, "ledger")

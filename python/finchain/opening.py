@@ -117,7 +117,7 @@ def _found(
         hash_suite=hash_suite,
     ).sign(operator, "operator/1")  # fmt: skip
     pipe = Pipe(core, time_zone_minutes)
-    ((outcome,),) = pipe.run([[transaction.to_bytes()]], lambda: now)
+    (outcome,) = pipe.run([transaction.to_bytes()], lambda: now)
     if outcome.error is not None:
         raise outcome.error
     if outcome.refusals:

@@ -6,11 +6,10 @@ only when its block is durable. A rule that fails unexpectedly drops its transac
 
 from __future__ import annotations
 
-import itertools
 import logging
 import time
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
 
 import msgspec
 
@@ -25,8 +24,12 @@ log = logging.getLogger("finchain")
 CHUNK_TRANSACTIONS = 1_024
 """Transactions in one chunk at most: enough to hide a sync and to fill a signature batch, few enough to answer soon."""
 
-CHUNK_BYTES = 4 << 20
-"""Bytes after which a chunk is full: as large as one transaction may be."""
+CHUNK_BYTES = 1 << 20
+"""Bytes after which a chunk is full, the size of a thousand transactions of one instruction: stages overlap only
+between chunks, so a large one would be checked while nothing is executed. A transaction alone may have more."""
+
+NO_BLOCK: Final = -1
+"""In the place of a height, where nothing of a chunk came into a block."""
 
 CACHE_RECORDS = 200_000
 """Records in one generation of the cache; two generations are kept, some hundred megabytes at most."""
@@ -34,10 +37,16 @@ CACHE_RECORDS = 200_000
 CUTS_BLOCK = frozenset({"party", "key"})
 """Kinds whose change ends the block: who may sign is judged by the block before, and the next sender wants it new."""
 
+NOBODY: Final[frozenset[str]] = frozenset()
+
 _decode_all = msgspec.json.Decoder(list[list[rulebook.INSTRUCTIONS]]).decode
 _decode_one = msgspec.json.Decoder(list[rulebook.INSTRUCTIONS]).decode
 _encode = msgspec.json.Encoder(order="sorted").encode
 _decoders = {cls: msgspec.json.Decoder(cls).decode for cls in rulebook.RECORDS.values()}
+
+
+_UNKNOWN: Final[Any] = object()
+"""In the place of a record, or of the absence of one, that the cache does not hold."""
 
 
 class Records:
@@ -51,20 +60,23 @@ class Records:
     def find(self, kind: type[Record], id: str) -> Record | None:
         """The record as of the last executed transaction, or `None`."""
         key = (kind, id)
-        young = self._young
-        if key in young:
-            return young[key]
-        if key in self._old:
-            record = self._old[key]
-        else:
-            raw = self._core.records([(kind.kind, id)])[0]
-            record = None if raw is None else _decoders[kind](raw)
-        young[key] = record
+        record: Record | None = self._young.get(key, _UNKNOWN)
+        if record is _UNKNOWN:
+            record = self._old.get(key, _UNKNOWN)
+            if record is _UNKNOWN:
+                raw = self._core.record(kind.kind, id)
+                record = None if raw is None else _decoders[kind](raw)
+            self._young[key] = record
         return record
 
     def commit(self, written: dict[tuple[type[Record], str], Record]) -> None:
         """Takes what a transaction wrote."""
         self._young.update(written)
+
+    def forget(self) -> None:
+        """Forgets everything, what was taken of a block that was never sealed included."""
+        self._old, self._young = {}, {}
+        self._core.wait_indexed()
 
     def trim(self) -> None:
         """Forgets the older generation once the younger is full, after the index has everything."""
@@ -107,34 +119,19 @@ class Pipe:
         """Seconds that each stage has worked; stages overlap, so their sum exceeds the time that passed."""
         return {**dict(self.core.stage_seconds()), **self._seconds}
 
-    def run(self, chunks: Iterable[list[bytes]], now_ms: Any) -> Iterator[list[Outcome]]:
-        """Takes chunks of transactions through the pipe, and gives each chunk's outcomes once they are durable.
+    def run(self, texts: Iterable[bytes], now_ms: Callable[[], int]) -> list[Outcome]:
+        """Takes transactions through the pipe; gives their outcomes, in order, once all are durable.
 
         Args:
-            chunks: Transactions as canonical JSON; `chunked` cuts a stream into such chunks.
+            texts: Transactions as canonical JSON.
             now_ms: Called for the time of each block that is opened.
 
         Raises:
-            StorageError: A block could not be made durable; what was not yet answered is unknown.
+            StorageError: A block could not be made durable; what was not answered is unknown.
         """
-        checking: tuple[_core.Checking, int] | None = None
-        sealing: tuple[int, list[Outcome]] | None = None
-        for chunk in itertools.chain(chunks, [None]):
-            started = None if chunk is None else (self.core.check(chunk), len(chunk))
-            if checking is not None:
-                executed = self._execute_chunk(*checking, now_ms)
-                if sealing is not None:
-                    yield self._durable(*sealing)
-                sealing = executed
-            checking = started
-        if sealing is not None:
-            yield self._durable(*sealing)
-
-    def _durable(self, height: int, outcomes: list[Outcome]) -> list[Outcome]:
-        """The outcomes, once the block at `height` is sealed; -1 where no block was needed."""
-        if height >= 0:
-            self.core.wait_sealed(height)
-        return outcomes
+        stream = Stream(self, now_ms)
+        outcomes = [outcome for chunk in chunked(texts) for outcome in stream.push(chunk)]
+        return outcomes + stream.finish()
 
     def replay(self, height: int, *, verify_signatures: bool) -> tuple[int, int]:
         """Executes a stored block again and lets the core compare; gives its transactions and instructions.
@@ -177,14 +174,16 @@ class Pipe:
                 checked.reject(index, str(error), "docs/domain.md lists the instructions and their members")
         return decoded
 
-    def _execute_chunk(self, checking: _core.Checking, size: int, now_ms: Any) -> tuple[int, list[Outcome]]:
-        """Executes a chunk in one block or more; gives the last block's height and the outcomes."""
+    def execute_chunk(
+        self, checking: _core.Checking, size: int, now_ms: Callable[[], int]
+    ) -> tuple[int, list[Outcome]]:
+        """Executes a chunk in one block or more; gives the last block's height, or `NO_BLOCK`, and the outcomes."""
         started = time.perf_counter()
         checked = checking.wait()
         self._seconds["waiting for check"] += time.perf_counter() - started
         decoded = self._decode_chunk(checked)
         outcomes: list[Outcome | None] = [None] * size
-        position, height = 0, -1
+        position, height = 0, NO_BLOCK
         while position < size:
             opened = self.core.open_block(checked, position, now_ms())
             for index, (code, message, advice) in opened.rejected:
@@ -249,7 +248,7 @@ class Pipe:
                 signed = signers.get(by)
                 if signed is None:
                     signed = signers[by] = frozenset(by)
-                book.begin(signed, frozenset(service.get(position, ())), by[0])
+                book.begin(signed, frozenset(service[position]) if position in service else NOBODY, by[0])
                 try:
                     self._execute_transaction(book, instructions, each[position], position, block)
                 except Exception as error:
@@ -262,12 +261,14 @@ class Pipe:
                 if not written:
                     continue
                 commit(written)
+                cut = False
                 for (kind, id), record in written.items():
                     block.kinds.append(kind.kind)
                     block.ids.append(id)
                     block.records.append(record)
+                    cut = cut or kind.kind in CUTS_BLOCK
                 block.instructions.extend(book.touches().values())
-                if stop_early and not CUTS_BLOCK.isdisjoint(kind.kind for kind, _ in written):
+                if cut and stop_early:
                     return position + 1
             return len(decoded)
         finally:
@@ -294,17 +295,63 @@ class Pipe:
 
     def _seal(self, opened: _core.Opened, block: _Block) -> None:
         started = time.perf_counter()
-        records = _encode(block.records)
+        instructions, records = _encode(block.instructions), _encode(block.records)
         self._seconds["encode"] += time.perf_counter() - started
         self.core.seal(
             opened,
             counts=block.counts,
             refused=block.refused,
-            kinds=block.kinds,
-            ids=block.ids,
-            instructions=block.instructions,
+            kinds="\n".join(block.kinds),
+            ids="\n".join(block.ids),
+            instructions=instructions,
             records=records,
         )
+
+
+class Stream:
+    """Chunks on their way through a pipe: while one is executed, the next is checked and the one before it is sealed.
+
+    Between two calls other transactions may pass through the pipe: what was checked is judged by the keys of its block
+    when that is opened, and sealed in the order in which it was executed.
+
+    Args:
+        pipe: The pipe.
+        now_ms: Called for the time of each block that is opened.
+    """
+
+    def __init__(self, pipe: Pipe, now_ms: Callable[[], int]) -> None:
+        self._pipe = pipe
+        self._now_ms = now_ms
+        self._checking: tuple[_core.Checking, int] | None = None
+        self._sealing: tuple[int, list[Outcome]] | None = None
+
+    def push(self, chunk: list[bytes]) -> list[Outcome]:
+        """Takes a chunk in; gives the outcomes of the second one before it, which are durable, or none at first.
+
+        Raises:
+            StorageError: A block could not be made durable; what was not answered is unknown.
+        """
+        return self._advance((self._pipe.core.check(chunk), len(chunk)))
+
+    def finish(self) -> list[Outcome]:
+        """The outcomes of what is still on its way, once it is durable.
+
+        Raises:
+            StorageError: As `push`.
+        """
+        return self._advance(None) + self._advance(None)
+
+    def _advance(self, checking: tuple[_core.Checking, int] | None) -> list[Outcome]:
+        try:
+            executed = None if self._checking is None else self._pipe.execute_chunk(*self._checking, self._now_ms)
+        except BaseException:
+            self._pipe.records.forget()
+            raise
+        height, outcomes = self._sealing or (NO_BLOCK, [])
+        if height != NO_BLOCK:
+            self._pipe.core.wait_sealed(height)
+        self._checking, self._sealing = checking, executed
+        return outcomes
 
 
 class _RuleFailure(Exception):

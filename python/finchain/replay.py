@@ -30,14 +30,17 @@ def first_block_zone(core: _core.Ledger, pipe: Pipe, recovery: dict[str, Any]) -
 
 
 @contextmanager
-def replayed(path: Path, *, until: int) -> Iterator[_core.Ledger]:
+def replayed(path: Path, *, until: int, keep_last: bool = False) -> Iterator[_core.Ledger]:
     """The ledger as it was before block `until`, in memory and a temporary index.
 
     Args:
         path: The ledger's folder.
         until: Height >= 1 of the first block that is left out.
+        keep_last: Keeps what the last block wrote, for a receipt of a change.
     """
     with opened_blocks(path) as (core, _, pipe):
+        if keep_last:
+            core.keep_writes(until - 1)
         for height in range(until):
             pipe.replay(height, verify_signatures=False)
             pipe.records.trim()

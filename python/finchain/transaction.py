@@ -26,6 +26,9 @@ Mode = Literal["all", "each"]
 EXPIRY_MS = 7 * 24 * 3_600_000
 """How long a transaction stays valid unless its builder says otherwise: a week, for a co-signer on holiday."""
 
+INSTRUCTIONS_MAX = 4_096
+"""Most instructions of a transaction (`docs/format.md` 3.1)."""
+
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 

@@ -34,6 +34,11 @@ class Rate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"{whole}.{digits or '0'}%"
 
 
+def heavier(first: Rate, second: Rate) -> Rate:
+    """The higher of two rates; of equal ones the first."""
+    return second if second.value * first.scale > first.value * second.scale else first
+
+
 class Segment(NamedTuple):
     """A stretch of days over which an amount and its rate stay the same."""
 

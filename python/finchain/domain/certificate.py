@@ -15,7 +15,7 @@ import msgspec
 
 from finchain.calendar import add_days, exceeds_months
 from finchain.domain.check import check_amount, check_identifier
-from finchain.domain.guarantee import check_offered, take_effect
+from finchain.domain.guarantee import check_offered, check_together, take_effect
 from finchain.domain.holiday import days_before
 from finchain.domain.party import Party, require, require_role
 from finchain.domain.policy import in_force
@@ -25,9 +25,12 @@ from finchain.money import format_minor
 
 Discharge = Literal["pro_soluto", "pro_solvendo"]
 Aim = Literal["issue", "transfer", "sale"]
-Rank = Literal["none", "senior", "junior"]
+Rank = Literal["none", "senior", "junior", "last"]
+"""Who is paid first after a default: `senior` before what a guarantor took over, that before what its own guarantor
+took over from it. Until a default there is one rank, `none`."""
+
 Encumbrance = Literal["none", "reserved", "pledged"]
-Status = Literal["offered", "active", "part_paid", "paid", "cancelled"]
+Status = Literal["offered", "active", "part_paid", "dishonoured", "paid", "cancelled"]
 
 CLAIMS_MAX: Final = 64
 """Claims under one certificate: at about 110 bytes each they leave room in a record of 16,384 bytes."""
@@ -53,14 +56,16 @@ class Certificate(Record, frozen=True, kw_only=True):
         bank: The settlement bank, which states the debtor's payments.
         issued: Date of issue, from which the tenor counts.
         discharge: `pro_solvendo`: the claims are paid only when the certificate is; `pro_soluto`: at acceptance.
-        guarantee: Id of the guarantee that covers it.
+        guarantees: Ids of the guarantees that cover it.
         offered_until: Last day on which the creditor may accept.
         min_lot_minor: Smallest lot that a split may leave, as the policy was at issue.
         cut_off: Last day on which a lot may change hands, as the policy was at issue.
+        dishonour_from: The day from which any holder may state that it was not paid, as the policy was at issue.
         lots_max: Live lots that it may have, as the policy was at issue.
         lots: How many live lots it has. The first lot starts at unit 1, and each names the next.
-        posted: Value date of the last payment.
+        posted: Value date of the last payment, of the debtor or of a guarantor.
         suspense_minor: What the debtor paid too much and the settlement bank keeps for it.
+        dishonoured: The day on which it was stated that the debtor had not paid, and `shortfall_minor` what.
     """
 
     kind: ClassVar[str] = "certificate"
@@ -76,6 +81,7 @@ class Certificate(Record, frozen=True, kw_only=True):
     offered_until: date
     min_lot_minor: int
     cut_off: date
+    dishonour_from: date
     lots_max: int
     lots: int
     amount_minor: int
@@ -84,9 +90,11 @@ class Certificate(Record, frozen=True, kw_only=True):
     settled_minor: int = 0
     cancelled_minor: int = 0
     suspense_minor: int = 0
-    guarantee: str | Optional = Absent
+    guarantees: tuple[str, ...] = ()
     accepted: date | Optional = Absent
     posted: date | Optional = Absent
+    dishonoured: date | Optional = Absent
+    shortfall_minor: int = 0
 
     @property
     def status(self) -> Status:
@@ -97,6 +105,8 @@ class Certificate(Record, frozen=True, kw_only=True):
             return "offered"
         if self.live_minor == 0:
             return "paid"
+        if self.dishonoured is not Absent:
+            return "dishonoured"
         return "part_paid" if self.settled_minor else "active"
 
     def __str__(self) -> str:
@@ -143,6 +153,24 @@ class Pledge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     description: str
 
 
+class Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a beneficiary did to be paid for a lot by one guarantee, and what it got.
+
+    Attributes:
+        demanded_minor: What was demanded in all.
+        paid_minor: What the guarantor paid for it.
+        sued: The day on which the debtor was sued, and `suit` the SHA-256 of the paper.
+        evidence: SHA-256 of the evidence that enforcement against the debtor failed.
+    """
+
+    guarantee: str
+    demanded_minor: int = 0
+    paid_minor: int = 0
+    sued: date | Optional = Absent
+    suit: str | Optional = Absent
+    evidence: str | Optional = Absent
+
+
 @record
 class Lot(Record, frozen=True, kw_only=True):
     """An interval of a certificate's units with one holder, one encumbrance and one rank (I-5).
@@ -156,8 +184,13 @@ class Lot(Record, frozen=True, kw_only=True):
         last: Its last unit; below `first` where nothing is live.
         next: The `start` of the lot above it, or absent in the highest.
         hop: How often it changed hands after issue.
+        source: Who transferred it to the holder, and can take it back where it was not what it seemed.
         recourse: Those who answer for the debtor towards the holder, the earliest first.
         rank: After a default: whether it is paid before the guarantor's lots, or is one of them.
+        guarantee: Of a lot that a guarantor took over: under which guarantee.
+        calls: What was demanded and paid for it under guarantees; a lot that was paid out in part keeps them with
+            the part that its holder still owns.
+        waived_minor: Its uppermost units, where the holder has forgiven them to the debtor.
     """
 
     kind: ClassVar[str] = "lot"
@@ -169,7 +202,11 @@ class Lot(Record, frozen=True, kw_only=True):
     holder: str
     hop: int = 0
     rank: Rank = "none"
+    source: str | Optional = Absent
     recourse: tuple[str, ...] = ()
+    waived_minor: int = 0
+    guarantee: str | Optional = Absent
+    calls: tuple[Call, ...] = ()
     next: int | Optional = Absent
     offer: Offer | Optional = Absent
     pledge: Pledge | Optional = Absent
@@ -178,6 +215,15 @@ class Lot(Record, frozen=True, kw_only=True):
     def live_minor(self) -> int:
         """The units that are neither settled nor cancelled."""
         return self.last - self.first + 1
+
+    @property
+    def beneficiary(self) -> str:
+        """Who may claim what is due on it: the pledgee of a pledged lot, else the holder."""
+        return self.holder if self.pledge is Absent else self.pledge.to
+
+    def call(self, guarantee: str) -> Call:
+        """What was demanded and paid under a guarantee, which may be nothing yet."""
+        return next((each for each in self.calls if each.guarantee == guarantee), Call(guarantee=guarantee))
 
     def encumbrance(self, today: date) -> Encumbrance:
         """What keeps the holder from disposing of it: an expired offer no longer does."""
@@ -200,7 +246,7 @@ class IssueCertificate(Instruction, frozen=True, tag="certificate.issue"):
         creditor: Creditor of the claims, who may accept.
         claims: What it is made of; the shares sum to `amount_minor`.
         until: Last day for acceptance; absent for the policy's term.
-        guarantee: Id of a guarantee that was offered for this certificate.
+        guarantees: Ids of guarantees that were offered for this certificate.
         calendar: Calendar whose business days the cut-off counts; calendar days where absent.
     """
 
@@ -213,7 +259,7 @@ class IssueCertificate(Instruction, frozen=True, tag="certificate.issue"):
     claims: list[ClaimShare]
     bank: str
     discharge: Discharge
-    guarantee: str | Optional = Absent
+    guarantees: list[str] | Optional = Absent
     until: date | Optional = Absent
     calendar: str | Optional = Absent
 
@@ -247,8 +293,10 @@ def _issue(do: IssueCertificate, book: Book) -> None:
     _check_tenor(do, book)
     until = checked_until(book, do.until, last=add_days(do.maturity, -1))
     _convert_claims(do, book)
-    if do.guarantee is not Absent:
-        check_offered(book, do.guarantee, certificate=do.id, debtor=do.issuer, creditor=do.creditor,
+    guarantees = () if do.guarantees is Absent else tuple(do.guarantees)
+    check_together(book, guarantees)
+    for guarantee in guarantees:
+        check_offered(book, guarantee, certificate=do.id, debtor=do.issuer, creditor=do.creditor,
                       currency=do.currency, due=do.maturity)  # fmt: skip
     book.put(
         Certificate(
@@ -256,8 +304,8 @@ def _issue(do: IssueCertificate, book: Book) -> None:
             maturity=do.maturity, claims=tuple(do.claims), discharge=do.discharge, offered_until=until,
             min_lot_minor=policy.min_lot_minor,
             cut_off=days_before(book, do.maturity, policy.cut_off_days, do.calendar),
-            lots_max=policy.lots_max, lots=1, amount_minor=do.amount_minor, live_minor=do.amount_minor,
-            guarantee=do.guarantee,
+            dishonour_from=add_days(do.maturity, policy.dishonour_days), lots_max=policy.lots_max, lots=1,
+            amount_minor=do.amount_minor, live_minor=do.amount_minor, guarantees=guarantees,
         )
     )  # fmt: skip
     # Until the creditor accepts, the issuer holds the promise that it makes.
@@ -306,9 +354,9 @@ def _accept(do: AcceptCertificate, book: Book) -> None:
     if book.today > certificate.offered_until:
         refuse("certificate.expired", f"{do.id} could be accepted until {certificate.offered_until}", field="id",
                value=do.id, advice="ask the issuer for a new one")  # fmt: skip
-    if certificate.guarantee is not Absent:
+    for id in certificate.guarantees:
         guarantee = check_offered(
-            book, certificate.guarantee, certificate=do.id, debtor=certificate.issuer, creditor=certificate.creditor,
+            book, id, certificate=do.id, debtor=certificate.issuer, creditor=certificate.creditor,
             currency=certificate.currency, due=certificate.maturity,
         )  # fmt: skip
         take_effect(book, guarantee, certificate.amount_minor, certificate.maturity)
@@ -407,13 +455,20 @@ def take_free(book: Book, id: str, amount_minor: int) -> tuple[Certificate, Lot]
         book.put(lot)
         return certificate, lot
     _check_split(certificate, amount_minor, lot.live_minor - amount_minor)
-    cut = lot.first + amount_minor
-    lower = msgspec.structs.replace(lot, last=cut - 1, next=cut)
+    lower, _ = cut(book, lot, amount_minor)
+    return book.get(Certificate, certificate.id), lower
+
+
+def cut(book: Book, lot: Lot, amount_minor: int) -> tuple[Lot, Lot]:
+    """Cuts a lot after its lowest live units, `0 < amount_minor < lot.live_minor`, and gives both parts, written."""
+    at = lot.first + amount_minor
+    lower = msgspec.structs.replace(lot, last=at - 1, next=at)
+    upper = msgspec.structs.replace(lot, id=lot_id(lot.certificate, at), start=at, first=at)
+    certificate = book.get(Certificate, lot.certificate)
+    book.put(msgspec.structs.replace(certificate, lots=certificate.lots + 1))
     book.put(lower)
-    book.put(msgspec.structs.replace(lot, id=lot_id(certificate.id, cut), start=cut, first=cut))
-    certificate = msgspec.structs.replace(certificate, lots=certificate.lots + 1)
-    book.put(certificate)
-    return certificate, lower
+    book.put(upper)
+    return lower, upper
 
 
 def _check_split(certificate: Certificate, part: int, rest: int) -> None:

@@ -9,7 +9,7 @@ guess and, alas, also the second financing of an invoice from the first lender.
 from __future__ import annotations
 
 import hashlib
-import re
+import string
 import unicodedata
 from datetime import date
 from typing import ClassVar, Final
@@ -18,8 +18,9 @@ import msgspec
 
 from finchain.domain.rule import Absent, Book, Optional, Record, record, refuse
 
-_PUNCTUATION: Final = re.compile(r"[\x00-/:-@\[-`{-\x7f]")
-_LOWER: Final = re.compile("[a-z]+")
+_PUNCTUATION: Final = bytes(byte for byte in range(128) if not chr(byte).isalnum())
+"""Every ASCII character that is neither letter nor digit."""
+_RAISED: Final = bytes.maketrans(string.ascii_lowercase.encode(), string.ascii_uppercase.encode())
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
 
 
@@ -80,9 +81,9 @@ def normalised(reference: str) -> str:
     It uses the frozen Unicode 3.2 tables, so that every Python version gives the same answer.
     """
     narrow = reference if reference.isascii() else unicodedata.ucd_3_2_0.normalize("NFKC", reference)
-    # Only ASCII is raised and thinned: case and punctuation elsewhere depend on the version of Unicode.
-    kept = _PUNCTUATION.sub("", narrow)
-    return _LOWER.sub(lambda letters: letters[0].upper(), kept) or narrow
+    # Only ASCII is raised and thinned: case and punctuation elsewhere depend on the version of Unicode. In UTF-8 no
+    # other character has bytes below 0x80, so bytes can be mapped, which costs a quarter of two regular expressions.
+    return narrow.encode().translate(_RAISED, _PUNCTUATION).decode() or narrow
 
 
 def take_fingerprint(book: Book, id: str, receivable: str, invoice: str) -> None:

@@ -6,6 +6,7 @@ itself. What decides who pays how much is never guessed: kind of liability, shar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import ClassVar, Final, Literal
 
@@ -23,7 +24,13 @@ Purpose = Literal["financing", "non_financing"]
 Liability = Literal["general", "joint_several", "independent"]
 Convention = Literal["proportional", "first_loss"]
 Scope = Literal["principal", "interest", "penalty", "costs"]
-Status = Literal["offered", "effective", "released"]
+Sharing = Literal["several", "joint"]
+"""Several guarantors of one debt: each for its own share (Civil Code 699), or any of them for all within its scope."""
+
+Status = Literal["offered", "effective", "called", "released"]
+
+GUARANTEES_MAX: Final = 8
+"""Guarantees of one debt: what was demanded under each has to fit into a lot's record of 16,384 bytes."""
 
 WHOLE_BP: Final = 10_000
 """A share of everything, in basis points."""
@@ -35,6 +42,9 @@ class Guarantee(Record, frozen=True, kw_only=True):
 
     Attributes:
         certificate: Id of the certificate, which need not exist when the guarantee is offered.
+        behind: Of a counter-guarantee: the guarantee whose guarantor it secures.
+        counters: Of a guarantee with counter-guarantees in effect: their ids.
+        sharing: How it stands beside other guarantees of the debt; absent where it is the only one.
         purpose: `non_financing` where the debt is a trade debt; leverage limits count `financing` only.
         liability: `general`: after the debtor was sued and enforcement failed; `joint_several`: on demand;
             `independent`: on a complying demand, whatever became of the debt.
@@ -46,8 +56,13 @@ class Guarantee(Record, frozen=True, kw_only=True):
         period_end: Last day on which a demand (for `general`: a suit) is in time.
         offered_until: Last day on which it may take effect.
         covered_minor: What of the debt it covered on the day of effect.
-        compensated_minor: What the guarantor paid to beneficiaries.
-        recovered_minor: What it got back from the debtor.
+        demanded_minor: What beneficiaries demanded.
+        compensated_minor: What the guarantor paid to them.
+        recovered_minor: What it got back of that, from the debtor or from a counter-guarantor.
+        waived_minor: What of it the guarantor has forgiven.
+        sued: The day on which a beneficiary first sued the debtor.
+        recovery_rate: Rate per year on what was paid and not got back, where debtor and guarantor agreed one.
+        interest_from: The day up to which that interest is posted.
     """
 
     kind: ClassVar[str] = "guarantee"
@@ -70,9 +85,20 @@ class Guarantee(Record, frozen=True, kw_only=True):
     covered_minor: int = 0
     fee_minor: int = 0
     fee_paid_minor: int = 0
-    # I-8: subrogated = compensated - recovered, and what the guarantor gains a beneficiary has lost.
+    demanded_minor: int = 0
+    # I-8: subrogated = compensated - recovered - waived, and what the guarantor gains a beneficiary has lost.
     compensated_minor: int = 0
     recovered_minor: int = 0
+    waived_minor: int = 0
+    interest_posted_minor: int = 0
+    interest_paid_minor: int = 0
+    behind: str | Optional = Absent
+    counters: tuple[str, ...] = ()
+    sharing: Sharing | Optional = Absent
+    sued: date | Optional = Absent
+    recovery_rate: Rate | Optional = Absent
+    recovery_day_count: DayCount | Optional = Absent
+    interest_from: date | Optional = Absent
     fee_ordered: date | Optional = Absent
     effective: date | Optional = Absent
     released: date | Optional = Absent
@@ -82,17 +108,53 @@ class Guarantee(Record, frozen=True, kw_only=True):
         """Where the guarantee stands."""
         if self.released is not Absent:
             return "released"
-        return "offered" if self.effective is Absent else "effective"
+        if self.effective is Absent:
+            return "offered"
+        return "called" if self.demanded_minor else "effective"
 
-    def exposure_minor(self, outstanding_minor: int) -> int:
+    @property
+    def subrogated_minor(self) -> int:
+        """What the debtor owes the guarantor, because the guarantor paid it in its place."""
+        return self.compensated_minor - self.recovered_minor - self.waived_minor
+
+    @property
+    def open_minor(self) -> int:
+        """What was demanded and not paid."""
+        return self.demanded_minor - self.compensated_minor
+
+    def payable_minor(self, part_minor: int, paid_minor: int) -> int:
+        """What it has still to pay of its part of a loss, of which so much is paid, by it or for it.
+
+        The part is of the whole loss, paid or not, so that asking again after a payment gives nothing more (I-7).
+        """
+        return max(0, min(self.cap_minor - self.compensated_minor, part_minor - paid_minor))
+
+    def exposure_minor(self, outstanding_minor: int, today: date, others_minor: int = 0) -> int:
         """What the guarantor may still have to pay while so much of the debt is outstanding (I-7).
 
-        The share is of the whole loss, paid or not, so that asking again after a payment gives nothing more.
+        After the period it answers only for what was demanded in time, or, where the debtor was sued in time, for all.
+
+        Args:
+            outstanding_minor: What the beneficiaries have not been paid.
+            today: The day for which it is asked.
+            others_minor: What other guarantors paid to them.
         """
-        if self.status != "effective":
+        if self.status in ("offered", "released"):
             return 0
-        whole = round_half_up(self.coverage_bp * (outstanding_minor + self.compensated_minor), WHOLE_BP)
-        return max(0, min(self.cap_minor, whole) - self.compensated_minor)
+        loss = outstanding_minor + self.compensated_minor + others_minor
+        paid = self.compensated_minor + (others_minor if self.sharing == "joint" else 0)
+        payable = self.payable_minor(round_half_up(self.coverage_bp * loss, WHOLE_BP), paid)
+        in_time = today <= self.period_end or self.sued is not Absent
+        return payable if in_time else min(payable, self.open_minor)
+
+    def interest_owed_minor(self, on: date) -> int:
+        """Interest that the debtor owes the guarantor up to a day, posted or not."""
+        owed = self.interest_posted_minor - self.interest_paid_minor
+        rate, day_count, since = self.recovery_rate, self.recovery_day_count, self.interest_from
+        if rate is Absent or day_count is Absent or since is Absent or on <= since:
+            return owed
+        days = count_days(since, on, day_count)
+        return owed + interest(self.subrogated_minor, rate, days, DAYS_IN_YEAR[day_count])
 
     def __str__(self) -> str:
         covered = format_minor(self.covered_minor, self.currency)
@@ -104,6 +166,8 @@ class OfferGuarantee(Instruction, frozen=True, tag="guarantee.offer"):
 
     Attributes:
         scope: What is guaranteed besides the sum itself; each at most once, `principal` always.
+        sharing: Needed where the debt has several guarantors.
+        behind: Makes it a counter-guarantee: the guarantee whose guarantor it will pay back.
     """
 
     id: str
@@ -122,6 +186,8 @@ class OfferGuarantee(Instruction, frozen=True, tag="guarantee.offer"):
     fee_payer: str
     period_end: date
     until: date
+    sharing: Sharing | Optional = Absent
+    behind: str | Optional = Absent
 
 
 class PayGuaranteeFee(Instruction, frozen=True, tag="guarantee.pay_fee"):
@@ -170,6 +236,7 @@ def _offer(do: OfferGuarantee, book: Book) -> None:
             purpose=do.purpose, liability=do.liability, convention=do.convention, coverage_bp=do.coverage_bp,
             cap_minor=do.cap_minor, scope=tuple(sorted(do.scope)), fee_rate=do.fee_rate,
             fee_day_count=do.fee_day_count, fee_payer=do.fee_payer, period_end=do.period_end, offered_until=do.until,
+            sharing=do.sharing, behind=do.behind,
         )
     )  # fmt: skip
 
@@ -225,7 +292,15 @@ def _check_fee(guarantee: Guarantee, amount_minor: int) -> None:
 
 
 def check_offered(
-    book: Book, id: str, *, certificate: str, debtor: str, creditor: str, currency: str, due: date
+    book: Book,
+    id: str,
+    *,
+    certificate: str,
+    debtor: str,
+    creditor: str,
+    currency: str,
+    due: date,
+    behind: str | Optional = Absent,
 ) -> Guarantee:
     """The guarantee, which stands offered for exactly this debt.
 
@@ -241,7 +316,8 @@ def check_offered(
         refuse("guarantee.expired", f"the offer of {id} ended on {guarantee.offered_until}", field="guarantee",
                value=id, advice="ask the guarantor for a new offer")  # fmt: skip
     meant = (guarantee.certificate, guarantee.debtor, guarantee.currency)
-    if meant != (certificate, debtor, currency) or creditor == guarantee.guarantor:
+    given = (certificate, debtor, currency)
+    if meant != given or guarantee.behind != behind or creditor == guarantee.guarantor:
         refuse("guarantee.other_debt", f"{id} is for {', '.join(meant)}", field="guarantee", value=id,
                advice="name a guarantee that was offered for this debt")  # fmt: skip
     if guarantee.period_end <= due:
@@ -261,6 +337,63 @@ def take_effect(book: Book, guarantee: Guarantee, amount_minor: int, due: date) 
     )  # fmt: skip
 
 
+def check_together(book: Book, ids: Sequence[str]) -> None:
+    """Refuses guarantees that do not say how they stand beside each other, or whose shares are more than the whole.
+
+    Raises:
+        Refused: `guarantee.not_found`, `guarantee.sharing` or `guarantee.coverage`.
+    """
+    if len(ids) > GUARANTEES_MAX or len(set(ids)) != len(ids):
+        refuse("guarantee.sharing", f"{len(ids)} guarantees are named, or one twice", field="guarantees",
+               value=len(ids), advice=f"name up to {GUARANTEES_MAX}, each once")  # fmt: skip
+    if len(ids) < 2:
+        return
+    together = [book.get(Guarantee, id, field="guarantees") for id in ids]
+    kinds = {each.sharing for each in together}
+    if len(kinds) > 1 or Absent in kinds:
+        refuse("guarantee.sharing", "the guarantors do not all say that they answer severally, or all jointly",
+               rule="Civil Code 699", field="guarantees", value=", ".join(ids),
+               advice="ask them for offers that state the same sharing")  # fmt: skip
+    shares = sum(each.coverage_bp for each in together)
+    if shares > WHOLE_BP and kinds == {"several"}:
+        refuse("guarantee.coverage", f"the shares sum to {shares} basis points", rule="domain.md I-9",
+               field="guarantees", value=shares, advice=f"let several shares sum to {WHOLE_BP} at most")  # fmt: skip
+
+
+def subrogate(book: Book, id: str, amount_minor: int, on: date) -> None:
+    """Enters that the guarantor paid beneficiaries, which the debtor then owes to it (Civil Code 700)."""
+    held = _with_interest(book.get(Guarantee, id), on)
+    book.put(msgspec.structs.replace(held, compensated_minor=held.compensated_minor + amount_minor))
+
+
+def recover(book: Book, id: str, amount_minor: int, interest_minor: int, on: date) -> None:
+    """Enters what a guarantor got back: of the sum that it paid, and of the interest on that."""
+    held = _with_interest(book.get(Guarantee, id), on)
+    book.put(
+        msgspec.structs.replace(
+            held, recovered_minor=held.recovered_minor + amount_minor,
+            interest_paid_minor=held.interest_paid_minor + interest_minor,
+        )
+    )  # fmt: skip
+
+
+def waive(book: Book, id: str, amount_minor: int) -> None:
+    """Enters that the guarantor forgave the debtor some of what it had paid."""
+    held = _with_interest(book.get(Guarantee, id), book.today)
+    book.put(msgspec.structs.replace(held, waived_minor=held.waived_minor + amount_minor))
+
+
+def _with_interest(guarantee: Guarantee, on: date) -> Guarantee:
+    """The guarantee with interest on what is not got back posted up to a day on which that changes."""
+    posted = guarantee.interest_owed_minor(on) + guarantee.interest_paid_minor
+    since = on if guarantee.interest_from is Absent else max(on, guarantee.interest_from)
+    return msgspec.structs.replace(guarantee, interest_posted_minor=posted, interest_from=since)
+
+
 def release(book: Book, id: str) -> None:
-    """Ends a guarantee whose debt has ended (Civil Code 393); the exposure is 0 from then on."""
-    book.put(msgspec.structs.replace(book.get(Guarantee, id), released=book.today))
+    """Ends a guarantee whose debt has ended (Civil Code 393), with those behind it; the exposure is 0 from then on."""
+    held = book.get(Guarantee, id)
+    if held.released is Absent:
+        book.put(msgspec.structs.replace(held, released=book.today))
+    for counter in held.counters:
+        release(book, counter)

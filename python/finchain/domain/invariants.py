@@ -12,7 +12,7 @@ from typing import NoReturn, TypeVar
 
 from finchain.domain.account import Account, Mandate
 from finchain.domain.cash import Cash
-from finchain.domain.certificate import Certificate, Lot, lot_id
+from finchain.domain.certificate import Certificate, Lot, Rank, lot_id
 from finchain.domain.guarantee import Guarantee
 from finchain.domain.loan import Loan
 from finchain.domain.payment import Payment
@@ -47,8 +47,8 @@ def check_all(records: Iterable[Record]) -> None:
     """
     ledger = Ledger(records)
     for check in (
-        check_cash, check_receivables, check_certificates, check_conversion, check_guarantees, check_loans,
-        check_accounts,
+        check_cash, check_receivables, check_certificates, check_conversion, check_guarantees, check_ranks,
+        check_loans, check_accounts,
     ):  # fmt: skip
         check(ledger)
 
@@ -92,14 +92,26 @@ def check_certificates(ledger: Ledger) -> None:
         chain = _chain(certificate, own)
         _equal("I-4", f"lots that {what} reaches", len(chain), len(own))
         _equal("I-4", f"live units of {what}", sum(lot.live_minor for lot in chain), certificate.live_minor)
-        settled = sum(lot.first - lot.start for lot in chain)
+        settled = sum(lot.first - lot.start - lot.waived_minor for lot in chain)
         _equal("I-4", f"settled units of {what}", settled, certificate.settled_minor)
+        if certificate.accepted is not Absent:
+            waived = sum(lot.waived_minor for lot in chain)
+            _equal("I-4", f"waived units of {what}", waived, certificate.cancelled_minor)
         _equal("I-4", f"live lots of {what}", sum(lot.live_minor > 0 for lot in chain), certificate.lots)
         for lot in chain:
-            if lot.pledge is not Absent and lot.offer is not Absent:
-                _fail("I-5", f"lot {lot.id} is offered and pledged")
+            _check_one_right(certificate, lot)
     if lots:
         _fail("I-4", f"lots without a certificate: {', '.join(sorted(lots))}")
+
+
+def _check_one_right(certificate: Certificate, lot: Lot) -> None:
+    """A lot has one encumbrance and one rank, and who took it over ranks after those who did not."""
+    if lot.pledge is not Absent and lot.offer is not Absent:
+        _fail("I-5", f"lot {lot.id} is offered and pledged")
+    if (lot.rank in ("junior", "last")) != (lot.guarantee is not Absent):
+        _fail("I-5", f"lot {lot.id} ranks {lot.rank}, under guarantee {lot.guarantee}")
+    if lot.live_minor > 0 and (lot.rank == "none") != (certificate.dishonoured is Absent):
+        _fail("I-5", f"lot {lot.id} ranks {lot.rank}, the certificate is {certificate.status}")
 
 
 def _chain(certificate: Certificate, own: Mapping[str, Lot]) -> list[Lot]:
@@ -111,11 +123,12 @@ def _chain(certificate: Certificate, own: Mapping[str, Lot]) -> list[Lot]:
         if lot is None:
             _fail("I-4", f"no lot of {certificate.id} starts at {start}")
         _equal("I-4", f"start of {lot.id}", lot.start, start)
-        if not lot.start <= lot.first <= lot.last + 1 and not certificate.cancelled_minor:
+        refused = certificate.status == "cancelled" and certificate.accepted is Absent
+        if not lot.start <= lot.first <= lot.last + 1 and not refused:
             _fail("I-4", f"{lot.id} is [{lot.first}..{lot.last}], from {lot.start}")
         chain.append(lot)
         if lot.next is Absent:
-            end = 0 if certificate.cancelled_minor else certificate.amount_minor
+            end = 0 if refused else certificate.amount_minor
             _equal("I-4", f"end of {certificate.id}", lot.last, end)
             return chain
         _equal("I-4", f"unit after {lot.id}", lot.next, lot.last + 1)
@@ -133,24 +146,65 @@ def check_conversion(ledger: Ledger) -> None:
             start, end = end + 1, end + share.amount_minor
             for lot in chain:
                 converted[share.receivable] += max(0, min(end, lot.last) - max(start, lot.first) + 1)
-                settled[share.receivable] += max(0, min(end, lot.first - 1) - max(start, lot.start) + 1)
+                paid_to = lot.first - 1 - lot.waived_minor
+                settled[share.receivable] += max(0, min(end, paid_to) - max(start, lot.start) + 1)
     for claim in ledger.all(Receivable).values():
         _equal("I-6", f"converted of claim {claim.id}", claim.converted, converted[claim.id])
         _equal("I-6", f"conv_settled of claim {claim.id}", claim.conv_settled, settled[claim.id])
 
 
 def check_guarantees(ledger: Ledger) -> None:
-    """I-7: a guarantor never answers for more than the cap, and for nothing when the debt has ended."""
+    """I-5, I-7 and I-8: a guarantor owns what it paid and has not got back, and never answers for more than its cap."""
+    taken: dict[str, int] = defaultdict(int)
+    paid: dict[str, int] = defaultdict(int)
+    demanded: dict[str, int] = defaultdict(int)
+    creditors: dict[str, int] = defaultdict(int)
+    for lot in ledger.all(Lot).values():
+        for call in lot.calls:
+            paid[call.guarantee] += call.paid_minor
+            demanded[call.guarantee] += call.demanded_minor
+        if lot.guarantee is not Absent:
+            taken[lot.guarantee] += lot.live_minor
+        else:
+            creditors[lot.certificate] += lot.live_minor
     for guarantee in ledger.all(Guarantee).values():
-        _natural("I-7", guarantee, "covered_minor", "fee_minor", "fee_paid_minor", "compensated_minor")
+        what = f"guarantee {guarantee.id}"
+        _natural("I-7", guarantee, "covered_minor", "fee_minor", "fee_paid_minor", "compensated_minor", "open_minor")
+        _natural("I-8", guarantee, "recovered_minor", "waived_minor", "subrogated_minor", "interest_paid_minor")
+        _equal("I-5", f"live units that {what} took over", taken.pop(guarantee.id, 0), guarantee.subrogated_minor)
+        _equal("I-8", f"paid to lots by {what}", paid.pop(guarantee.id, 0), guarantee.compensated_minor)
+        _equal("I-8", f"demanded for lots of {what}", demanded.pop(guarantee.id, 0), guarantee.demanded_minor)
+        if guarantee.compensated_minor > guarantee.cap_minor:
+            _fail("I-7", f"{what} has paid {guarantee.compensated_minor}, more than {guarantee.cap_minor}")
+        if guarantee.interest_paid_minor > guarantee.interest_posted_minor:
+            _fail("I-8", f"{what} was paid interest that was not posted")
         certificate = ledger.all(Certificate).get(guarantee.certificate)
         if guarantee.status == "offered" or certificate is None:
             continue
-        exposure = guarantee.exposure_minor(certificate.live_minor)
-        if exposure > guarantee.covered_minor:
+        own = guarantee.behind is Absent
+        others = [] if own else [ledger.all(Guarantee)[str(guarantee.behind)]]
+        outstanding = creditors[certificate.id] if own else sum(each.subrogated_minor for each in others)
+        exposure = guarantee.exposure_minor(outstanding, certificate.issued)
+        if exposure + guarantee.compensated_minor > guarantee.covered_minor:
             _fail("I-7", f"{guarantee.id} exposes {exposure}, more than {guarantee.covered_minor}")
-        if certificate.live_minor == 0:
+        if outstanding == 0 and certificate.live_minor == 0:
             _equal("I-7", f"exposure of {guarantee.id}", exposure, 0)
+    if taken or paid or demanded:
+        _fail("I-5", f"lots name guarantees that are none: {', '.join(sorted({*taken, *paid, *demanded}))}")
+
+
+def check_ranks(ledger: Ledger) -> None:
+    """Civil Code 700: the debtor has paid a guarantor nothing while one whom it ranks behind is not paid."""
+    before: dict[str, dict[Rank, int]] = defaultdict(lambda: defaultdict(int))
+    for lot in ledger.all(Lot).values():
+        before[lot.certificate][lot.rank] += lot.live_minor
+    for guarantee in ledger.all(Guarantee).values():
+        ahead: tuple[Rank, ...] = ("none", "senior") if guarantee.behind is Absent else ("none", "senior", "junior")
+        unpaid = sum(before[guarantee.certificate][rank] for rank in ahead)
+        counters = sum(ledger.all(Guarantee)[id].compensated_minor for id in guarantee.counters)
+        received = guarantee.recovered_minor - counters + guarantee.interest_paid_minor
+        if received < 0 or (received and unpaid):
+            _fail("I-8", f"guarantee {guarantee.id} got {received} back while {unpaid} ranked before it")
 
 
 def check_loans(ledger: Ledger) -> None:

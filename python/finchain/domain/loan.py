@@ -11,10 +11,10 @@ from typing import ClassVar, Final, Literal
 
 import msgspec
 
-from finchain.calendar import DayCount
+from finchain.calendar import DAYS_IN_YEAR, DayCount, count_days
 from finchain.domain.account import Account, credit, last_posting
 from finchain.domain.accrual import Balances, RoundAt, changed, interest_between
-from finchain.domain.arithmetic import Rate
+from finchain.domain.arithmetic import Rate, heavier, interest
 from finchain.domain.cash import enter_fact, move_cash
 from finchain.domain.certificate import Lot, Pledge, take_free
 from finchain.domain.check import (
@@ -32,13 +32,22 @@ from finchain.money import format_minor
 Prepayment = Literal["none", "interest_now", "interest_at_maturity"]
 """Whether the borrower may repay early, and when the interest on that part is then paid."""
 
-ChargeName = Literal["penalty", "interest"]
+ChargeName = Literal["costs", "fees", "compound", "penalty", "interest"]
+"""Costs of enforcement, agreed fees, interest on unpaid interest, interest at the penalty rate, interest as agreed."""
+
+Waterfall = Literal["interest_first", "principal_first_when_late"]
+"""What money for a loan that is due goes to: costs, fees and interest before principal (Civil Code 561), always or
+only until the loan is `LATE_DAYS` overdue, when a bank counts no interest on it any more and takes the principal."""
+
 Status = Literal["agreed", "active", "repaid", "ended"]
 
 WHOLE_BP: Final = 10_000
 
 INTEREST_YEARS: Final = 100
 """Interest of so many years must fit into an amount; no debt that is enforced at all waits longer."""
+
+LATE_DAYS: Final = 90
+"""A loan overdue for longer is non-performing by every bank's rules."""
 
 PREPAYMENT_DAYS_MAX: Final = 366
 """A notice given more than a year ahead is a change of the maturity."""
@@ -92,7 +101,8 @@ class Loan(Record, frozen=True, kw_only=True):
 
     Attributes:
         advance_bp: The share of the pledged lots' face, in basis points, up to which is lent.
-        penalty_rate: Rate per year in the place of `rate` from maturity on.
+        penalty_rate: Rate per year in the place of `rate` once it is due, and on interest that is not paid.
+        misuse_rate: Rate per year instead of both where the money was used for something else.
         available_until: Last day on which it can be drawn.
         prepayment_days: How many days before a prepayment its notice must be given.
         account: The controlled account that it is paid into.
@@ -100,6 +110,8 @@ class Loan(Record, frozen=True, kw_only=True):
         draws: All draws, the earliest first.
         charges: Interest that was posted, by its kind.
         posted: Value date of the last posting.
+        accelerated: The day on which the lender called it due before maturity.
+        misused: The day from which it bears the misuse rate.
         ended: The day on which nothing was owed any more and nothing left to draw.
     """
 
@@ -119,6 +131,8 @@ class Loan(Record, frozen=True, kw_only=True):
     available_until: date
     maturity: date
     account: str
+    waterfall: Waterfall
+    misuse_rate: Rate | Optional = Absent
     collateral: tuple[str, ...] = ()
     draws: tuple[Draw, ...] = ()
     charges: dict[ChargeName, Charge]
@@ -126,7 +140,21 @@ class Loan(Record, frozen=True, kw_only=True):
     repaid_minor: int = 0
     notice: Notice | Optional = Absent
     posted: date | Optional = Absent
+    accelerated: date | Optional = Absent
+    misused: date | Optional = Absent
     ended: date | Optional = Absent
+
+    @property
+    def due_on(self) -> date:
+        """The day on which all of it is due."""
+        return self.maturity if self.accelerated is Absent else self.accelerated
+
+    @property
+    def late_rate(self) -> Rate:
+        """The rate once it is due: where it was misused and is late too the heavier of the two, never their sum."""
+        if self.misused is Absent or self.misuse_rate is Absent:
+            return self.penalty_rate
+        return heavier(self.penalty_rate, self.misuse_rate)
 
     @property
     def drawn_minor(self) -> int:
@@ -164,19 +192,32 @@ class Loan(Record, frozen=True, kw_only=True):
 
     def left_to_draw(self, today: date) -> int:
         """What may still be drawn, collateral permitting."""
-        return self.limit_minor - self.drawn_minor if today <= self.available_until else 0
+        open_still = today <= self.available_until and self.accelerated is Absent
+        return self.limit_minor - self.drawn_minor if open_still else 0
 
     def accrued_minor(self, on: date) -> int:
-        """Interest at the agreed rate since the last posting, up to a day but not beyond maturity, not posted yet."""
+        """Interest at the agreed rate since the last posting, up to a day or the due day, not posted yet."""
         histories = [draw.balances for draw in self.draws]
         return interest_between(
-            histories, date.min, min(on, self.maturity), self.rate, self.day_count, self.round_at
+            histories, date.min, min(on, self.due_on), self.rate, self.day_count, self.round_at
         )  # fmt: skip
 
     def accrued_penalty_minor(self, on: date) -> int:
-        """Interest at the penalty rate since the last posting, from maturity up to a day, not posted yet."""
+        """Interest at the penalty rate since the last posting, from the due day up to a day, not posted yet."""
         histories = [draw.balances for draw in self.draws]
-        return interest_between(histories, self.maturity, on, self.penalty_rate, self.day_count, self.round_at)
+        return interest_between(histories, self.due_on, on, self.late_rate, self.day_count, self.round_at)
+
+    def accrued_compound_minor(self, on: date) -> int:
+        """Interest at the penalty rate on agreed interest that was due and not paid, up to a day, not posted yet.
+
+        Penalty and compound interest bear none themselves (PBOC 2003 No. 251 allows it on interest at the agreed rate).
+        """
+        since = self.due_on if self.posted is Absent else max(self.due_on, self.posted)
+        if on <= since:
+            return 0
+        unpaid = self.charges.get("interest", Charge()).due_minor + self.accrued_minor(self.due_on)
+        days = count_days(since, on, self.day_count)
+        return interest(unpaid, self.late_rate, days, DAYS_IN_YEAR[self.day_count])
 
     def __str__(self) -> str:
         outstanding = format_minor(self.outstanding_minor, self.currency)
@@ -188,6 +229,8 @@ class AgreeLoan(Instruction, frozen=True, tag="loan.agree"):
 
     Attributes:
         account: A controlled account of the borrower, of which the lender is a controller.
+        waterfall: What money for the loan goes to first.
+        misuse_rate: Rate per year where the money is used for something else; absent where none was agreed.
     """
 
     id: str
@@ -204,6 +247,8 @@ class AgreeLoan(Instruction, frozen=True, tag="loan.agree"):
     available_until: date
     maturity: date
     account: str
+    waterfall: Waterfall
+    misuse_rate: Rate | Optional = Absent
 
 
 class PledgeLot(Instruction, frozen=True, tag="certificate.pledge"):
@@ -267,6 +312,8 @@ def _agree(do: AgreeLoan, book: Book) -> None:
     check_amount("loan", do.limit_minor, "limit_minor")
     check_rate("loan", do.rate, "rate")
     check_rate("loan", do.penalty_rate, "penalty_rate")
+    if do.misuse_rate is not Absent:
+        check_rate("loan", do.misuse_rate, "misuse_rate")
     account = book.get(Account, do.account, field="account")
     if account.owner != do.borrower or do.lender not in account.controllers or do.lender == do.borrower:
         refuse("loan.account", f"{do.account} is not {do.borrower}'s under the control of {do.lender}",
@@ -289,16 +336,18 @@ def _agree(do: AgreeLoan, book: Book) -> None:
             id=do.id, lender=do.lender, borrower=do.borrower, currency=account.currency, limit_minor=do.limit_minor,
             advance_bp=do.advance_bp, rate=do.rate, penalty_rate=do.penalty_rate, day_count=do.day_count,
             round_at=do.round_at, prepayment=do.prepayment, prepayment_days=do.prepayment_days,
-            available_until=do.available_until, maturity=do.maturity, account=do.account, charges={},
+            available_until=do.available_until, maturity=do.maturity, account=do.account,
+            waterfall=do.waterfall, misuse_rate=do.misuse_rate, charges={},
         )
     )  # fmt: skip
 
 
 def _check_interest(do: AgreeLoan) -> None:
     """Refuses terms under which interest could outgrow what an amount can be, and then block a payment to others."""
-    scales = do.rate.scale * do.penalty_rate.scale
-    yearly = do.rate.value * do.penalty_rate.scale + do.penalty_rate.value * do.rate.scale
-    if do.limit_minor * yearly * INTEREST_YEARS > AMOUNT_MAX_MINOR * scales:
+    late = do.penalty_rate if do.misuse_rate is Absent else heavier(do.penalty_rate, do.misuse_rate)
+    # Over the years: interest, penalty interest, and compound interest on the interest.
+    times = do.rate.value * late.scale + late.value * do.rate.scale + do.rate.value * late.value * INTEREST_YEARS
+    if do.limit_minor * INTEREST_YEARS * times > AMOUNT_MAX_MINOR * do.rate.scale * late.scale:
         refuse("loan.amount", f"{INTEREST_YEARS} years of interest would exceed 2^53-1 minor units",
                field="limit_minor", value=do.limit_minor, advice="state a smaller limit or lower rates")  # fmt: skip
 
@@ -350,8 +399,9 @@ def _draw(do: DrawLoan, book: Book) -> None:
     if any(draw.name == do.name for draw in loan.draws) or len(loan.draws) >= DRAWS_MAX:
         refuse("loan.duplicate", f"{loan.id} has a draw {do.name}, or {DRAWS_MAX} of them", field="name",
                value=do.name, advice="choose another name, or agree another loan")  # fmt: skip
-    if book.today > loan.available_until:
-        refuse("loan.expired", f"{loan.id} could be drawn until {loan.available_until}", field="id", value=do.id,
+    if book.today > loan.available_until or loan.accelerated is not Absent:
+        end = min(loan.available_until, loan.due_on)
+        refuse("loan.expired", f"{loan.id} could be drawn until {end}", field="id", value=do.id,
                advice="agree another loan")  # fmt: skip
     free = loan.limit_minor - loan.drawn_minor - loan.reserved_minor
     if do.amount_minor > free:
@@ -382,8 +432,8 @@ def _disburse(do: DisburseLoan, book: Book) -> None:
     on = enter_fact(
         book, "loan", do, by=by, amount_minor=do.amount_minor, currency=loan.currency, last=last
     )  # fmt: skip
-    if on >= loan.maturity:
-        refuse("loan.expired", f"{loan.id} was due on {loan.maturity}", field="value_date", value=str(on),
+    if on >= loan.due_on or loan.accelerated is not Absent:
+        refuse("loan.expired", f"{loan.id} was due on {loan.due_on}", field="value_date", value=str(on),
                advice="agree another loan")  # fmt: skip
     draw = msgspec.structs.replace(
         loan.draws[index], lent_minor=do.amount_minor, outstanding_minor=do.amount_minor,
@@ -400,10 +450,15 @@ def drop_collateral(book: Book, id: str) -> None:
     lot = book.get(Lot, id)
     if lot.pledge is Absent:
         return
-    loan = book.get(Loan, lot.pledge.loan)
     book.put(msgspec.structs.replace(lot, pledge=Absent))
-    kept = tuple(each for each in loan.collateral if each != id)
-    book.put(msgspec.structs.replace(loan, collateral=kept))
+    replace_collateral(book, lot.pledge.loan, id, None)
+
+
+def replace_collateral(book: Book, loan_id: str, old: str, new: str | None) -> None:
+    """Names another lot in the place of one that secured a loan, or none; the rule that calls changes the lots."""
+    loan = book.get(Loan, loan_id)
+    collateral = tuple(each if each != old else new for each in loan.collateral)
+    book.put(msgspec.structs.replace(loan, collateral=tuple(each for each in collateral if each is not None)))
 
 
 def put_loan(loan: Loan, book: Book) -> None:

@@ -1,7 +1,8 @@
 """How a loan is repaid: early by notice, or when it is due, in the order of the law.
 
-Money that comes for a loan that is due pays penalty interest, then interest, then principal, and interest is rounded
-where the contract says. The pledge ends with the debt, by itself; money that nothing is owed for is not taken.
+Money that comes for a loan that is due pays costs and fees, then compound and penalty interest, then interest, and then
+principal, and interest is rounded where the contract says. The pledge ends with the debt, by itself; money that nothing
+is owed for is not taken.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from finchain.domain.check import check_amount
 from finchain.domain.loan import (
     BALANCES_MAX,
     DRAWS_MAX,
+    LATE_DAYS,
     Charge,
     ChargeName,
     Draw,
@@ -31,8 +33,8 @@ from finchain.domain.loan import (
 from finchain.domain.party import require
 from finchain.domain.rule import Absent, Book, Instruction, Optional, refuse, rule
 
-WATERFALL: Final[tuple[ChargeName, ...]] = ("penalty", "interest")
-"""What money goes to before principal, in this order (Civil Code 561): the later the charge arose, the earlier."""
+CHARGES: Final[tuple[ChargeName, ...]] = ("costs", "fees", "compound", "penalty", "interest")
+"""What money goes to besides principal, in this order (Civil Code 561): the later a charge arose, the earlier."""
 
 
 class PrepayLoan(Instruction, frozen=True, tag="loan.prepay"):
@@ -77,9 +79,9 @@ def _prepay(do: PrepayLoan, book: Book) -> None:
     loan = live_loan(do.id, book)
     require(book, "loan", loan.borrower, field="borrower")
     check_amount("loan", do.amount_minor)
-    if loan.prepayment == "none" or book.today >= loan.maturity:
+    if loan.prepayment == "none" or book.today >= loan.due_on:
         refuse("loan.bad_state", f"{loan.id} cannot be prepaid", rule="domain.md 2.4", field="id", value=do.id,
-               advice=f"repay it on {loan.maturity}", prepayment=loan.prepayment)  # fmt: skip
+               advice=f"repay it on {loan.due_on}", prepayment=loan.prepayment)  # fmt: skip
     _check_outstanding(loan, do.amount_minor)
     book.put(msgspec.structs.replace(loan, notice=Notice(do.amount_minor, book.today)))
 
@@ -95,7 +97,7 @@ def _receive_prepayment(do: ReceivePrepayment, book: Book) -> None:
     loan = live_loan(do.id, book)
     on = _received(do, loan, book)
     notice = loan.notice
-    if notice is Absent or on < add_days(notice.given, loan.prepayment_days) or on >= loan.maturity:
+    if notice is Absent or on < add_days(notice.given, loan.prepayment_days) or on >= loan.due_on:
         refuse("loan.bad_state", f"no notice of {loan.id} makes a prepayment on {on} right", rule="domain.md 2.4",
                field="value_date", value=str(on),
                advice=f"let {loan.borrower} give notice {loan.prepayment_days} days before, or wait")  # fmt: skip
@@ -113,8 +115,8 @@ def _receive_prepayment(do: ReceivePrepayment, book: Book) -> None:
 def _receive_repayment(do: ReceiveRepayment, book: Book) -> None:
     loan = live_loan(do.id, book)
     on = _received(do, loan, book)
-    if on < loan.maturity:
-        refuse("loan.not_due", f"{loan.id} is due on {loan.maturity}", field="value_date", value=str(on),
+    if on < loan.due_on:
+        refuse("loan.not_due", f"{loan.id} is due on {loan.due_on}", field="value_date", value=str(on),
                advice="let the borrower give notice of a prepayment")  # fmt: skip
     left = repay(book, loan.id, do.amount_minor, on)
     if left:
@@ -137,7 +139,8 @@ def _close(do: CloseLoan, book: Book) -> None:
 def repay(book: Book, id: str, amount_minor: int, on: date) -> int:
     """Puts money to a loan in the order of the law, and gives what is left over.
 
-    A loan that is due takes penalty interest, then interest, then principal, the earliest draw first (Civil Code 561).
+    A loan that is due takes the charges, then principal, the earliest draw first (Civil Code 561), or principal first
+    where that was agreed for a loan long overdue.
     One that is not due takes principal only, and only where it may be prepaid with the interest at maturity; nor where
     its histories are full, because a payment to many must not fail for one loan.
     The rule that calls moves the cash. The pledge ends here where nothing is owed any more and nothing left to draw.
@@ -148,21 +151,35 @@ def repay(book: Book, id: str, amount_minor: int, on: date) -> int:
         refuse("loan.value_date", f"{id} has a posting of {posted}", rule="domain.md 2.0", field="value_date",
                value=str(on), advice=f"state a date from {posted} on")  # fmt: skip
     left = amount_minor
-    if on >= loan.maturity:
-        loan = _posted(loan, on)
-        for name in WATERFALL:
-            charge = loan.charges.get(name, Charge())
-            paid = min(left, charge.due_minor)
-            if paid:
-                charge = msgspec.structs.replace(charge, paid_minor=charge.paid_minor + paid)
-                loan = msgspec.structs.replace(loan, charges={**loan.charges, name: charge})
-                left -= paid
+    if on >= loan.due_on:
+        loan = posted_up_to(loan, on)
+        late = on > add_days(loan.due_on, LATE_DAYS) and loan.waterfall == "principal_first_when_late"
+        loan, left = _pay_principal(loan, left, on) if late else (loan, left)
+        loan, left = _pay_charges(loan, left)
     elif loan.prepayment != "interest_at_maturity" or loan.entries + DRAWS_MAX > BALANCES_MAX:
         return left
-    principal = min(left, loan.outstanding_minor)
-    put_loan(msgspec.structs.replace(_less_principal(loan, principal, on), posted=on), book)
+    loan, left = _pay_principal(loan, left, on)
+    put_loan(msgspec.structs.replace(loan, posted=on), book)
     end_if_nothing_left(book, id)
-    return left - principal
+    return left
+
+
+def _pay_principal(loan: Loan, money: int, on: date) -> tuple[Loan, int]:
+    """The loan with principal paid, and the money that is left."""
+    paid = min(money, loan.outstanding_minor)
+    return _less_principal(loan, paid, on), money - paid
+
+
+def _pay_charges(loan: Loan, money: int) -> tuple[Loan, int]:
+    """The loan with charges paid in their order, and the money that is left."""
+    charges = dict(loan.charges)
+    for name in CHARGES:
+        charge = charges.get(name, Charge())
+        paid = min(money, charge.due_minor)
+        if paid:
+            charges[name] = msgspec.structs.replace(charge, paid_minor=charge.paid_minor + paid)
+            money -= paid
+    return msgspec.structs.replace(loan, charges=charges), money
 
 
 def end_if_nothing_left(book: Book, id: str) -> None:
@@ -174,7 +191,7 @@ def end_if_nothing_left(book: Book, id: str) -> None:
 
 def _owed_minor(loan: Loan) -> int:
     """Principal, and interest that was posted or will be."""
-    return loan.outstanding_minor + loan.due_minor + loan.accrued_minor(loan.maturity)
+    return loan.outstanding_minor + loan.due_minor + loan.accrued_minor(loan.due_on)
 
 
 def _end(book: Book, loan: Loan) -> None:
@@ -192,9 +209,12 @@ def _received(do: ReceivePrepayment | ReceiveRepayment, loan: Loan, book: Book) 
     )  # fmt: skip
 
 
-def _posted(loan: Loan, on: date) -> Loan:
+def posted_up_to(loan: Loan, on: date) -> Loan:
     """The loan with its interest posted up to a day, from which on the histories begin anew."""
-    accrued: dict[ChargeName, int] = {"interest": loan.accrued_minor(on), "penalty": loan.accrued_penalty_minor(on)}
+    accrued: dict[ChargeName, int] = {
+        "interest": loan.accrued_minor(on), "penalty": loan.accrued_penalty_minor(on),
+        "compound": loan.accrued_compound_minor(on),
+    }  # fmt: skip
     charges = dict(loan.charges)
     for name, amount_minor in accrued.items():
         if amount_minor:

@@ -20,14 +20,20 @@ AMOUNT_MAX_MINOR = 2**53 - 1
 """Largest amount: what every JSON reader holds exactly (RFC 8785)."""
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The present state of one object. `kind` and `id` name it in the state map."""
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """The present state of one object. `kind` and `id` name it in the state map.
+
+    Records and instructions are values that never contain themselves, so the garbage collector need not visit them:
+    with hundreds of thousands in memory it took 7 % of the time of an ingest.
+    """
 
     kind: ClassVar[str] = ""
     id: str
 
 
-class Instruction(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", omit_defaults=False):
+class Instruction(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", omit_defaults=False, gc=False
+):
     """One order of a party. Subclasses set `tag="receivable.confirm"`; optional members are `UNSET`, never defaults."""
 
 
@@ -82,10 +88,18 @@ class Book:
 
     def keep(self) -> None:
         """Ends a unit that holds: what it wrote stays."""
-        self._kept.update(self._written)
-        for key in self._written:
-            self._touches.setdefault(key, []).append(self.instruction)
-        self._written = {}
+        written, touches, instruction = self._written, self._touches, self.instruction
+        for key in written:
+            touched = touches.get(key)
+            if touched is None:
+                touches[key] = [instruction]
+            else:
+                touched.append(instruction)
+        if self._kept:
+            self._kept.update(written)
+            written.clear()
+        else:
+            self._kept, self._written = written, {}
 
     def undo(self) -> None:
         """Ends a unit that does not hold: what was written since the last `keep` is gone."""
@@ -109,9 +123,13 @@ class Book:
 
     def find(self, kind: type[R], id: str) -> R | None:
         """The record, or `None` where there is none."""
-        key = (kind, id)
-        own = self._written.get(key) or self._kept.get(key)
-        found = own if own is not None else self._source.find(kind, id)
+        found = None
+        if self._written:
+            found = self._written.get((kind, id))
+        if found is None and self._kept:
+            found = self._kept.get((kind, id))
+        if found is None:
+            found = self._source.find(kind, id)
         return found  # type: ignore[return-value]  # found under its type
 
     def get(self, kind: type[R], id: str, *, field: str = "") -> R:

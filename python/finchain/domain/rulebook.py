@@ -24,6 +24,7 @@ from finchain.domain import (
     cash_fact,
     certificate,
     check,
+    compensation,
     dilution,
     dispute,
     fingerprint,
@@ -33,6 +34,7 @@ from finchain.domain import (
     key,
     late,
     loan,
+    overdue,
     part,
     part_offer,
     party,
@@ -41,6 +43,7 @@ from finchain.domain import (
     priority,
     prospective,
     receivable,
+    recourse,
     reduction,
     reference,
     repayment,
@@ -56,9 +59,8 @@ RULEBOOK: Final = 1
 
 INSTRUMENTS: Final[tuple[ModuleType, ...]] = (
     key, party, holiday, policy, founding, cash_fact, cash, trade, fingerprint, reference, dilution, late,
-    prospective, receivable,
-    part, part_offer, amendment, dispute, reduction, priority, guarantee, certificate,
-    transfer, account, payment, loan, repayment, settlement,
+    prospective, receivable, part, part_offer, amendment, dispute, reduction, priority, guarantee, certificate,
+    transfer, account, payment, loan, repayment, overdue, settlement, compensation, recourse,
 )  # fmt: skip
 """The rule files, each importing only from those before it."""
 

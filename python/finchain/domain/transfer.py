@@ -217,4 +217,8 @@ def _hand_over(lot: Lot, offer: Offer, book: Book) -> None:
     if len(chain) > RECOURSE_MAX:
         refuse("certificate.recourse", f"{len(lot.recourse)} parties answer for {lot.id}", field="id", value=lot.id,
                advice=f"transfer it without recourse; {RECOURSE_MAX} are the most")  # fmt: skip
-    book.put(msgspec.structs.replace(lot, holder=offer.to, hop=lot.hop + 1, recourse=chain, offer=Absent))
+    book.put(
+        msgspec.structs.replace(
+            lot, holder=offer.to, source=lot.holder, hop=lot.hop + 1, recourse=chain, offer=Absent
+        )
+    )  # fmt: skip

@@ -188,13 +188,7 @@ impl Transaction {
             ));
         }
         for (index, element) in elements.iter().enumerate() {
-            limit(&format!("instruction {index}"), element.len(), INSTRUCTION_BYTES_MAX, "bytes")?;
-            if text[element.start] != b'{' {
-                return Err(Rejection::malformed(
-                    format!("instruction {index} is not an object"),
-                    "an instruction is an object with a type",
-                ));
-            }
+            check_instruction(index, &text[element.clone()])?;
         }
         let salts: Vec<[u8; 16]> = (0..head.count).map(|i| instruction_salt(suite, &salt, i)).collect();
         let leaves: Vec<Hash> = elements
@@ -290,6 +284,21 @@ pub fn instruction_salt(suite: &dyn HashSuite, salt: &[u8; 16], index: u32) -> [
     let mut first = [0; 16];
     first.copy_from_slice(&hash[..16]);
     first
+}
+
+/// Checks what holds for every instruction, whatever the rulebook: its size, and that it is an object.
+///
+/// # Errors
+/// As malformed or over the limit, with its `index`.
+pub fn check_instruction(index: usize, text: &[u8]) -> Result<(), Rejection> {
+    limit(&format!("instruction {index}"), text.len(), INSTRUCTION_BYTES_MAX, "bytes")?;
+    if text.first() != Some(&b'{') {
+        return Err(Rejection::malformed(
+            format!("instruction {index} is not an object"),
+            "an instruction is an object with a type",
+        ));
+    }
+    Ok(())
 }
 
 fn limit(what: &str, found: usize, max: usize, unit: &str) -> Result<(), Rejection> {

@@ -11,7 +11,7 @@ use crate::rows::{
     Place, Tip, decode_number, decode_record_place, encode_block, encode_place, encode_record, encode_touch, lane_key,
     number_key, touch_key,
 };
-use crate::tables::{Table, Tables, data_file};
+use crate::tables::{Table, Tables, pages_file};
 
 /// The longest kind and id, whose lengths are stored in a byte.
 const TEXT_BYTES_MAX: usize = 255;
@@ -46,7 +46,7 @@ impl Index {
         while !self.with(|tables| try_apply(tables, blocks))? {
             self.grow()?;
         }
-        self.with(|tables| tables.complete(&data_file(self.folder()))).map(|_| ())
+        self.with(|tables| tables.complete(&pages_file(self.folder()))).map(|_| ())
     }
 }
 

@@ -12,7 +12,7 @@ use crate::error::IndexError;
 use crate::header;
 use crate::mark::{self, Mark, boot_id, is_this_boot};
 use crate::rows::Tip;
-use crate::tables::{Access, LOCK_FILE, Tables, data_file};
+use crate::tables::{Access, LOCK_FILE, Tables, pages_file};
 
 /// How large the memory map is to begin with. Only tests use another size than the default.
 #[derive(Clone, Copy, Debug)]
@@ -140,7 +140,7 @@ impl Index {
     /// `Io`.
     pub fn wipe(folder: &Path) -> Result<(), IndexError> {
         // The mark goes first: without it nobody trusts what is left if this is interrupted.
-        for path in [mark::path(folder), data_file(folder), folder.join(LOCK_FILE)] {
+        for path in [mark::path(folder), pages_file(folder), folder.join(LOCK_FILE)] {
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != ErrorKind::NotFound => {
                     return Err(IndexError::io("remove", &path)(error));
@@ -185,7 +185,7 @@ impl Index {
     pub fn mark_clean(&self) -> Result<(), IndexError> {
         let _writing = self.lock_to_write()?;
         let closed = self.read(|tables, txn| {
-            let bytes = tables.complete(&data_file(&self.folder))?;
+            let bytes = tables.complete(&pages_file(&self.folder))?;
             tables.env.force_sync().map_err(IndexError::lmdb("sync"))?;
             Ok(Mark::closed(bytes, tables.tip(txn)?.as_ref()))
         })?;
@@ -231,10 +231,10 @@ impl Index {
     pub(crate) fn grow(&self) -> Result<(), IndexError> {
         let mut guard = self.tables.write().unwrap_or_else(PoisonError::into_inner);
         let tables = guard.take().ok_or(IndexError::Closed)?;
-        let info = tables.env.info();
-        let used = info.last_page_number.saturating_add(1).saturating_mul(tables.env.stat().page_size as usize);
+        let map = tables.env.info();
+        let used = map.last_page_number.saturating_add(1).saturating_mul(tables.env.stat().page_size as usize);
         drop(tables);
-        let bytes = info.map_size.max(used).saturating_mul(2);
+        let bytes = map.map_size.max(used).saturating_mul(2);
         *guard = Some(Tables::open(&self.folder, bytes, self.access)?);
         Ok(())
     }
@@ -253,7 +253,7 @@ impl Meta {
 
 /// The mark of an index whose files can be given to LMDB, or `None` if there are no files yet.
 fn trusted_mark(folder: &Path) -> Result<Option<Mark>, IndexError> {
-    let path = data_file(folder);
+    let path = pages_file(folder);
     let bytes = match fs::metadata(&path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         other => other.map_err(IndexError::io("measure", &path))?.len(),

@@ -135,6 +135,6 @@ fn open_env(folder: &Path, map_bytes: usize, access: Access) -> Result<Env<Witho
 }
 
 /// The data file in `folder`.
-pub(crate) fn data_file(folder: &Path) -> PathBuf {
+pub(crate) fn pages_file(folder: &Path) -> PathBuf {
     folder.join(FILE)
 }

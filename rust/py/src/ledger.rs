@@ -5,11 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use finchain_core::block::Refusal;
-use finchain_core::canonical;
 use finchain_core::encoding;
 use finchain_core::error::Rejection;
 use finchain_core::index::RecordIndex;
-use finchain_core::ledger::{self, Executed, LedgerError, NewRecord, Options, SignedMark};
+use finchain_core::ledger::{self, Columns, LedgerError, Options, SignedMark};
 use finchain_index::Index;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -90,7 +89,26 @@ impl Checking {
 
 /// The single writer of a ledger, or a reader of its blocks.
 #[pyclass(frozen, module = "finchain._core")]
-pub(crate) struct Ledger(Arc<ledger::Ledger>);
+pub(crate) struct Ledger {
+    ledger: Arc<ledger::Ledger>,
+    /// The process that opened it.
+    process: u32,
+}
+
+impl Ledger {
+    fn of(ledger: ledger::Ledger) -> Self {
+        Self { ledger: Arc::new(ledger), process: std::process::id() }
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        // In a forked child the threads are not there to be joined, and lock and index are the parent's.
+        if std::process::id() != self.process {
+            std::mem::forget(Arc::clone(&self.ledger));
+        }
+    }
+}
 
 fn open_index(dir: &std::path::Path, fresh: bool) -> Result<Arc<dyn RecordIndex>, LedgerError> {
     if fresh {
@@ -112,7 +130,7 @@ impl Ledger {
             let index = open_index(&dir.join("index"), true)?;
             ledger::Ledger::create(&dir, origin, hash_suite, index)
         })
-        .map(|ledger| Self(Arc::new(ledger)))
+        .map(Self::of)
         .map_err(ledger_error)
     }
 
@@ -127,48 +145,38 @@ impl Ledger {
         durable_height: Option<u64>,
     ) -> PyResult<(Self, Bound<'_, PyDict>)> {
         let options = Options { read_only, durable_height };
-        let (ledger, recovery, stale) = py
-            .detach(|| {
-                let first = open_index(&index_dir, false).and_then(|index| ledger::Ledger::open(&dir, index, &options));
-                match first {
-                    Err(LedgerError::IndexStale(why)) => {
-                        let index = open_index(&index_dir, true)?;
-                        let (ledger, recovery) = ledger::Ledger::open(&dir, index, &options)?;
-                        Ok((ledger, recovery, Some(why)))
-                    }
-                    other => other.map(|(ledger, recovery)| (ledger, recovery, None)),
-                }
-            })
+        let (ledger, recovery) = py
+            .detach(|| ledger::Ledger::open(&dir, |fresh| open_index(&index_dir, fresh), &options))
             .map_err(ledger_error)?;
         let found = PyDict::new(py);
         found.set_item("blocks", recovery.blocks)?;
         found.set_item("replay_from", recovery.replay_from)?;
         found.set_item("cut", recovery.cut)?;
-        found.set_item("index_rebuilt_because", stale)?;
-        Ok((Self(Arc::new(ledger)), found))
+        found.set_item("index_rebuilt_because", recovery.index_stale)?;
+        Ok((Self::of(ledger), found))
     }
 
     /// Starts the check stage for a chunk of transactions.
     fn check(&self, texts: Vec<Vec<u8>>) -> Checking {
-        let ledger = Arc::clone(&self.0);
+        let ledger = Arc::clone(&self.ledger);
         Checking(Mutex::new(Some(std::thread::spawn(move || ledger.check(&texts)))))
     }
 
     /// Opens the next block with transactions of a chunk from `start` on.
     fn open_block(&self, py: Python<'_>, checked: &Checked, start: usize, time_ms: u64) -> PyResult<Opened> {
         let chunk = checked.chunk();
-        py.detach(|| self.0.open_block(&chunk, start, time_ms)).map(Opened::new).map_err(ledger_error)
+        py.detach(|| self.ledger.open_block(&chunk, start, time_ms)).map(Opened::new).map_err(ledger_error)
     }
 
     /// Opens a stored block for replay.
     fn open_stored(&self, py: Python<'_>, height: u64, verify_signatures: bool) -> PyResult<Opened> {
-        py.detach(|| self.0.open_stored(height, verify_signatures)).map(Opened::new).map_err(ledger_error)
+        py.detach(|| self.ledger.open_stored(height, verify_signatures)).map(Opened::new).map_err(ledger_error)
     }
 
     /// Hands an executed block to the sealing thread.
     ///
     /// `refused` has (transaction, instruction, code); `counts` the number of records that each executed transaction
-    /// wrote; `kinds`, `ids`, `instructions` one item a record, and `records` all of them as one JSON array.
+    /// wrote; `kinds` and `ids` a line a record; `instructions` and `records` are JSON arrays with an item a record.
     #[allow(clippy::too_many_arguments)] // Columns of one table.
     #[pyo3(signature = (opened, *, counts, refused, kinds, ids, instructions, records))]
     fn seal(
@@ -177,93 +185,94 @@ impl Ledger {
         opened: &Opened,
         counts: Vec<usize>,
         refused: Vec<(usize, u32, String)>,
-        kinds: Vec<String>,
-        ids: Vec<String>,
-        instructions: Vec<Vec<u16>>,
-        records: &[u8],
+        kinds: String,
+        ids: String,
+        instructions: Vec<u8>,
+        records: Vec<u8>,
     ) -> PyResult<()> {
         let opened =
             locked(&opened.inner).take().ok_or_else(|| ConfigError::new_err("this block was sealed before"))?;
         py.detach(|| {
-            let executed = columns(&counts, refused, kinds, ids, instructions, records)?;
-            self.0.seal(opened, executed)
+            let mut by_transaction: Vec<Vec<Refusal>> = vec![Vec::new(); counts.len()];
+            for (position, instruction, code) in refused {
+                let list = by_transaction.get_mut(position);
+                let list =
+                    list.ok_or_else(|| LedgerError::Internal(format!("a refusal for transaction {position}")))?;
+                list.push(Refusal { instruction, code: code.into() });
+            }
+            self.ledger.seal(opened, Columns { counts, refused: by_transaction, kinds, ids, instructions, records })
         })
         .map_err(ledger_error)
     }
 
     /// Waits until the block at that height is durable.
     fn wait_sealed(&self, py: Python<'_>, height: u64) -> PyResult<()> {
-        py.detach(|| self.0.wait_sealed(height)).map_err(ledger_error)
+        py.detach(|| self.ledger.wait_sealed(height)).map_err(ledger_error)
     }
 
     /// Waits until everything sealed is in the index.
     fn wait_indexed(&self, py: Python<'_>) -> PyResult<()> {
-        py.detach(|| self.0.wait_indexed()).map_err(ledger_error)
+        py.detach(|| self.ledger.wait_indexed()).map_err(ledger_error)
     }
 
     /// Number of blocks in the index.
     #[getter]
     fn indexed_blocks(&self) -> u64 {
-        self.0.indexed_blocks()
+        self.ledger.indexed_blocks()
     }
 
     /// Height of the next block.
     #[getter]
     fn height(&self) -> u64 {
-        self.0.height()
+        self.ledger.height()
     }
 
     /// Time of the last block.
     #[getter]
     fn time_ms(&self) -> u64 {
-        self.0.time_ms()
+        self.ledger.time_ms()
     }
 
     /// Origin, `#`, hash of block 0.
     #[getter]
     fn name(&self) -> String {
-        self.0.name()
+        self.ledger.name()
     }
 
     /// Name of the hash suite.
     #[getter]
     fn hash_suite(&self) -> &'static str {
-        self.0.suite().name()
+        self.ledger.suite().name()
     }
 
     /// Number of records in the state.
     #[getter]
     fn records_count(&self) -> u64 {
-        self.0.records_count()
+        self.ledger.records_count()
     }
 
     /// Root of the state map.
     #[getter]
     fn state_root<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &self.0.state_root())
+        PyBytes::new(py, &self.ledger.state_root())
     }
 
     /// Size and root of the block log.
     #[getter]
     fn log_root<'py>(&self, py: Python<'py>) -> (u64, Bound<'py, PyBytes>) {
-        let (size, hash) = self.0.log_root();
+        let (size, hash) = self.ledger.log_root();
         (size, PyBytes::new(py, &hash))
     }
 
     /// Last sequence of a lane, 0 where it has not begun.
     fn lane_sequence(&self, lane_id: &str) -> u64 {
-        self.0.lane_sequence(lane_id)
+        self.ledger.lane_sequence(lane_id)
     }
 
-    /// Records by (kind, id), as JSON or `None`, compared with the state map.
-    fn records<'py>(&self, py: Python<'py>, ids: Vec<(String, String)>) -> PyResult<Vec<Option<Bound<'py, PyBytes>>>> {
-        let found = py
-            .detach(|| {
-                let ids: Vec<(&str, &str)> = ids.iter().map(|(kind, id)| (kind.as_str(), id.as_str())).collect();
-                self.0.records(&ids)
-            })
-            .map_err(ledger_error)?;
-        Ok(found.into_iter().map(|record| record.map(|bytes| PyBytes::new(py, &bytes))).collect())
+    /// A record by kind and id, as JSON or `None`, compared with the state map.
+    fn record<'py>(&self, py: Python<'py>, kind: &str, id: &str) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let found = py.detach(|| self.ledger.record(kind, id)).map_err(ledger_error)?;
+        Ok(found.map(|record| PyBytes::new(py, &record)))
     }
 
     /// Records of a kind from a number on: (kind, JSON) each, and the number to go on from.
@@ -276,19 +285,19 @@ impl Ledger {
         start: u64,
         limit: usize,
     ) -> PyResult<(Vec<(String, Bound<'py, PyBytes>)>, Option<u64>)> {
-        let (found, next) = py.detach(|| self.0.scan(kind, start, limit)).map_err(ledger_error)?;
+        let (found, next) = py.detach(|| self.ledger.scan(kind, start, limit)).map_err(ledger_error)?;
         Ok((found.into_iter().map(|s| (s.kind.into_string(), PyBytes::new(py, &s.record))).collect(), next))
     }
 
     /// Places that touched a record, newest first: (height, entry, instructions).
     fn history(&self, py: Python<'_>, kind: &str, id: &str, limit: usize) -> PyResult<Vec<(u64, u32, Vec<u16>)>> {
-        let touches = py.detach(|| self.0.history(kind, id, limit)).map_err(ledger_error)?;
+        let touches = py.detach(|| self.ledger.history(kind, id, limit)).map_err(ledger_error)?;
         Ok(touches.into_iter().map(|t| (t.height, t.entry, t.instructions)).collect())
     }
 
     /// A transaction by its place, with its outcome.
     fn entered<'py>(&self, py: Python<'py>, height: u64, entry: u32) -> PyResult<Bound<'py, PyDict>> {
-        let entered = py.detach(|| self.0.entered(height, entry)).map_err(ledger_error)?;
+        let entered = py.detach(|| self.ledger.entered(height, entry)).map_err(ledger_error)?;
         let out = PyDict::new(py);
         out.set_item("id", encoding::hex(&entered.transaction.id))?;
         out.set_item("time_ms", entered.time_ms)?;
@@ -302,13 +311,14 @@ impl Ledger {
 
     /// Compares the signed mark at that path with the blocks.
     fn compare_mark(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
-        py.detach(|| SignedMark::read(&path)?.map_or(Ok(()), |mark| self.0.compare_mark(&mark))).map_err(ledger_error)
+        py.detach(|| SignedMark::read(&path)?.map_or(Ok(()), |mark| self.ledger.compare_mark(&mark)))
+            .map_err(ledger_error)
     }
 
     /// Compares a checkpoint with the blocks; gives its size, or `None` where none of the keys signed it.
     fn compare_checkpoint(&self, py: Python<'_>, note: Vec<u8>, keys: Vec<String>) -> PyResult<Option<u64>> {
         let keys = verifier_keys(&keys)?;
-        py.detach(|| self.0.compare_checkpoint(&note, &keys)).map_err(ledger_error)
+        py.detach(|| self.ledger.compare_checkpoint(&note, &keys)).map_err(ledger_error)
     }
 
     /// Signs a checkpoint over all blocks, after the mark at that path is synced.
@@ -318,19 +328,19 @@ impl Ledger {
         key: &SecretKey,
         mark_path: PathBuf,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let note = py.detach(|| self.0.sign_checkpoint(&key.0, &mark_path)).map_err(ledger_error)?;
+        let note = py.detach(|| self.ledger.sign_checkpoint(&key.0, &mark_path)).map_err(ledger_error)?;
         Ok(PyBytes::new(py, &note))
     }
 
     /// A receipt for a record.
     fn prove_record<'py>(&self, py: Python<'py>, kind: &str, id: &str, note: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
-        let receipt = py.detach(|| self.0.prove_record(kind, id, note)).map_err(ledger_error)?;
+        let receipt = py.detach(|| self.ledger.prove_record(kind, id, note)).map_err(ledger_error)?;
         Ok(PyBytes::new(py, &receipt))
     }
 
     /// A receipt for a record's absence.
     fn prove_absence<'py>(&self, py: Python<'py>, kind: &str, id: &str, note: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
-        let receipt = py.detach(|| self.0.prove_absence(kind, id, note)).map_err(ledger_error)?;
+        let receipt = py.detach(|| self.ledger.prove_absence(kind, id, note)).map_err(ledger_error)?;
         Ok(PyBytes::new(py, &receipt))
     }
 
@@ -345,58 +355,42 @@ impl Ledger {
         note: &[u8],
         before: Option<&Self>,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let before = before.map(|ledger| &*ledger.0);
+        let before = before.map(|ledger| &*ledger.ledger);
         let receipt =
-            py.detach(|| self.0.prove_instruction(height, entry, index, before, note)).map_err(ledger_error)?;
+            py.detach(|| self.ledger.prove_instruction(height, entry, index, before, note)).map_err(ledger_error)?;
+        Ok(PyBytes::new(py, &receipt))
+    }
+
+    /// Keeps what the block at that height will write, for `prove_change`.
+    fn keep_writes(&self, height: u64) {
+        self.ledger.keep_writes(height);
+    }
+
+    /// A receipt for a record as a transaction left it; `replay` kept what that block wrote.
+    #[allow(clippy::too_many_arguments)] // A place, a record, and what proves it.
+    fn prove_change<'py>(
+        &self,
+        py: Python<'py>,
+        height: u64,
+        entry: u32,
+        kind: &str,
+        id: &str,
+        replay: &Self,
+        note: &[u8],
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let receipt = py
+            .detach(|| self.ledger.prove_change((height, entry), (kind, id), &replay.ledger, note))
+            .map_err(ledger_error)?;
         Ok(PyBytes::new(py, &receipt))
     }
 
     /// Seconds that each stage has worked.
     fn stage_seconds(&self) -> Vec<(&'static str, f64)> {
-        self.0.stage_seconds()
+        self.ledger.stage_seconds()
     }
 
     /// Finishes what is on its way and lets go of the lock.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        py.detach(|| self.0.close()).map_err(ledger_error)
+        py.detach(|| self.ledger.close()).map_err(ledger_error)
     }
-}
-
-/// Rows out of columns, with the records' array split into its elements.
-fn columns(
-    counts: &[usize],
-    refused: Vec<(usize, u32, String)>,
-    kinds: Vec<String>,
-    ids: Vec<String>,
-    instructions: Vec<Vec<u16>>,
-    records: &[u8],
-) -> Result<Executed, LedgerError> {
-    let wrong = |what: String| LedgerError::Internal(what);
-    let ranges = canonical::elements(records, canonical::DEPTH_MAX + 1)
-        .map_err(|e| wrong(format!("a rule wrote a record outside the format: {e}")))?;
-    let total: usize = counts.iter().sum();
-    if [kinds.len(), ids.len(), instructions.len(), ranges.len()] != [total; 4] {
-        return Err(wrong(format!(
-            "columns of {}, {}, {}, {} for {total} records",
-            kinds.len(),
-            ids.len(),
-            instructions.len(),
-            ranges.len()
-        )));
-    }
-    let mut rows =
-        kinds.into_iter().zip(ids).zip(instructions).zip(ranges).map(|(((kind, id), instructions), range)| NewRecord {
-            kind: kind.into(),
-            id: id.into(),
-            instructions,
-            record: records[range].to_vec(),
-        });
-    let writes = counts.iter().map(|count| rows.by_ref().take(*count).collect()).collect();
-    let mut by_transaction: Vec<Vec<Refusal>> = vec![Vec::new(); counts.len()];
-    for (position, instruction, code) in refused {
-        let list =
-            by_transaction.get_mut(position).ok_or_else(|| wrong(format!("a refusal for transaction {position}")))?;
-        list.push(Refusal { instruction, code: code.into() });
-    }
-    Ok(Executed { refused: by_transaction, writes })
 }

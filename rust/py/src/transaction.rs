@@ -38,6 +38,7 @@ pub(crate) fn transaction_header<'py>(
             .map_err(|e| Rejection::malformed(format!("instructions: {e}"), "canonical JSON"))?;
         let mut leaves = Vec::with_capacity(ranges.len());
         for (index, range) in (0u32..).zip(&ranges) {
+            transaction::check_instruction(index as usize, &instructions[range.clone()])?;
             let salt = transaction::instruction_salt(suite, &salt, index);
             leaves.push(suite.hash(Purpose::Instruction, &[&salt, &instructions[range.clone()]]));
         }

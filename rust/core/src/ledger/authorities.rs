@@ -6,6 +6,9 @@ use crate::authority::{self, KeyView, PartyView};
 use crate::error::{Code, Rejection};
 use crate::transaction::Transaction;
 
+/// Kinds of the records that say who may sign.
+pub const KINDS: [&str; 2] = ["party", "key"];
+
 /// Every party and key, taken from their records.
 #[derive(Debug, Default)]
 pub struct Authorities {

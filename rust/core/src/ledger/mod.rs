@@ -6,6 +6,7 @@
 
 mod authorities;
 mod check;
+mod columns;
 mod lanes;
 mod open;
 mod read;
@@ -21,9 +22,9 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 pub use check::{Checked, CheckedTransaction};
+pub use columns::{Columns, RECORD_BYTES_MAX};
 pub use open::{ENTRIES_MAX, Opened, Repeated, StoredBlock};
 pub use read::{Entered, RecordAt};
-pub use seal::{Executed, NewRecord};
 pub use sign::SignedMark;
 
 use authorities::Authorities;
@@ -37,8 +38,6 @@ use crate::hash::{self, Hash, HashSuite};
 use crate::index::{IndexFailure, RecordIndex};
 use crate::log::{self, Lock, LogError, LogReader, LogWriter};
 
-/// Most bytes of a record: one page of a form, and what a receipt can carry with its proofs.
-pub const RECORD_BYTES_MAX: usize = 16 << 10;
 /// Format version in `ledger.json`.
 const FORMAT: u64 = 1;
 
@@ -157,6 +156,8 @@ pub struct Recovery {
     pub replay_from: u64,
     /// A torn last frame that was cut off, in words.
     pub cut: Option<String>,
+    /// Why the index was made anew, where it was.
+    pub index_stale: Option<String>,
 }
 
 /// A ledger that is open.
@@ -284,32 +285,23 @@ impl Ledger {
         checked
     }
 
-    /// Hands the first `executed.refused.len()` transactions of an open block to the sealing thread.
+    /// Hands the first `columns.counts.len()` transactions of an open block to the sealing thread.
     ///
-    /// Waits while two blocks are on their way. The block is durable once [`Ledger::wait_sealed`] says so.
+    /// Waits while two blocks are on their way. The block is durable once [`Ledger::wait_sealed`] says so; columns that
+    /// break the format fail there, and end the ledger's handle.
     ///
     /// # Errors
-    /// The ledger has failed or is closed, or the records break the format.
-    pub fn seal(&self, mut opened: Opened, executed: Executed) -> Result<(), LedgerError> {
+    /// The ledger has failed or is closed, or a party or a key is not as the format says.
+    pub fn seal(&self, mut opened: Opened, columns: Columns) -> Result<(), LedgerError> {
         self.shared.failure()?;
         if self.read_only && opened.stored.is_none() {
             return Err(LedgerError::ReadOnly);
         }
-        let count = executed.refused.len();
-        if count == 0 || count > opened.taken.len() || count != executed.writes.len() {
+        let count = columns.counts.len();
+        if count == 0 || count > opened.taken.len() {
             return Err(LedgerError::Internal(format!("{count} executed of {} open transactions", opened.taken.len())));
         }
         opened.taken.truncate(count);
-        for write in executed.writes.iter().flatten() {
-            if write.record.len() > RECORD_BYTES_MAX || write.instructions.is_empty() {
-                return Err(LedgerError::Internal(format!(
-                    "record {} {} has {} bytes",
-                    write.kind,
-                    write.id,
-                    write.record.len()
-                )));
-            }
-        }
         let mut executor = self.executor();
         if opened.height != executor.height {
             return Err(LedgerError::Internal(format!(
@@ -317,8 +309,10 @@ impl Ledger {
                 opened.height, executor.height
             )));
         }
-        for write in executed.writes.iter().flatten() {
-            executor.authorities.note(&write.kind, &write.id, &write.record).map_err(LedgerError::Internal)?;
+        if columns.has_kind(&authorities::KINDS) {
+            for write in columns.rows()?.iter().flatten() {
+                executor.authorities.note(&write.kind, &write.id, &write.record).map_err(LedgerError::Internal)?;
+            }
         }
         if opened.height == 0 {
             for index in &opened.taken {
@@ -335,7 +329,7 @@ impl Ledger {
         executor.height += 1;
         executor.time_ms = opened.time_ms;
         let ledger = if opened.height == 0 { self.origin_name() } else { self.name() };
-        let job = Job { rulebook: executor.rulebook, opened, executed, ledger };
+        let job = Job { rulebook: executor.rulebook, opened, columns, ledger };
         drop(executor);
         let jobs = locked(&self.jobs).clone().ok_or(LedgerError::Closed)?;
         jobs.send(job).map_err(|_| LedgerError::Closed)

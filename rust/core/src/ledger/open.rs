@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::check::{self, Checked, CheckedTransaction};
 use super::lanes::{Next, Position};
-use super::{Executor, Ledger, LedgerError};
+use super::{Executor, Ledger, LedgerError, locked};
 use crate::block::{BLOCK_BYTES_MAX, BlockHeader, Payload, Refusal};
 use crate::error::{Code, Rejection};
 use crate::hash::Hash;
@@ -88,6 +88,9 @@ impl Ledger {
     /// The ledger has failed or is closed; a transaction's own faults are in `rejected`.
     pub fn open_block(&self, checked: &Arc<Checked>, start: usize, time_ms: u64) -> Result<Opened, LedgerError> {
         self.shared.failure()?;
+        if locked(&self.jobs).is_none() {
+            return Err(LedgerError::Closed);
+        }
         let executor = self.executor();
         let time_ms = time_ms.max(executor.time_ms);
         let mut opened = Opened {
@@ -122,7 +125,7 @@ impl Ledger {
                 }
                 // The first one is in this very block: answer when it is sealed.
                 (Ok(Verdict::UsedInThisBlock), _) => break,
-                (Ok(Verdict::UsedBefore), Ok(checked)) => match self.first_of(&checked.transaction)? {
+                (Ok(Verdict::UsedBefore), Ok(checked)) => match self.first_of(&checked.transaction, executor.height)? {
                     Ok(first) => opened.repeated.push(Repeated { index: number, ..first }),
                     Err(rejection) => opened.rejected.push((number, rejection)),
                 },
@@ -134,9 +137,10 @@ impl Ledger {
         Ok(opened)
     }
 
-    /// The first transaction with this lane and sequence, if it says the same; else a conflict.
-    fn first_of(&self, transaction: &Transaction) -> Result<Result<Repeated, Rejection>, LedgerError> {
-        self.wait_indexed()?;
+    /// The transaction with this lane and sequence in one of the `blocks` executed, if it says the same; else a
+    /// conflict. The caller holds the executor.
+    fn first_of(&self, transaction: &Transaction, blocks: u64) -> Result<Result<Repeated, Rejection>, LedgerError> {
+        self.shared.wait_indexed(blocks)?;
         let lane = crate::state_map::record_key(self.suite, super::lanes::KIND, &transaction.lane_id());
         let place = self.index()?.lane_place(&lane, transaction.sequence)?;
         let (height, entry) = place.ok_or_else(|| LedgerError::Tampered {
@@ -152,6 +156,13 @@ impl Ledger {
             .payload
             .transaction(entry as usize, self.suite)
             .map_err(|e| LedgerError::Tampered { height, message: e.to_string() })?;
+        if (first.lane_id(), first.sequence) != (transaction.lane_id(), transaction.sequence) {
+            return Err(LedgerError::IndexStale(format!(
+                "block {height}, entry {entry} is not sequence {} of lane {}",
+                transaction.sequence,
+                transaction.lane_id()
+            )));
+        }
         if first.same_content(transaction) {
             return Ok(Ok(Repeated { index: 0, height, entry, id: first.id, refused: view.refused }));
         }
@@ -270,8 +281,6 @@ fn judge(
     lanes: &mut OpenLanes,
 ) -> Result<Verdict, Rejection> {
     let transaction = &checked.transaction;
-    judge_time(transaction, opened.time_ms)?;
-    judge_rulebook(transaction, executor.rulebook)?;
     // Block 0 is judged by the keys that it declares, once it is executed.
     let service =
         if opened.height == 0 { vec![false; transaction.by.len()] } else { judge_signatures(checked, executor)? };
@@ -279,11 +288,16 @@ fn judge(
     let in_block = lanes.positions.get(&lane_id).copied();
     let now = in_block.or_else(|| executor.lanes.get(&lane_id));
     let begun = lanes.begun.get(transaction.sender()).copied().unwrap_or(0);
-    match executor.lanes.judge(transaction, now, begun)? {
-        Next::Used if in_block.is_some() => return Ok(Verdict::UsedInThisBlock),
-        Next::Used => return Ok(Verdict::UsedBefore),
-        Next::Follows => {}
+    let next = executor.lanes.judge(transaction, now, begun);
+    match next {
+        Ok(Next::Used) if in_block.is_some() => return Ok(Verdict::UsedInThisBlock),
+        // Before its time is judged: who asks a month later must learn that it was applied.
+        Ok(Next::Used) => return Ok(Verdict::UsedBefore),
+        Ok(Next::Follows) | Err(_) => {}
     }
+    judge_time(transaction, opened.time_ms)?;
+    judge_rulebook(transaction, executor.rulebook)?;
+    next?;
     if now.is_none() {
         lanes.begun.insert(transaction.sender().into(), begun + 1);
     }

@@ -46,29 +46,15 @@ pub struct Entered {
 }
 
 impl Ledger {
-    /// Records by kind and id, as of the last indexed block, each compared with the state map.
+    /// A record by kind and id, as of the last indexed block, compared with the state map.
     ///
     /// # Errors
-    /// [`LedgerError::Tampered`] where the index gives something that was never sealed.
-    pub fn records(&self, ids: &[(&str, &str)]) -> Result<Vec<Option<Vec<u8>>>, LedgerError> {
-        let keys: Vec<Hash> = ids.iter().map(|(kind, id)| state_map::record_key(self.suite, kind, id)).collect();
-        let wanted: Vec<Option<Hash>> = {
-            let sealed = self.shared.sealed();
-            keys.iter().map(|key| sealed.map.get(key).map(|(value, _)| value)).collect()
-        };
-        let present: Vec<Hash> =
-            keys.iter().zip(&wanted).filter(|(_, value)| value.is_some()).map(|(key, _)| *key).collect();
-        let mut found = if present.is_empty() { Vec::new() } else { self.index()?.get_many(&present)? }.into_iter();
-        let mut records = Vec::with_capacity(ids.len());
-        for ((kind, id), value) in ids.iter().zip(wanted) {
-            let Some(value) = value else {
-                records.push(None);
-                continue;
-            };
-            let stored = found.next().flatten();
-            records.push(Some(self.genuine(kind, id, &value, stored)?.record));
-        }
-        Ok(records)
+    /// [`LedgerError::IndexStale`] where the index gives something that was never sealed.
+    pub fn record(&self, kind: &str, id: &str) -> Result<Option<Vec<u8>>, LedgerError> {
+        let key = state_map::record_key(self.suite, kind, id);
+        let Some((value, _)) = self.shared.sealed().map.get(&key) else { return Ok(None) };
+        let stored = self.index()?.get_many(&[key])?.pop().flatten();
+        Ok(Some(self.genuine(kind, id, &value, stored)?.record))
     }
 
     /// Refuses a record that the state map does not hold.
@@ -250,11 +236,8 @@ impl Ledger {
         };
         let instruction = transaction.instruction(index as usize).ok_or_else(missing)?;
         let salt = transaction.salts.get(index as usize).ok_or_else(missing)?;
-        let path = merkle::path(self.suite, &transaction.leaves, index as usize)
-            .map_err(|e| LedgerError::Internal(e.to_string()))?;
-        let leaves: Vec<Hash> = stored.payload.entries().map(|text| self.suite.hash(Purpose::Entry, &[text])).collect();
-        let entry_path =
-            merkle::path(self.suite, &leaves, entry as usize).map_err(|e| LedgerError::Internal(e.to_string()))?;
+        let path = self.path_of(&transaction.leaves, index as usize)?;
+        let entry_path = self.entry_path(&stored, entry)?;
         let signers = match before {
             Some(before) => Some(before.signers_of(height, transaction)?),
             None => None,
@@ -272,6 +255,61 @@ impl Ledger {
             signers: signers.as_deref(),
         });
         self.receipt(&inner, height, note)
+    }
+
+    /// Keeps what the block at `height` will write, for [`Ledger::prove_change`]; asked of a replay before that block.
+    pub fn keep_writes(&self, height: u64) {
+        self.shared.keep_writes(height);
+    }
+
+    /// A receipt that a record was this after a transaction; `replay` is the ledger replayed through the block at
+    /// `height`, and was asked to keep what that wrote.
+    ///
+    /// # Errors
+    /// There is no such transaction, or it did not write that record.
+    pub fn prove_change(
+        &self,
+        (height, entry): (u64, u32),
+        (kind, id): (&str, &str),
+        replay: &Self,
+        note: &[u8],
+    ) -> Result<Vec<u8>, LedgerError> {
+        let stored = self.stored_block_cached(height)?;
+        let writes = replay.shared.kept_writes(height, entry);
+        let index = writes.iter().position(|w| *w.kind == *kind && *w.id == *id).ok_or_else(|| {
+            LedgerError::NotFound(format!("the transaction in block {height}, entry {entry} did not write {kind} {id}"))
+        })?;
+        let changes: Vec<Hash> = writes
+            .iter()
+            .map(|w| {
+                let value = state_map::record_value(self.suite, &w.salt, &w.record);
+                self.suite.hash(Purpose::StateLeaf, &[&w.key, &value])
+            })
+            .collect();
+        let path = self.path_of(&changes, index)?;
+        let inner = write::change(&write::ChangeParts {
+            hash: self.suite.name(),
+            block: stored.payload.header(),
+            entry: stored.payload.entry(entry as usize).unwrap_or_default(),
+            entry_index: entry,
+            entry_path: &self.entry_path(&stored, entry)?,
+            kind,
+            id,
+            index: u32::try_from(index).unwrap_or(u32::MAX),
+            path: &path,
+            record: &writes[index].record,
+            salt: &writes[index].salt,
+        });
+        self.receipt(&inner, height, note)
+    }
+
+    fn path_of(&self, leaves: &[Hash], index: usize) -> Result<Vec<Hash>, LedgerError> {
+        merkle::path(self.suite, leaves, index).map_err(|e| LedgerError::Internal(e.to_string()))
+    }
+
+    fn entry_path(&self, stored: &StoredBlock, entry: u32) -> Result<Vec<Hash>, LedgerError> {
+        let leaves: Vec<Hash> = stored.payload.entries().map(|text| block::entry_leaf(self.suite, text)).collect();
+        self.path_of(&leaves, entry as usize)
     }
 
     /// The part of a receipt that shows keys and parties as of this ledger's last block, the one before `height`.

@@ -20,18 +20,43 @@ use crate::log::{Evidence, Lock, LogReader, LogWriter, Place};
 impl Ledger {
     /// Opens a ledger. The caller replays the blocks from `replay_from` on before it does anything else.
     ///
+    /// `open_index` opens the index, or makes an empty one where its argument is true. The lock is taken first:
+    /// another writer's index is neither opened nor wiped.
+    ///
     /// # Errors
-    /// [`LedgerError::IndexStale`] where the index must be wiped first; otherwise what is wrong with folder or blocks.
-    pub fn open(dir: &Path, index: Arc<dyn RecordIndex>, options: &Options) -> Result<(Self, Recovery), LedgerError> {
+    /// What is wrong with folder or blocks, or that another writes; or what `open_index` failed with.
+    pub fn open(
+        dir: &Path,
+        open_index: impl Fn(bool) -> Result<Arc<dyn RecordIndex>, LedgerError>,
+        options: &Options,
+    ) -> Result<(Self, Recovery), LedgerError> {
         let name = read_ledger_json(&dir.join("ledger.json"))?;
         let lock = if options.read_only { None } else { Some(Lock::acquire(&dir.join("lock"))?) };
+        let first = open_index(false).and_then(|index| Self::open_with(dir, &name, index, options));
+        let (ledger, recovery) = match first {
+            Err(LedgerError::IndexStale(why)) => {
+                let (ledger, recovery) = Self::open_with(dir, &name, open_index(true)?, options)?;
+                (ledger, Recovery { index_stale: Some(why), ..recovery })
+            }
+            other => other?,
+        };
+        *locked(&ledger.lock) = lock;
+        Ok((ledger, recovery))
+    }
+
+    fn open_with(
+        dir: &Path,
+        name: &str,
+        index: Arc<dyn RecordIndex>,
+        options: &Options,
+    ) -> Result<(Self, Recovery), LedgerError> {
         let (origin, zero) = name.split_once('#').unwrap_or_default();
         let zero: Hash = encoding::unhex(zero).unwrap_or_default();
         let mut short = [0; 16];
         short.copy_from_slice(&zero[..16]);
         let blocks_dir = dir.join("blocks");
         let reader = LogReader::open(&blocks_dir, short)?;
-        let suite = read_suite(&reader, &zero)?;
+        let suite = read_suite(&reader, origin, &zero)?;
         let meta = match index.meta()? {
             Some(meta) if meta.ledger != zero => {
                 return Err(LedgerError::IndexStale("it belongs to another ledger".into()));
@@ -70,8 +95,7 @@ impl Ledger {
         let replay_from = executor.height;
         let ledger =
             Self::start(dir, origin, suite, index, shared, executor, (writer, None), Some(reader), options.read_only);
-        *locked(&ledger.lock) = lock;
-        Ok((ledger, Recovery { blocks, replay_from, cut }))
+        Ok((ledger, Recovery { blocks, replay_from, cut, index_stale: None }))
     }
 }
 
@@ -99,13 +123,17 @@ fn read_ledger_json(path: &Path) -> Result<String, LedgerError> {
     Ok(name.to_owned())
 }
 
-/// The hash suite that block 0 declares, once its header's hash is the ledger's.
-fn read_suite(reader: &LogReader, zero: &Hash) -> Result<&'static dyn HashSuite, LedgerError> {
+/// The hash suite that block 0 declares, once its header's hash is the ledger's and its name the origin.
+fn read_suite(reader: &LogReader, origin: &str, zero: &Hash) -> Result<&'static dyn HashSuite, LedgerError> {
     let tampered = |message: String| LedgerError::Tampered { height: 0, message };
     let first = reader.frames(None).next().ok_or_else(|| tampered("it is missing".into()))??;
     let payload = Payload::parse(first.2).map_err(|e| tampered(e.to_string()))?;
     if crate::block::block_hash(payload.header()) != *zero {
         return Err(tampered("its hash is not that of ledger.json".into()));
+    }
+    let header = BlockHeader::parse(payload.header()).map_err(|e| tampered(e.to_string()))?;
+    if header.ledger.strip_suffix('#') != Some(origin) {
+        return Err(tampered(format!("it founds {}, and ledger.json says {origin}", header.ledger)));
     }
     for suite in ["blake3", "sha256"].iter().filter_map(|name| hash::suite(name)) {
         let Ok((transaction, _)) = payload.transaction(0, suite) else { continue };

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Instant;
 
+use super::columns::{Columns, NewRecord};
 use super::lanes::{self, Position};
 use super::open::Opened;
 use super::{Genesis, LedgerError, Shared, Tip};
@@ -18,32 +19,10 @@ use crate::merkle;
 use crate::state_map::{self, Update};
 use crate::transaction::{NO_INSTRUCTION, Transaction, instruction_salt};
 
-/// A record that a transaction wrote, as the rules left it.
-#[derive(Clone, Debug)]
-pub struct NewRecord {
-    /// Kind of the record.
-    pub kind: Arc<str>,
-    /// Id of the record.
-    pub id: Box<str>,
-    /// Indices of the instructions that wrote it, rising, at least one.
-    pub instructions: Vec<u16>,
-    /// Canonical JSON.
-    pub record: Vec<u8>,
-}
-
-/// What the rules made of the first transactions of an open block.
-#[derive(Clone, Debug, Default)]
-pub struct Executed {
-    /// For each executed transaction its refused instructions; the rest of the open block is not in it.
-    pub refused: Vec<Vec<Refusal>>,
-    /// For each executed transaction the records it wrote, in the order of first writing.
-    pub writes: Vec<Vec<NewRecord>>,
-}
-
 /// A block on its way to the disk.
 pub(super) struct Job {
     pub opened: Opened,
-    pub executed: Executed,
+    pub columns: Columns,
     pub rulebook: u32,
     pub ledger: String,
 }
@@ -73,10 +52,10 @@ impl Sealer {
 
     fn seal(&mut self, job: Job) -> Result<(), LedgerError> {
         let started = Instant::now();
-        let Job { opened, executed, rulebook, ledger } = job;
+        let Job { opened, columns, rulebook, ledger } = job;
         let shared = Arc::clone(&self.shared);
-        let mut block = Sealing::new(self.suite, &shared, executed.refused.len());
-        for (position, (refused, writes)) in executed.refused.iter().zip(executed.writes).enumerate() {
+        let mut block = Sealing::new(self.suite, &shared, columns.refused.len());
+        for (position, (refused, writes)) in columns.refused.iter().zip(columns.rows()?).enumerate() {
             let Some(transaction) = opened.transaction(position) else { break };
             block.add(transaction, refused, writes);
         }
@@ -114,6 +93,7 @@ impl Sealer {
         sealed.recent.insert(opened.height, place);
         drop(sealed);
         self.shared.add_times(&[("hash", hashed - started), ("state", mapped - hashed), ("append", appended - mapped)]);
+        self.shared.offer_writes(opened.height, &block.writes);
         self.shared.sealed_to(opened.height);
         let rows = BlockRows {
             height: opened.height,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{LedgerError, locked};
 use crate::block::BlockHeader;
 use crate::hash::{Hash, HashSuite};
+use crate::index::Write;
 use crate::log::Place;
 use crate::merkle::BlockLog;
 use crate::state_map::StateMap;
@@ -44,6 +45,7 @@ pub(crate) struct Shared {
     moved: Condvar,
     zero: OnceLock<Hash>,
     times: Mutex<Vec<(&'static str, Duration)>>,
+    kept: Mutex<Option<(u64, Vec<Write>)>>,
 }
 
 impl Shared {
@@ -63,6 +65,7 @@ impl Shared {
             moved: Condvar::new(),
             zero: named,
             times: Mutex::new(Vec::new()),
+            kept: Mutex::new(None),
         }
     }
 
@@ -72,6 +75,26 @@ impl Shared {
 
     pub fn sealed_mut(&self) -> RwLockWriteGuard<'_, Sealed> {
         self.sealed.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Asks for what the block at `height` will write.
+    pub fn keep_writes(&self, height: u64) {
+        *locked(&self.kept) = Some((height, Vec::new()));
+    }
+
+    /// Takes what a block wrote, if somebody asked for it.
+    pub fn offer_writes(&self, height: u64, writes: &[Write]) {
+        if let Some((_, kept)) = locked(&self.kept).as_mut().filter(|(wanted, _)| *wanted == height) {
+            *kept = writes.to_vec();
+        }
+    }
+
+    /// What the block at `height` wrote in that entry, in the order of the entry's changes.
+    pub fn kept_writes(&self, height: u64, entry: u32) -> Vec<Write> {
+        match locked(&self.kept).as_ref() {
+            Some((kept, writes)) if *kept == height => writes.iter().filter(|w| w.entry == entry).cloned().collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// Hash of block 0, once it is known.

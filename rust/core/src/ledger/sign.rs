@@ -89,8 +89,9 @@ impl Ledger {
     /// Signs a checkpoint over all sealed blocks, after the mark at `mark_path` is synced, and keeps it in the folder.
     ///
     /// # Errors
-    /// The mark forbids it, or a file cannot be written.
+    /// The mark forbids it, a file cannot be written, or the ledger is closed and another may be writing.
     pub fn sign_checkpoint(&self, key: &SecretKey, mark_path: &Path) -> Result<Vec<u8>, LedgerError> {
+        self.index()?;
         self.wait_indexed()?;
         if let Some(mark) = SignedMark::read(mark_path)? {
             self.compare_mark(&mark)?;

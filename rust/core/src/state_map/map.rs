@@ -14,8 +14,9 @@ use crate::hash::{EMPTY, Hash, HashSuite};
 /// Shards, and the place of the first one in `StateMap::above`.
 const SHARDS: usize = 1 << SHARD_DEPTH;
 
-/// Updates from which a batch goes to all cores; below, waking the threads costs as much as it saves.
-const PARALLEL_FROM: usize = 128;
+/// Updates from which a batch goes to all cores: those of a ledger that is opened. A block has fewer, and while it is
+/// sealed the other cores check signatures and run rules; sharing their queue, it waited for them with the map locked.
+const PARALLEL_FROM: usize = 1 << 16;
 
 /// One record to write: `value` as `record_value` makes it, with the salt that it was made with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,151 @@
+"""`init`, `register`, `show`, `history`, `check`: a ledger, who is on it, and what it holds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+import msgspec
+
+import finchain as fc
+from finchain.cli.options import FILE, FOLDER, kind_of, load_key, open_ledger, opens, plain, said, talks
+from finchain.cli.screen import Screen
+from finchain.domain.party import Role
+
+
+@click.command()
+@click.argument("path", type=FOLDER)
+@click.option("--name", required=True, help="Origin of the log, such as example.org/deal.")
+@click.option("--operator", type=FILE, help="The operator's key file; a new key goes into the key folder without it.")
+@click.option("--keys", type=FOLDER, help="Key folder of all ledgers. [$FINCHAIN_KEYS]")
+@click.option("--hash", "hash_suite", type=click.Choice(["blake3", "sha256"]), default="blake3", show_default=True)
+@click.option("--time-zone-minutes", default=480, show_default=True, help="Where its days begin, east of UTC.")
+@click.option(
+    "--simulated-from", type=click.DateTime(["%Y-%m-%d"]),
+    help="For tests: a clock that stands at this day until it is moved. The ledger says so for ever.",
+)  # fmt: skip
+@talks
+def init(
+    screen: Screen,
+    path: Path,
+    name: str,
+    operator: Path | None,
+    keys: Path | None,
+    hash_suite: Any,
+    time_zone_minutes: int,
+    simulated_from: datetime | None,
+) -> None:
+    """Founds a ledger in the new folder PATH and prints its name and its verifier key."""
+    clock = None if simulated_from is None else fc.SimulatedClock(simulated_from.date(), zone_minutes=time_zone_minutes)
+    with fc.create(
+        path, name=name, operator=None if operator is None else load_key(operator), keys=keys, clock=clock,
+        hash_suite=hash_suite, time_zone_minutes=time_zone_minutes,
+    ) as ledger:  # fmt: skip
+        told = {"ledger": ledger.name, "verifier_key": ledger.verifier_key, "path": str(path)}
+    screen.show(told, f"ledger        {told['ledger']}\nverifier key  {told['verifier_key']}")
+
+
+@click.command()
+@click.argument("path", type=FOLDER, metavar="LEDGER")
+@click.argument("party")
+@click.argument("name")
+@click.option("--role", "roles", multiple=True, required=True, type=click.Choice(get_args(Role)))
+@click.option("--request", type=FILE, help="The party's enrolment request, made where its keys are.")
+@click.option("--key", type=FILE, help="Its key file instead, where it is on this machine.")
+@opens
+@talks
+def register(
+    screen: Screen,
+    path: Path,
+    party: str,
+    name: str,
+    roles: tuple[Any, ...],
+    request: Path | None,
+    key: Path | None,
+    ledger_options: dict[str, Any],
+) -> None:
+    """Registers PARTY with its legal NAME, signed by the operator as registrar."""
+    with open_ledger(screen, path, ledger_options) as ledger:
+        outcome = ledger.register(
+            party, name, roles=list(roles), key=None if key is None else load_key(key),
+            request=None if request is None else fc.EnrolmentRequest.load(request),
+        )  # fmt: skip
+        screen.show(msgspec.to_builtins(outcome), f"{party} is registered, in block {outcome.height}")
+
+
+@click.command()
+@click.argument("path", type=FOLDER, metavar="LEDGER")
+@click.argument("kind", required=False)
+@click.argument("id", required=False)
+@opens
+@talks
+def show(screen: Screen, path: Path, kind: str | None, id: str | None, ledger_options: dict[str, Any]) -> None:
+    """Shows a ledger; with KIND its records of that kind, with KIND and ID the one record."""
+    with open_ledger(screen, path, ledger_options) as ledger:
+        if kind is None:
+            _summary(screen, ledger)
+            return
+        found = ledger.find(kind_of(kind)) if id is None else [ledger.get(kind_of(kind), id)]
+        for record in found:
+            screen.show(plain(record), said(record) if id is None else _members(record))
+
+
+def _summary(screen: Screen, ledger: fc.Ledger) -> None:
+    kinds = Counter(record.kind for record in ledger.find_all())
+    told = {
+        "ledger": ledger.name,
+        "verifier_key": ledger.verifier_key,
+        "today": ledger.today,
+        "blocks": ledger.height,
+        "state_root": ledger.state_root.hex(),
+        "records": dict(sorted(kinds.items())),
+    }
+    records = "".join(f"\n  {count:>9,} {kind}" for kind, count in sorted(kinds.items()))
+    screen.show(
+        told,
+        f"ledger        {ledger.name}\nverifier key  {ledger.verifier_key}\ntoday         {ledger.today}\n"
+        f"blocks        {ledger.height:,}\nstate root    {ledger.state_root.hex()}\nrecords{records}",
+    )
+
+
+def _members(record: Any) -> str:
+    members = plain(record)
+    width = max(map(len, members))
+    lines = [f"{name.ljust(width)}  {_short(value)}" for name, value in members.items()]
+    return "\n".join([said(record), *(f"  {line}" for line in lines)])
+
+
+def _short(value: Any) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+@click.command()
+@click.argument("path", type=FOLDER, metavar="LEDGER")
+@click.argument("kind")
+@click.argument("id")
+@click.option("--limit", default=1_000, show_default=True, help="At most so many of the newest steps.")
+@opens
+@talks
+def history(screen: Screen, path: Path, kind: str, id: str, limit: int, ledger_options: dict[str, Any]) -> None:
+    """Lists the instructions that wrote a record, oldest first."""
+    with open_ledger(screen, path, ledger_options) as ledger:
+        for step in ledger.history(kind_of(kind), id, limit=limit):
+            at = datetime.fromtimestamp(step.time_ms / 1000, UTC)
+            what = "; ".join(str(instruction) for instruction in step.instructions)
+            screen.show(
+                msgspec.to_builtins(step),
+                f"{at:%Y-%m-%d %H:%M:%S} UTC  block {step.height}, entry {step.entry}  {', '.join(step.by)}: {what}",
+            )
+
+
+@click.command()
+@click.argument("path", type=FOLDER, metavar="LEDGER")
+@talks
+def check(screen: Screen, path: Path) -> None:
+    """Verifies a whole ledger from its blocks: hashes, signatures, rules, state roots. Writes nothing."""
+    with screen.progress("verifying blocks") as advance:
+        audit = fc.check(path, progress=advance)
+    screen.show(msgspec.to_builtins(audit), str(audit))

@@ -1,0 +1,55 @@
+"""`load`: a CSV or TSV file through a mapping into a ledger, every row once and only once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from finchain import batch
+from finchain.cli.options import FILE, FOLDER, open_ledger, opens, talks
+from finchain.cli.screen import Screen
+
+
+@click.command()
+@click.argument("path", type=FOLDER, metavar="LEDGER")
+@click.argument("mapping", type=FILE)
+@click.option("--input", "file", type=FILE, help="The file, in the place of the one that the mapping names.")
+@click.option("--out", type=FOLDER, default=Path("out"), show_default=True, help="Folder for rejects and notes.")
+@click.option("--run-id", help="Names the run; made from the file's digest without it.")
+@click.option(
+    "--enrol", is_flag=True, help="First registers those parties of the lookup that the ledger does not have."
+)
+@click.option("--dry-run", is_flag=True, help="Checks everything and commits nothing.")
+@click.option("--allow-reload", is_flag=True, help="Takes a file that was loaded under another run id.")
+@opens
+@talks
+def load(
+    screen: Screen,
+    path: Path,
+    mapping: Path,
+    file: Path | None,
+    out: Path,
+    run_id: str | None,
+    enrol: bool,
+    dry_run: bool,
+    allow_reload: bool,
+    ledger_options: dict[str, Any],
+) -> int:
+    """Loads a file of claims and their confirmations through the TOML file MAPPING.
+
+    Exit code 0: every row was applied; 4: some were refused or rejected, and the rejects file lists them; 8: nothing
+    was committed. A load that was killed is started again with the same words, and goes on.
+    """
+    with open_ledger(screen, path, ledger_options) as ledger:
+        if enrol and not dry_run:
+            screen.talk(f"{batch.enrol_parties(ledger, mapping)} parties registered")
+        with screen.progress("loading") as advance:
+            report = batch.load(
+                ledger, mapping, input=file, out=out, run_id=run_id, dry_run=dry_run, allow_reload=allow_reload,
+                progress=advance,
+            )  # fmt: skip
+    screen.show({**msgspec.to_builtins(report), "exit_code": report.exit_code}, str(report))
+    return report.exit_code

@@ -1,0 +1,150 @@
+"""What several commands share: their options, and how paths and names on the command line become things.
+
+A passphrase comes from a file or, at a terminal, from the person; never from the command line, which others can read.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+import finchain as fc
+from finchain.cli.screen import Screen
+from finchain.domain import rulebook
+from finchain.domain.rule import Instruction, Record
+from finchain.errors import Malformed
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FOLDER = click.Path(path_type=Path, file_okay=False)
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+def talks(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives a command its `Screen`, with the options `--json` and `--quiet`."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Data, and errors, as JSON lines.")
+    @click.option("--quiet", is_flag=True, help="No talk on stderr but errors.")
+    @functools.wraps(command)
+    def talking(*args: Any, as_json: bool, quiet: bool, **options: Any) -> Any:
+        return command(Screen(as_json=as_json, quiet=quiet), *args, **options)
+
+    return talking
+
+
+def opens(command: F) -> F:
+    """Options with which a ledger is opened, handed on as `ledger_options`."""
+
+    @click.option("--keys", type=FOLDER, help="Key folder of all ledgers. [$FINCHAIN_KEYS]")
+    @click.option("--operator", type=FILE, help="The operator's key file, where it is not in the key folder.")
+    @click.option("--today", type=click.DateTime(["%Y-%m-%d"]), help="Moves a simulated ledger's clock on to this day.")
+    @click.option("--after-silence", is_flag=True, help="The clock is right, though the last block is old.")
+    @functools.wraps(command)
+    def opening(
+        *args: Any, keys: Path | None, operator: Path | None, today: datetime | None, after_silence: bool, **rest: Any
+    ) -> Any:
+        options = {
+            "keys": keys,
+            "operator": None if operator is None else load_key(operator),
+            "clock": None if today is None else fc.SimulatedClock(today.date()),
+            "after_silence": after_silence,
+        }
+        return command(*args, ledger_options=options, **rest)
+
+    return opening  # type: ignore[return-value]  # click calls it with options by name
+
+
+def signs(command: F) -> F:
+    """The keys that sign, handed on as `signers`."""
+
+    @click.option(
+        "--key", "key_files", type=FILE, multiple=True, help="Key file that signs; several times for several."
+    )
+    @click.option("--passphrase-file", type=FILE, help="File whose first line is the passphrase of the key files.")
+    @functools.wraps(command)
+    def signing(*args: Any, key_files: tuple[Path, ...], passphrase_file: Path | None, **rest: Any) -> Any:
+        return command(*args, signers=[load_key(path, passphrase_file) for path in key_files], **rest)
+
+    return signing  # type: ignore[return-value]  # click calls it with options by name
+
+
+def open_ledger(screen: Screen, path: Path, options: dict[str, Any]) -> fc.Ledger:
+    """Opens a ledger, with a bar while blocks are replayed, and says what had to be mended."""
+    with screen.progress("replaying blocks") as advance:
+        ledger = fc.open(path, progress=advance, **options)
+    if ledger.recovery["cut"]:
+        screen.talk(f"recovered: {ledger.recovery['cut']}")
+    if ledger.recovery["index_rebuilt_because"]:
+        screen.talk(f"the index was made anew: {ledger.recovery['index_rebuilt_because']}")
+    return ledger
+
+
+def load_key(path: Path, passphrase_file: Path | None = None) -> fc.Key:
+    """The key of a file, asking a person for the passphrase where it needs one and no file gives it."""
+    return fc.Key.load(path, passphrase(passphrase_file) if passphrase_file else _asked(path))
+
+
+def passphrase(path: Path) -> bytes:
+    """The first line of a passphrase file."""
+    lines = path.read_bytes().splitlines()
+    if not lines or not lines[0]:
+        raise fc.ConfigError(f"{path} is empty", advice="its first line is the passphrase")
+    return lines[0]
+
+
+def _asked(path: Path) -> bytes | None:
+    try:
+        encrypted = b"ENCRYPTED" in path.read_bytes().partition(b"\n")[0]
+    except OSError:
+        return None  # Loading the key says what is wrong with the file.
+    if not encrypted or not sys.stdin.isatty():
+        return None
+    asked: str = click.prompt(f"Passphrase of {path}", hide_input=True, err=True)
+    return asked.encode()
+
+
+def kind_of(name: str) -> type[Record]:
+    """The record type of a kind's name.
+
+    Raises:
+        click.BadParameter: There is none; the nearest name is given.
+    """
+    kinds = rulebook.RECORDS
+    if name in kinds:
+        return kinds[name]
+    near = difflib.get_close_matches(name, kinds, 1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(kinds))}"
+    raise click.BadParameter(f"there is no kind of record {name!r}; {hint}", param_hint="KIND")
+
+
+def read_instructions(path: Path) -> list[Instruction]:
+    """The instructions of a JSON file, or of stdin for `-`: one object, or a list of them.
+
+    Raises:
+        Malformed: It is not JSON, or not of the rulebook.
+    """
+    text = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+    try:
+        read = msgspec.json.decode(text, type=list[rulebook.INSTRUCTIONS] | rulebook.INSTRUCTIONS)
+    except msgspec.MsgspecError as error:
+        raise Malformed(f"{path}: {error}", advice="docs/domain.md lists the instructions and their members") from None
+    return read if isinstance(read, list) else [read]
+
+
+def plain(record: Record) -> dict[str, Any]:
+    """A record as a dictionary with its kind first."""
+    return {"kind": record.kind, **msgspec.to_builtins(record)}
+
+
+def said(record: Record) -> str:
+    """A record as a line for people."""
+    text = str(record)
+    return f"{record.kind} {text.partition('(')[2].removesuffix(')')}" if text == repr(record) else text

@@ -1,0 +1,78 @@
+"""What a command says: data on stdout, talk on stderr, and a bar only where a person watches.
+
+With `--json` every piece of data is one JSON object on a line of its own, an error as well, which goes to stderr.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+import msgspec
+
+from finchain.errors import FinchainError, Refused
+
+Advance = Callable[[int, int | None], None]
+"""Called with what is done and, where it is known, with how much there is."""
+
+
+class Screen:
+    """Where a command writes.
+
+    Args:
+        as_json: Data as JSON lines instead of text for people.
+        quiet: No talk; data and errors still come.
+    """
+
+    def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
+        self.as_json = as_json
+        self.quiet = quiet
+
+    def show(self, content: Any, text: str) -> None:
+        """Writes one piece of data: `content` as JSON, or `text`."""
+        if self.as_json:
+            text = msgspec.json.encode(content, enc_hook=_plain).decode()
+        click.echo(text)
+
+    def talk(self, text: str) -> None:
+        """Tells a person what is going on."""
+        if not self.quiet:
+            click.echo(text, err=True)
+
+    def failed(self, error: BaseException, text: str = "") -> None:
+        """Says why the command ends without success."""
+        text = text or str(error)
+        if not self.as_json:
+            click.echo(f"{'refused' if isinstance(error, Refused) else 'error'}: {text}", err=True)
+            return
+        told: dict[str, Any] = {"error": type(error).__name__, "message": text}
+        if isinstance(error, FinchainError):
+            told |= {"message": error.message, "advice": error.advice, "facts": error.facts}
+            told |= {
+                name: getattr(error, name)
+                for name in ("code", "rule", "field", "value", "instruction")
+                if hasattr(error, name)
+            }
+        click.echo(msgspec.json.encode(told, enc_hook=_plain).decode(), err=True)
+
+    @contextmanager
+    def progress(self, title: str) -> Iterator[Advance | None]:
+        """A bar on a terminal, for what may take longer than a second; `None` where nobody watches."""
+        if self.quiet or not sys.stderr.isatty():
+            yield None
+            return
+        # rich takes a few hundredths of a second to import, which only a watched run has to spend.
+        from rich.console import Console
+        from rich.progress import Progress
+
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            row = bar.add_task(title, total=None)
+            yield lambda done, total: bar.update(row, completed=done, total=total)
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has no type for, as text."""
+    return str(value)

@@ -1,0 +1,163 @@
+"""`submit`, `explain`, `prepare`, `sign`: instructions, by one party at once or by several one after the other."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+import finchain as fc
+from finchain.cli.options import FILE, FOLDER, open_ledger, opens, plain, read_instructions, said, signs, talks
+from finchain.cli.screen import Screen
+from finchain.domain.rule import Absent
+
+NOT_ALL = 4
+REFUSED = 8
+
+
+@click.command()
+@click.argument("path", type=FOLDER, metavar="LEDGER")
+@click.argument("what", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
+@click.option("--each", is_flag=True, help="Every instruction on its own; without it they hold together or not at all.")
+@click.option("--lane", default="main", show_default=True, help="The sender's series of transactions.")
+@signs
+@opens
+@talks
+def submit(
+    screen: Screen,
+    path: Path,
+    what: Path,
+    each: bool,
+    lane: str,
+    signers: list[fc.Key],
+    ledger_options: dict[str, Any],
+) -> int:
+    """Submits WHAT: instructions in JSON, signed here with --key, or a transaction that is signed already.
+
+    With --each, exit code 4 says that some instructions were refused and the others hold, 8 that none holds.
+    """
+    if not signers:
+        with open_ledger(screen, path, ledger_options) as ledger:
+            _outcome(screen, ledger.submit(fc.Transaction.load(what, hash_suite=ledger.hash_suite)))
+        return 0
+    instructions = read_instructions(what)
+    with open_ledger(screen, path, ledger_options) as ledger:
+        if not each:
+            _outcome(screen, ledger.submit(instructions, by=signers, lane=lane))
+            return 0
+        rows = ledger.submit_each(instructions, by=signers, lane=lane)
+    refused = 0
+    for row in rows:
+        told = {"index": row.index, "height": row.height, "entry": row.entry, "instruction": row.instruction}
+        if isinstance(row, fc.RefusedRow):
+            refused += 1
+            screen.show({"status": "refused", "code": row.code, **told}, f"{row.index}: {row.refusal or row.code}")
+        else:
+            screen.show({"status": "applied", **told}, f"{row.index}: applied")
+    if not refused:
+        return 0
+    return NOT_ALL if refused < len(rows) else REFUSED
+
+
+def _outcome(screen: Screen, outcome: fc.Outcome) -> None:
+    for note in outcome.notes:
+        screen.talk(f"note: {note}")
+    told = {
+        "status": outcome.status, "id": outcome.id, "height": outcome.height, "entry": outcome.entry,
+        "notes": outcome.notes,
+    }  # fmt: skip
+    screen.show(told, f"{outcome.status}: {outcome.id}, block {outcome.height}, entry {outcome.entry}")
+
+
+@click.command()
+@click.argument("path", type=FOLDER, metavar="LEDGER")
+@click.argument("what", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
+@click.option("--by", "parties", multiple=True, required=True, help="Party that would sign; the first is the sender.")
+@opens
+@talks
+def explain(screen: Screen, path: Path, what: Path, parties: tuple[str, ...], ledger_options: dict[str, Any]) -> int:
+    """Says what the instructions WHAT would do, or why they would be refused (exit code 8). Writes nothing."""
+    instructions = read_instructions(what)
+    with open_ledger(screen, path, ledger_options) as ledger:
+        explanation = ledger.explain(instructions, by=list(parties))
+    if explanation.refusal is not None:
+        raise explanation.refusal
+    changes = [
+        {"before": None if before is None else plain(before), "after": plain(after)}
+        for before, after in explanation.changes
+    ]
+    lines = [f"{'new' if before is None else 'now'} {said(after)}" for before, after in explanation.changes] + [
+        f"note {note}" for note in explanation.notes
+    ]
+    screen.show({"changes": changes, "notes": explanation.notes}, "\n".join(["would be applied", *lines]))
+    return 0
+
+
+@click.command()
+@click.argument("path", type=FOLDER, metavar="LEDGER")
+@click.argument("what", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
+@click.option("--by", "parties", multiple=True, required=True, help="Party that must sign; the first is the sender.")
+@click.option("--each", is_flag=True, help="Every instruction on its own.")
+@click.option("--lane", help="The sender's series; a new one without it.")
+@click.option("--expires-in-days", default=7, show_default=True, type=click.IntRange(1, 30))
+@click.option("--out", type=FILE, required=True, help="File for the signers, one after the other.")
+@opens
+@talks
+def prepare(
+    screen: Screen,
+    path: Path,
+    what: Path,
+    parties: tuple[str, ...],
+    each: bool,
+    lane: str | None,
+    expires_in_days: int,
+    out: Path,
+    ledger_options: dict[str, Any],
+) -> None:
+    """Builds a transaction of the instructions WHAT that all of --by must sign, and writes it to a file."""
+    instructions = read_instructions(what)
+    with open_ledger(screen, path, ledger_options) as ledger:
+        expires = ledger.clock.now_ms() + expires_in_days * 86_400_000
+        transaction = ledger.prepare(
+            instructions, by=list(parties), lane=lane, mode="each" if each else "all", expires_ms=expires
+        )
+    transaction.save(out)
+    until = datetime.fromtimestamp(expires / 1000, UTC)
+    screen.show(
+        {"id": transaction.id, "file": str(out), "by": transaction.by, "expires": until},
+        f"{transaction.id}\n{out}: to be signed by {', '.join(transaction.by)} before {until:%Y-%m-%d %H:%M} UTC",
+    )
+
+
+@click.command()
+@click.argument("file", type=FILE)
+@click.option("--key-id", help="Id of the key, such as shop/1, where the file does not know it.")
+@click.option("--yes", is_flag=True, help="Signs without asking a person who sits at the terminal.")
+@signs
+@talks
+def sign(screen: Screen, file: Path, key_id: str | None, yes: bool, signers: list[fc.Key]) -> None:
+    """Shows what the transaction FILE orders, and adds signatures to it. Needs no ledger."""
+    if not signers:
+        raise click.UsageError("nobody signs: give --key")
+    transaction = fc.Transaction.load(file)
+    for number, instruction in enumerate(transaction.instructions):
+        screen.talk(f"{number}: {_members(instruction)}")
+    if not yes and sys.stdin.isatty():
+        click.confirm(f"Sign for {', '.join(transaction.by)}?", abort=True, err=True)
+    for key in signers:
+        transaction.sign(key, key_id)
+    transaction.save(file)
+    screen.show(
+        {"id": transaction.id, "signed_by": transaction.signed_by}, f"signed by {', '.join(transaction.signed_by)}"
+    )
+
+
+def _members(instruction: Any) -> str:
+    """Every member of an instruction that is set: what a signer must have seen."""
+    members = ((name, getattr(instruction, name)) for name in instruction.__struct_fields__)
+    texts = (f"{name}={msgspec.json.encode(value).decode()}" for name, value in members if value is not Absent)
+    return f"{instruction.__struct_config__.tag} {' '.join(texts)}"

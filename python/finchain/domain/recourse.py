@@ -1,0 +1,127 @@
+"""What a holder does about a lot besides waiting for the debtor: gives it back to who sold it, or forgives it.
+
+Who transferred without recourse is out, and owes nothing when the debtor does not pay. It answers for one thing only:
+that what it transferred exists, is not disputed, and was transferred once (domain.md I-12).
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Literal
+
+import msgspec
+
+from finchain.domain import guarantee as guarantees
+from finchain.domain.cash import enter_fact, move_cash
+from finchain.domain.certificate import Certificate, Lot
+from finchain.domain.check import check_amount, check_digest
+from finchain.domain.party import require
+from finchain.domain.rule import Absent, Book, Instruction, Optional, refuse, rule
+from finchain.domain.settlement import end_if_paid, move_claims
+
+Grounds = Literal["recourse", "warranty"]
+"""`recourse`: it was agreed, and the debtor did not pay; `warranty`: what was transferred was not what it seemed."""
+
+
+class BuyBackLot(Instruction, frozen=True, tag="certificate.buy_back"):
+    """Takes a lot back for money. Signed by the holder, who states that the money came, and by who takes it back.
+
+    Attributes:
+        id: Id of the lot, of which all that is live goes back.
+        by: Who takes it back: one of those who answer for the debtor, or, for a breach of warranty, who transferred it.
+        amount_minor: What both agree on, as a rule the price and what it has earned.
+        evidence: SHA-256 of the paper that shows the breach of warranty.
+    """
+
+    id: str
+    by: str
+    amount_minor: int
+    grounds: Grounds
+    reference: str
+    digest: str
+    evidence: str | Optional = Absent
+    value_date: date | Optional = Absent
+
+
+class WaiveLot(Instruction, frozen=True, tag="certificate.waive"):
+    """Forgives the debtor what is live of a lot. Signed by the holder.
+
+    A creditor gives up its claim, a guarantor what it paid for the debtor; the lot's part of the claims is credited.
+    """
+
+    id: str
+
+
+@rule(BuyBackLot)
+def _buy_back(do: BuyBackLot, book: Book) -> None:
+    certificate, lot = _free_lot(do.id, book)
+    require(book, "certificate", lot.holder, field="holder")
+    require(book, "certificate", do.by)
+    check_amount("certificate", do.amount_minor)
+    if do.grounds == "recourse":
+        _check_recourse(certificate, lot, do)
+    else:
+        _check_warranty(lot, do)
+    last = certificate.accepted if certificate.dishonoured is Absent else certificate.dishonoured
+    enter_fact(
+        book, "certificate", do, by=lot.holder, amount_minor=do.amount_minor, currency=certificate.currency,
+        last=None if last is Absent else last,
+    )  # fmt: skip
+    move_cash(book, do.by, lot.holder, do.amount_minor, certificate.currency)
+    # Those who answered towards who takes it back still do; it has itself nobody to answer to any more.
+    chain = lot.recourse[: lot.recourse.index(do.by)] if do.by in lot.recourse else lot.recourse
+    book.put(
+        msgspec.structs.replace(lot, holder=do.by, source=Absent, hop=lot.hop + 1, recourse=chain, offer=Absent)
+    )  # fmt: skip
+
+
+@rule(WaiveLot)
+def _waive(do: WaiveLot, book: Book) -> None:
+    certificate, lot = _free_lot(do.id, book)
+    require(book, "certificate", lot.holder, field="holder")
+    units = lot.live_minor
+    move_claims(book, certificate, lot.first, lot.last, "credited")
+    book.put(msgspec.structs.replace(lot, first=lot.last + 1, waived_minor=units, offer=Absent))
+    if lot.guarantee is not Absent:
+        guarantees.waive(book, lot.guarantee, units)
+    book.put(
+        msgspec.structs.replace(
+            certificate, live_minor=certificate.live_minor - units, lots=certificate.lots - 1,
+            cancelled_minor=certificate.cancelled_minor + units,
+        )
+    )  # fmt: skip
+    end_if_paid(book, certificate.id)
+
+
+def _free_lot(id: str, book: Book) -> tuple[Certificate, Lot]:
+    """An accepted lot of which something is live, and which nobody but the holder has a right to."""
+    lot = book.get(Lot, id, field="id")
+    certificate = book.get(Certificate, lot.certificate)
+    if certificate.accepted is Absent or not lot.live_minor:
+        refuse("certificate.bad_state", f"nothing of {id} is owed", field="id", value=id,
+               advice="name a lot of an accepted certificate that is not paid")  # fmt: skip
+    encumbrance = lot.encumbrance(book.today)
+    if encumbrance != "none":
+        refuse("certificate.insufficient_free", f"{id} is {encumbrance}", rule="domain.md I-5", field="id", value=id,
+               advice="let the pledge be released, or the offer end, first", live=lot.live_minor)  # fmt: skip
+    return certificate, lot
+
+
+def _check_recourse(certificate: Certificate, lot: Lot, do: BuyBackLot) -> None:
+    if certificate.dishonoured is Absent:
+        refuse("certificate.not_due", f"{certificate.id} was not dishonoured", field="id", value=do.id,
+               advice="recourse begins when the debtor has not paid")  # fmt: skip
+    if do.by not in lot.recourse or do.by == lot.holder:
+        refuse("certificate.no_recourse", f"{do.by} does not answer for the debtor of {lot.id}", rule="Civil Code 767",
+               field="by", value=do.by,
+               advice=f"turn to {', '.join(lot.recourse) or 'the debtor'}")  # fmt: skip
+
+
+def _check_warranty(lot: Lot, do: BuyBackLot) -> None:
+    if do.by != lot.source:
+        refuse("certificate.no_recourse", f"{do.by} did not transfer {lot.id} to {lot.holder}", rule="domain.md I-12",
+               field="by", value=do.by, advice="name who transferred it to the holder")  # fmt: skip
+    if do.evidence is Absent:
+        refuse("certificate.evidence", "a breach of warranty is shown by a paper", field="evidence",
+               advice="state its SHA-256")  # fmt: skip
+    check_digest("certificate", do.evidence, "evidence")
