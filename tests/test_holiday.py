@@ -160,5 +160,5 @@ def test_the_cut_off_of_a_certificate_counts_business_days_where_there_is_a_cale
     ledger.move_to(date(2026, 9, 30))
     ledger.copy().apply(offer, by={"shop"})
     ledger.advance(1)
-    with refused(ledger, "certificate.date"):
+    with refused(ledger, "certificate.cut_off"):
         ledger.apply(offer, by={"shop"})

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import get_args
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from book import LEDGER, MemoryBook, digest, refused, town
 from finchain import instructions as do
@@ -317,6 +320,38 @@ def test_other_instruments_move_amounts_between_buckets(ledger: MemoryBook) -> N
     with pytest.raises(Refused) as refusal:
         move(moved, 601, "converted", "conv_settled")
     assert refusal.value.code == "receivable.insufficient_converted"
+
+
+BUCKETS = get_args(Bucket)
+
+
+@given(
+    st.lists(st.integers(0, 100), min_size=len(BUCKETS), max_size=len(BUCKETS)),
+    st.lists(st.tuples(st.sampled_from(BUCKETS), st.sampled_from(BUCKETS), st.integers(0, 60)), max_size=20),
+)
+def test_whatever_moves_between_buckets_the_sum_stays(
+    amounts: list[int], moves: list[tuple[Bucket, Bucket, int]]
+) -> None:
+    """I-2 and I-3: a move is made in full or refused, and no unit is made or lost by it."""
+    whole = sum(amounts)
+    moved = Receivable(
+        id="R", creditor="shop", debtor="core", currency="CNY", due=DUE, invoice="I", fingerprint="", payload="",
+        claimed=whole, pending=0, confirmed=whole, **dict(zip(BUCKETS, amounts, strict=True)),
+    )  # fmt: skip
+    for source, target, amount in moves:
+        before = {bucket: getattr(moved, bucket) for bucket in BUCKETS}
+        if amount > before[source]:
+            with pytest.raises(Refused):
+                move(moved, amount, source, target)
+            continue
+        moved = move(moved, amount, source, target)
+        after = {bucket: getattr(moved, bucket) for bucket in BUCKETS}
+        expected = before | {source: before[source] - amount}
+        expected[target] += amount
+        assert after == expected
+    closed = (moved.converted, moved.conv_settled, moved.settled, moved.credited, moved.setoff, moved.written_off)
+    assert moved.open + moved.disputed_post + sum(closed) == whole
+    assert moved.open == moved.free + moved.reserved + moved.assigned + moved.pledged
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from book import MemoryBook, digest, refused, town
 from finchain import instructions as do
 from finchain.domain.certificate import Certificate
 from finchain.domain.dilution import dilution_bp
-from finchain.domain.part import Part
+from finchain.domain.part import PARTS_MAX, Part
 from finchain.domain.receivable import Receivable
 from finchain.domain.reduction import Counterclaim, Reduction
 from finchain.domain.rule import Absent, Instruction
@@ -183,6 +183,8 @@ def test_a_credit_note_after_the_certificate_is_a_claim_the_other_way(ledger: Me
     new = claim(ledger, "B-1")
     assert (new.creditor, new.debtor, new.free, new.status) == ("core", "shop", 10, "confirmed")
     assert (claim(ledger).converted, claim(ledger).owed_back) == (300, 10)
+    # The shop has not the role of a debtor, and yet the defences of one.
+    ledger.copy().apply(do.DisputeReceivable("D-1", "B-1", "confirmed", 10, "counted twice"), by={"shop"})
     ledger.apply(do.SettleReceivable("B-1", 10, "core", "entry 1", digest("camt")), by={"core"})
     assert claim(ledger, "B-1").status == "settled"
     check_all(ledger)
@@ -361,3 +363,19 @@ def test_a_told_debtor_that_signs_lets_a_part_be_reversed(ledger: MemoryBook) ->
     ledger.move_to(date(2026, 3, 31))
     ledger.apply(do.ReversePart("P-1", "wrong bank"), by={"shop", "bank", "core"})
     assert (claim(ledger).pledged, claim(ledger).free) == (0, 500)
+
+
+def test_a_part_that_a_reversal_brings_back_is_known_to_its_claim_again(ledger: MemoryBook) -> None:
+    ledger.apply(of(CREDIT, part="A-1", amount_minor=40), by={"shop", "factor"})
+    ledger.apply(do.ReleaseReceivable("A-1", 60), by={"factor"})
+    small = do.AssignReceivable("", "R-1", "factor", 1)
+    for number in range(PARTS_MAX - 1):
+        ledger.apply(of(small, id=f"S-{number}"), by={"shop", "factor"})
+    assert "A-1" not in claim(ledger).parts
+    back = do.ReverseReduction("X-1", "wrong customer")
+    with refused(ledger, "receivable.parts"):
+        ledger.apply(back, by={"shop", "factor"})
+    ledger.apply(do.ReleaseReceivable("S-7", 1), by={"factor"})
+    ledger.apply(back, by={"shop", "factor"})
+    assert ledger.get(Part, "A-1").amount_minor == 40
+    check_all(ledger)

@@ -1,13 +1,12 @@
-"""The whole domain under a model made of a dict of integers, and under instructions that make no sense.
+"""The whole domain under instructions that make no sense, and a worked deal that somebody bends.
 
-The first machine knows what each step must do and compares; the second knows only that a rule says yes or says no with
-a code, and that the invariants of domain.md hold whatever it says.
+These machines know only that a rule says yes or says no with a code, and that the invariants of domain.md hold
+whatever it says. `test_claims_machine.py` knows what each step must do as well.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections import defaultdict
 from contextlib import suppress
 from datetime import date, timedelta
@@ -17,195 +16,26 @@ from typing import Any
 import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, precondition, rule
+from hypothesis.stateful import (
+    initialize,
+    precondition,
+    rule,
+)
 
-from book import MemoryBook, digest, new_ledger, town
+from book import MemoryBook, new_ledger
 from default_deal import FUND, default
 from finchain import instructions as do
 from finchain.demo_deal import PARTIES as deal_parties
 from finchain.demo_deal import Step, deal
 from finchain.domain import rulebook
-from finchain.domain.part import Part
-from finchain.domain.receivable import Mark, Receivable
 from finchain.domain.rule import Instruction
 from finchain.errors import Refused
-from invariants import check_all
+from machine import Machine
 from strategies import PARTIES, instructions, signed_keys
 
 DUE = date(2026, 8, 31)
-small = st.integers(1, 300)
 HOUSEKEEPING = [cls for cls in rulebook.RULEBOOK_1.rules if cls.__module__.endswith(("founding", "party", "policy"))]
 BUSINESS = [cls for cls in rulebook.RULEBOOK_1.rules if cls not in HOUSEKEEPING]
-
-
-class Machine(RuleBasedStateMachine):
-    """What every machine has: a town, the days, and the invariants."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.ledger: MemoryBook = town()
-        self.serial = 0
-
-    def next_id(self, prefix: str) -> str:
-        self.serial += 1
-        return f"{prefix}-{self.serial}"
-
-    def outcome(self, *instructions: Instruction, by: set[str], service: set[str] | None = None) -> str:
-        """The refusal's code, or nothing where the instructions were applied."""
-        before = dict(self.ledger.records)
-        try:
-            self.ledger.apply(*instructions, by=by, service=service or set())
-        except Refused as refusal:
-            assert self.ledger.records == before
-            assert re.fullmatch(r"[a-z_]+\.[a-z_]+", refusal.code)
-            assert str(refusal)
-            return refusal.code
-        return ""
-
-    @rule(days=st.integers(1, 20))
-    def days_pass(self, days: int) -> None:
-        self.ledger.advance(days)
-
-    @invariant()
-    def everything_adds_up(self) -> None:
-        check_all(self.ledger)
-
-
-class Claims(Machine):
-    """Claims from submission to payment, beside a model that only counts."""
-
-    claims = Bundle("claims")
-    parts = Bundle("parts")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.model: dict[tuple[str, str], int] = defaultdict(int)
-        self.holders: dict[str, tuple[str, str, Mark]] = {}
-
-    def count(self, claim: str, **changes: int) -> None:
-        for bucket, change in changes.items():
-            self.model[claim, bucket] += change
-
-    @rule(target=claims, amount=st.integers(1, 1_000))
-    def submit(self, amount: int) -> str:
-        id = self.next_id("R")
-        assert self.outcome(do.SubmitReceivable(id, "shop", "core", amount, "CNY", DUE, id), by={"shop"}) == ""
-        self.count(id, claimed=amount, pending=amount)
-        return id
-
-    @rule(claim=claims)
-    def submit_the_same_invoice(self, claim: str) -> None:
-        amount = self.model[claim, "claimed"]
-        again = do.SubmitReceivable(f"{claim}x", "shop", "core", amount, "CNY", DUE, claim.lower())
-        if self.model[claim, "rejected"] + self.model[claim, "cancelled"] < amount:
-            assert self.outcome(again, by={"shop"}) == "receivable.duplicate"
-
-    @rule(claim=claims, amount=small, waives=st.booleans())
-    def confirm(self, claim: str, amount: int, waives: bool) -> None:
-        code = self.outcome(do.ConfirmReceivable(claim, amount, waives), by={"core"})
-        if amount > self.model[claim, "pending"]:
-            assert code == "receivable.over_confirm"
-        else:
-            assert code == ""
-            self.count(claim, pending=-amount, confirmed=amount, free=amount, waived=amount if waives else 0)
-
-    @rule(claim=claims, amount=small)
-    def reject(self, claim: str, amount: int) -> None:
-        code = self.outcome(do.RejectReceivable(claim, amount, "short delivery"), by={"core"})
-        if amount > self.model[claim, "pending"]:
-            assert code == "receivable.over_reject"
-        else:
-            assert code == ""
-            self.count(claim, pending=-amount, rejected=amount)
-
-    @rule(claim=claims)
-    def cancel(self, claim: str) -> None:
-        pending = self.model[claim, "pending"]
-        code = self.outcome(do.CancelReceivable(claim), by={"shop"})
-        if pending < self.model[claim, "claimed"]:
-            assert code == "receivable.bad_state"
-        else:
-            assert code == ""
-            self.count(claim, pending=-pending, cancelled=pending)
-
-    @rule(target=parts, claim=claims, amount=small, holder=st.sampled_from(["bank", "factor"]), pledge=st.booleans())
-    def take(self, claim: str, amount: int, holder: str, pledge: bool) -> object:
-        id = self.next_id("P")
-        now, paper = self.ledger.time_ms, digest(id)
-        taken: Instruction = do.AssignReceivable(id, claim, holder, amount)
-        if pledge:
-            taken = do.PledgeReceivable(id, claim, holder, amount, id, now, paper)
-        mark: Mark = "pledged" if pledge else "assigned"
-        code = self.outcome(taken, by={"shop", holder})
-        if amount > self.model[claim, "free"]:
-            assert code == "receivable.insufficient_free"
-            return multiple()
-        assert code == ""
-        self.count(claim, free=-amount, **{mark: amount})
-        self.count(id, open=amount)
-        self.holders[id] = (claim, holder, mark)
-        return id
-
-    @rule(part=parts, amount=small)
-    def release(self, part: str, amount: int) -> None:
-        claim, holder, mark = self.holders[part]
-        code = self.outcome(do.ReleaseReceivable(part, amount), by={holder})
-        if amount > self.model[part, "open"]:
-            assert code == "part.insufficient"
-        else:
-            assert code == ""
-            self.count(part, open=-amount)
-            self.count(claim, free=amount, **{mark: -amount})
-
-    @rule(part=parts)
-    def notify(self, part: str) -> None:
-        _, holder, _ = self.holders[part]
-        code = self.outcome(do.NotifyDebtor(part, holder, digest(part)), by={holder})
-        assert code == ("receivable.bad_state" if self.model[part, "notified"] else "")
-        self.model[part, "notified"] = 1
-
-    @rule(part=parts, amount=small, to_holder=st.booleans())
-    def pay_a_part(self, part: str, amount: int, to_holder: bool) -> None:
-        claim, holder, mark = self.holders[part]
-        payee = holder if to_holder else "shop"
-        entry = self.next_id("entry")
-        code = self.outcome(do.SettleReceivable(claim, amount, payee, entry, digest(entry), part), by={payee})
-        if not to_holder and self.model[part, "notified"]:
-            assert code == "receivable.wrong_payee"
-        elif amount > self.model[part, "open"]:
-            assert code == "part.insufficient"
-        else:
-            assert code == ""
-            self.count(part, open=-amount)
-            self.count(claim, settled=amount, **{mark: -amount})
-
-    @rule(claim=claims, amount=small)
-    def pay(self, claim: str, amount: int) -> None:
-        entry = self.next_id("entry")
-        code = self.outcome(do.SettleReceivable(claim, amount, "shop", entry, digest(entry)), by={"shop"})
-        if amount > self.model[claim, "free"]:
-            assert code == "receivable.insufficient_free"
-        else:
-            assert code == ""
-            self.count(claim, free=-amount, settled=amount)
-            again = do.SettleReceivable(claim, 1, "shop", entry, digest("another"))
-            expected = "receivable.duplicate" if self.model[claim, "free"] else "receivable.insufficient_free"
-            assert self.outcome(again, by={"shop"}) == expected
-
-    @rule(claim=claims, by=st.sampled_from(["shop", "bank", "guarantor"]), service=st.booleans())
-    def nobody_confirms_for_the_debtor(self, claim: str, by: str, service: bool) -> None:
-        signed = {by}
-        machine = {"core"} if service else set[str]()
-        assert self.outcome(do.ConfirmReceivable(claim, 1), by=signed, service=machine) == "receivable.not_signed"
-
-    @invariant()
-    def records_are_what_the_model_counted(self) -> None:
-        for claim in self.ledger.all(Receivable):
-            for bucket in ("claimed", "pending", "confirmed", "rejected", "cancelled", "waived", "free", "assigned",
-                           "pledged", "settled"):  # fmt: skip
-                assert getattr(claim, bucket) == self.model[claim.id, bucket], f"{claim.id} {bucket}"
-        for part in self.ledger.all(Part):
-            assert part.amount_minor == self.model[part.id, "open"]
 
 
 class AnythingGoes(Machine):
@@ -391,7 +221,6 @@ class BentDeal(Machine):
 
 
 TestBentDeal = BentDeal.TestCase
-TestClaims = Claims.TestCase
 TestAnythingGoes = AnythingGoes.TestCase
 
 

@@ -21,6 +21,7 @@ from finchain.domain.founding import ActivateRulebook, CreateLedger, Founder, Se
 from finchain.domain.guarantee import OfferGuarantee, PayGuaranteeFee, ReceiveGuaranteeFee
 from finchain.domain.holiday import SetCalendar
 from finchain.domain.key import NewKey
+from finchain.domain.late import LateTerms, ReceiveLateInterest, SetReferenceRate, WaiveLateInterest
 from finchain.domain.loan import (
     AgreeLoan,
     DisburseLoan,
@@ -105,6 +106,7 @@ __all__ = [
     "Founder",
     "InstructPayment",
     "IssueCertificate",
+    "LateTerms",
     "LodgeEvidence",
     "NewKey",
     "NotifyDebtor",
@@ -123,6 +125,7 @@ __all__ = [
     "PrepayLoan",
     "Rate",
     "ReceiveGuaranteeFee",
+    "ReceiveLateInterest",
     "ReceivePrepayment",
     "ReceiveRepayment",
     "RefundPayment",
@@ -145,6 +148,7 @@ __all__ = [
     "SetMandate",
     "SetOffReceivable",
     "SetPolicy",
+    "SetReferenceRate",
     "SetRoles",
     "SetThreshold",
     "SettlePayment",
@@ -154,6 +158,7 @@ __all__ = [
     "SubmitProspective",
     "SubmitReceivable",
     "WaiveCharge",
+    "WaiveLateInterest",
     "WaiveLot",
     "WithdrawOffer",
     "WithdrawPartOffer",

@@ -98,7 +98,7 @@ def _dispute(do: DisputeReceivable, book: Book) -> None:
         refuse("dispute.duplicate", f"there is a dispute {do.id} already", field="id", value=do.id,
                advice="choose another id; nothing was overwritten")  # fmt: skip
     claim = claim_of(book, do.receivable, field="receivable")
-    require(book, "receivable", claim.debtor, role="debtor", field="debtor")
+    require(book, "receivable", claim.debtor, field="debtor")
     check_amount("receivable", do.amount_minor)
     check_reference("receivable", do.reason, "reason")
     part = part_of(claim, do.part, book)

@@ -14,6 +14,7 @@ import msgspec
 from finchain.domain.cash import move_cash
 from finchain.domain.cash_fact import require_cash_signer, state_cash_fact
 from finchain.domain.check import check_amount, check_digest, check_identifier, check_reference
+from finchain.domain.late import charge_late, late_interest
 from finchain.domain.party import Role, require, require_role
 from finchain.domain.policy import value_date
 from finchain.domain.receivable import Bucket, Mark, Receivable, check_enough, claim_of, money_text, move
@@ -271,6 +272,11 @@ def _settle(do: SettleReceivable, book: Book) -> None:
         currency=claim.currency, on=on,
     )  # fmt: skip
     move_cash(book, claim.debtor, do.payee, do.amount_minor, claim.currency)
+    if claim.late is not Absent:
+        charge_late(
+            book, receivable=claim.id, debtor=claim.debtor, payee=do.payee, currency=claim.currency, bank=claim.bank,
+            earned=late_interest(claim.late, do.amount_minor, claim.payable, on), on=on,
+        )  # fmt: skip
     book.put(msgspec.structs.replace(claim, posted=on))
 
 
@@ -313,9 +319,14 @@ def take_open(claim: Receivable, part: Part | None, amount_minor: int, target: B
 
 
 def give_back(claim: Receivable, part: Part | None, amount_minor: int, source: Bucket, book: Book) -> Receivable:
-    """The opposite of `take_open`, for a reversal."""
+    """The opposite of `take_open`, for a reversal.
+
+    Raises:
+        Refused: `receivable.parts`, where the part was done and the claim is in too many others by now.
+    """
     if part is None:
         return move(claim, amount_minor, source, "free")
+    claim = _naming(claim, part.id, book)
     member = _MEMBERS[source]
     changed = {"amount_minor": part.amount_minor + amount_minor, member: getattr(part, member) - amount_minor}
     book.put(msgspec.structs.replace(part, **changed))
@@ -433,16 +444,23 @@ def put_part(part: Part, claim: Receivable, book: Book) -> None:
     Raises:
         Refused: `receivable.parts`, where the claim is in too many pieces.
     """
+    book.put(_naming(claim, part.id, book))
+    book.put(part)
+
+
+def _naming(claim: Receivable, id: str, book: Book) -> Receivable:
+    """The claim with the id of a part among those that it names; parts that are done make room."""
+    if id in claim.parts:
+        return claim
     parts = claim.parts
     if len(parts) == PARTS_MAX:
         parts = tuple(each.id for each in live_parts(claim, book))
     if len(parts) == PARTS_MAX:
         refuse(
-            "receivable.parts", f"{claim.id} is in {PARTS_MAX} parts", field="id", value=part.id,
+            "receivable.parts", f"{claim.id} is in {PARTS_MAX} parts", field="id", value=id,
             advice="wait until one is paid or released; a certificate divides further",
         )  # fmt: skip
-    book.put(part)
-    book.put(msgspec.structs.replace(claim, parts=(*parts, part.id)))
+    return msgspec.structs.replace(claim, parts=(*parts, id))
 
 
 def live_parts(claim: Receivable, book: Book) -> list[Part]:

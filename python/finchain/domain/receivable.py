@@ -23,11 +23,12 @@ from finchain.domain.check import (
 from finchain.domain.dilution import count
 from finchain.domain.fingerprint import fingerprint_id, free_fingerprint, take_fingerprint
 from finchain.domain.holiday import newest, shifted
+from finchain.domain.late import LateTerms, check_late_terms
 from finchain.domain.party import require, require_role
 from finchain.domain.prospective import Prospective, invoice
 from finchain.domain.reference import payload_digest, refuse_duplicate
 from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
-from finchain.domain.trade import check_contract
+from finchain.domain.trade import Contract, check_contract
 from finchain.money import format_minor
 
 Status = Literal[
@@ -76,6 +77,7 @@ class Receivable(Record, frozen=True, kw_only=True):
         payload: Digest of the instruction that made the claim.
         calendar: Calendar by which `due` is moved to a business day, in the version `calendar_version`.
         shift: How it is moved.
+        late: Interest for late payment, where the creditor is a small or medium enterprise.
         shifted: The business day to which it is moved; absent where it is `due` itself.
         owed_back: What was credited after it became certificates, and is a claim of the debtor on the creditor.
         posted: Value date of the last payment.
@@ -101,6 +103,7 @@ class Receivable(Record, frozen=True, kw_only=True):
     calendar_version: int | Optional = Absent
     shift: Shift | Optional = Absent
     shifted: date | Optional = Absent
+    late: LateTerms | Optional = Absent
 
     # I-1: claimed = pending + confirmed + disputed_pre + rejected + cancelled
     claimed: int
@@ -185,6 +188,7 @@ class SubmitReceivable(Instruction, frozen=True, tag="receivable.submit"):
         bank: The settlement bank that will state payments.
         prospective: The expectation that this invoice comes from.
         calendar: Calendar by which `due` is moved to a business day, as `shift` says; both or none.
+        late: Interest for late payment, where the creditor is a small or medium enterprise.
     """
 
     id: str
@@ -201,6 +205,7 @@ class SubmitReceivable(Instruction, frozen=True, tag="receivable.submit"):
     prospective: str | Optional = Absent
     calendar: str | Optional = Absent
     shift: Shift | Optional = Absent
+    late: LateTerms | Optional = Absent
 
 
 class ConfirmReceivable(Instruction, frozen=True, tag="receivable.confirm"):
@@ -256,6 +261,9 @@ def _submit(do: SubmitReceivable, book: Book) -> None:
                 value=str(do.due), advice=f"state a date from {do.issued} on",
             )  # fmt: skip
     check_contract(book, "receivable", do.contract, do.creditor, do.debtor, do.currency)
+    if do.late is not Absent:
+        signed = book.today if do.contract is Absent else book.get(Contract, do.contract).signed
+        check_late_terms("receivable", do.late, signed, book)
     if do.bank is not Absent:
         require_role(book, "receivable", do.bank, role="settlement_bank", field="bank")
     fingerprint = fingerprint_id(
@@ -273,7 +281,8 @@ def _submit(do: SubmitReceivable, book: Book) -> None:
     claim = Receivable(
         id=do.id, creditor=do.creditor, debtor=do.debtor, currency=do.currency, due=do.due, invoice=do.invoice,
         fingerprint=fingerprint, payload=payload, invoice_code=do.invoice_code, issued=do.issued, contract=do.contract,
-        bank=do.bank, calendar=do.calendar, shift=do.shift, claimed=do.amount_minor, pending=do.amount_minor,
+        bank=do.bank, calendar=do.calendar, shift=do.shift, late=do.late, claimed=do.amount_minor,
+        pending=do.amount_minor,
     )  # fmt: skip
     book.put(with_due(claim, do.due, book))
 
@@ -382,6 +391,8 @@ def move(claim: Receivable, amount_minor: int, source: Bucket, target: Bucket) -
         Refused: `receivable.insufficient_<source>`, where the bucket holds less.
     """
     check_enough(claim, source, amount_minor)
+    if source == target:
+        return claim
     changed = {source: getattr(claim, source) - amount_minor, target: getattr(claim, target) + amount_minor}
     return msgspec.structs.replace(claim, **changed)
 

@@ -36,6 +36,7 @@ from finchain.domain import (
     guarantee,
     holiday,
     key,
+    late,
     loan,
     overdue,
     part,
@@ -59,9 +60,9 @@ from finchain.domain.rule import RECORDS, RULES, Book, Instruction, Record, Rule
 from finchain.errors import ConfigError
 
 INSTRUMENTS: Final[tuple[ModuleType, ...]] = (
-    key, party, holiday, policy, founding, cash_fact, cash, trade, fingerprint, reference, dilution, prospective,
-    receivable, part, part_offer, amendment, dispute, reduction, priority, guarantee, certificate, transfer, account,
-    payment, loan, repayment, overdue, settlement, compensation, recourse,
+    key, party, holiday, policy, founding, cash_fact, cash, trade, fingerprint, reference, dilution, late,
+    prospective, receivable, part, part_offer, amendment, dispute, reduction, priority, guarantee, certificate,
+    transfer, account, payment, loan, repayment, overdue, settlement, compensation, recourse,
 )  # fmt: skip
 """The rule files, each importing only from those before it."""
 
