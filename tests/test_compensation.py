@@ -523,3 +523,27 @@ def test_a_counter_guarantee_before_any_payment_is_the_guarantors_to_release() -
             ledger.apply(do.ReleaseGuarantee("K"), by=[by])
     apply(ledger, do.ReleaseGuarantee("K"), by=["guarantor"])
     assert ledger.today == ISSUED
+
+
+# --- faults that were found once --------------------------------------------------------------------------------
+
+
+def test_compensation_is_not_valued_before_the_default() -> None:
+    """The debtor's part was valued on the day, the default stated two days later: no interest runs in between."""
+    ledger = guaranteed(OFFER)
+    ledger.move_to(MATURITY)
+    apply(ledger, PAY, by=["clearer"])
+    ledger.advance(2)
+    apply(ledger, do.DishonourCertificate("C", "tier2"), by=["tier2"])
+    apply(ledger, DEMAND, by=["tier2"])
+    with refused(ledger, "guarantee.value_date"):
+        ledger.apply(but(COMPENSATE, value_date=MATURITY + timedelta(1)), by=["guarantor", "clearer"])
+    apply(ledger, but(COMPENSATE, value_date=MATURITY + timedelta(2)), by=["guarantor", "clearer"])
+
+
+def test_a_demand_for_what_the_debtor_has_paid_since_binds_nobody() -> None:
+    ledger = unpaid(OFFER)
+    apply(ledger, but(DEMAND, amount_minor=3_200_000), by=["tier2"])
+    apply(ledger, do.WaiveLot("C 1"), by=["tier2"])
+    ledger.move_to(PERIOD_END + timedelta(1))
+    apply(ledger, do.ReleaseGuarantee("G"), by=["guarantor"])

@@ -138,20 +138,15 @@ def _compensate(do: CompensateLots, book: Book) -> None:
     require(book, "guarantee", guarantee.guarantor, field="guarantor")
     by = require(book, "guarantee", certificate.bank, role="settlement_bank", field="bank").id
     check_amount("guarantee", do.amount_minor)
-    entitled = entitlements(book, guarantee)
-    open_minor: dict[str, int] = {}
-    for id, due in entitled.items():
-        call = book.get(Lot, id).call(guarantee.id)
-        open_minor[id] = min(due, call.demanded_minor - call.paid_minor)
+    open_minor = demanded(book, guarantee)
     whole = sum(open_minor.values())
     if do.amount_minor > whole:
         refuse("guarantee.over_compensate", f"{whole} of what was demanded under {do.id} is to be paid",
                rule="domain.md 2.3", field="amount_minor", value=do.amount_minor, advice=f"pay up to {whole}",
                demanded=guarantee.demanded_minor, paid=guarantee.compensated_minor)  # fmt: skip
-    last = certificate.dishonoured if certificate.posted is Absent else certificate.posted
+    last = max(day for day in (certificate.dishonoured, certificate.posted) if day is not Absent)
     on = enter_fact(
-        book, "guarantee", do, by=by, amount_minor=do.amount_minor, currency=guarantee.currency,
-        last=None if last is Absent else last,
+        book, "guarantee", do, by=by, amount_minor=do.amount_minor, currency=guarantee.currency, last=last
     )  # fmt: skip
     for id, share in zip(open_minor, share_pro_rata(do.amount_minor, list(open_minor.values())), strict=True):
         if share:
@@ -167,7 +162,9 @@ def _release(do: ReleaseGuarantee, book: Book) -> None:
     guarantee = book.get(Guarantee, do.id, field="id")
     _check_in_effect(guarantee)
     signers: Set[str] = _beneficiaries(book, guarantee)
-    over = book.today > guarantee.period_end and guarantee.sued is Absent and not guarantee.open_minor
+    over = (
+        book.today > guarantee.period_end and guarantee.sued is Absent and not any(demanded(book, guarantee).values())
+    )
     if over or not signers:
         signers = book.by & {guarantee.guarantor, guarantee.debtor} or signers or {guarantee.guarantor}
     for party in sorted(signers):
@@ -240,6 +237,13 @@ def entitlements(book: Book, guarantee: Guarantee) -> Mapping[str, int]:
     if sum(dues) > payable:
         dues = share_pro_rata(payable, dues)
     return {lot.id: due for lot, due in zip(lots, dues, strict=True) if due}
+
+
+def demanded(book: Book, guarantee: Guarantee) -> Mapping[str, int]:
+    """What was demanded for each lot and is still to be paid; a loss that the debtor has made good is none."""
+    due = entitlements(book, guarantee)
+    calls = {id: book.get(Lot, id).call(guarantee.id) for id in due}
+    return {id: min(due[id], call.demanded_minor - call.paid_minor) for id, call in calls.items()}
 
 
 def _peers(book: Book, guarantee: Guarantee) -> list[Guarantee]:
