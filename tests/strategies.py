@@ -40,7 +40,7 @@ LIKELY = {
 ABOUT_PARTS = frozenset({"receivable.assign", "receivable.pledge", "receivable.release", "receivable.notify"})
 """Instructions whose id is that of a part."""
 
-DIGEST_MEMBERS = frozenset({"award", "description", "digest", "evidence", "notice", "rulebook_digest"})
+DIGEST_MEMBERS = frozenset({"award", "description", "digest", "document", "evidence", "notice", "rulebook_digest"})
 TEXT_MEMBERS = frozenset({"account_number", "invoice", "invoice_code", "name", "reason", "reference", "registration"})
 
 

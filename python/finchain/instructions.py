@@ -15,6 +15,7 @@ from finchain.domain.compensation import (
     FileSuit,
     ReleaseGuarantee,
 )
+from finchain.domain.contribution import ContributeShare
 from finchain.domain.founding import CreateLedger, Founder, SetCheckpointKeys
 from finchain.domain.guarantee import OfferGuarantee, PayGuaranteeFee, ReceiveGuaranteeFee
 from finchain.domain.key import NewKey
@@ -72,6 +73,7 @@ __all__ = [
     "CloseLoan",
     "CompensateLots",
     "ConfirmReceivable",
+    "ContributeShare",
     "CreateLedger",
     "DemandCompensation",
     "DisburseLoan",

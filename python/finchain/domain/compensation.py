@@ -218,7 +218,7 @@ def entitlements(book: Book, guarantee: Guarantee) -> Mapping[str, int]:
     The guarantor's part of the whole loss is divided by rule P over the losses of the lots, paid or not, so that a lot
     gets the same whether it asks first or last. What the debtor paid in between is a loss no more.
     """
-    peers = _peers(book, guarantee)
+    peers = peers_of(book, guarantee)
     ids = {peer.id for peer in peers}
     lots = [lot for lot in lots_of(book, guarantee.certificate) if _secures(guarantee, lot) or ids & _called_by(lot)]
     losses = [
@@ -246,7 +246,7 @@ def demanded(book: Book, guarantee: Guarantee) -> Mapping[str, int]:
     return {id: min(due[id], call.demanded_minor - call.paid_minor) for id, call in calls.items()}
 
 
-def _peers(book: Book, guarantee: Guarantee) -> list[Guarantee]:
+def peers_of(book: Book, guarantee: Guarantee) -> list[Guarantee]:
     """The guarantees of the same debt, this one among them."""
     if guarantee.behind is Absent:
         ids = book.get(Certificate, guarantee.certificate).guarantees
@@ -322,7 +322,7 @@ def _called(id: str, lot_id: str, book: Book) -> tuple[Guarantee, Lot]:
     guarantee = book.get(Guarantee, id, field="id")
     lot = book.get(Lot, lot_id, field="lot")
     _check_in_effect(guarantee)
-    named = id in {peer.id for peer in _peers(book, guarantee)} and lot.certificate == guarantee.certificate
+    named = id in {peer.id for peer in peers_of(book, guarantee)} and lot.certificate == guarantee.certificate
     if not named or not _secures(guarantee, lot):
         refuse("guarantee.not_due", f"{id} does not answer for {lot_id}, or not yet", rule="domain.md 2.3",
                field="lot", value=lot_id, advice="let the debt be dishonoured first, and name a lot that it covers",

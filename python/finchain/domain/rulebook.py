@@ -24,6 +24,7 @@ from finchain.domain import (
     certificate,
     check,
     compensation,
+    contribution,
     fingerprint,
     founding,
     guarantee,
@@ -50,7 +51,7 @@ RULEBOOK: Final = 1
 INSTRUMENTS: Final[tuple[ModuleType, ...]] = (
     key, party, policy, founding, cash_fact, cash, trade, fingerprint, receivable, part, guarantee, certificate,
     transfer, account, payment, loan, repayment, overdue, settlement, compensation,
-    recourse,
+    contribution, recourse,
 )  # fmt: skip
 """The rule files, each importing only from those before it."""
 
