@@ -347,8 +347,9 @@ def test_the_odd_unit_is_not_paid_twice() -> None:
     apply(ledger, but(PAY, amount_minor=299_998), by=["clearer"])
     lots = {lot.id: lot.live_minor for lot in ledger.all(Lot)}
     assert lots == {"C 1": 1, "C 100001": 1}
+    assert due(ledger, "G") == due(ledger, "H") == {"C 1": 1}
     call(ledger, "C 1", 1, "G")
-    assert due(ledger, "H") == {}
+    assert due(ledger, "H") == {"C 100001": 1}
 
 
 # --- the end of a guarantee -------------------------------------------------------------------------------------
@@ -539,6 +540,21 @@ def test_compensation_is_not_valued_before_the_default() -> None:
     with refused(ledger, "guarantee.value_date"):
         ledger.apply(but(COMPENSATE, value_date=MATURITY + timedelta(1)), by=["guarantor", "clearer"])
     apply(ledger, but(COMPENSATE, value_date=MATURITY + timedelta(2)), by=["guarantor", "clearer"])
+
+
+def test_who_was_paid_before_the_debtor_paid_does_not_take_from_the_others() -> None:
+    """Three lots of 4, 3 and 3 m; the first is compensated, then 4 m arrive: the others share what is left, once."""
+    ledger = guaranteed(OFFER)
+    apply(ledger, do.OfferTransfer("C 4000001", "payee", 3_000_000, digest("t"), recourse=False), by=["shop"])
+    apply(ledger, do.AcceptTransfer("C 4000001"), by=["payee"])
+    ledger.move_to(MATURITY)
+    apply(ledger, do.DishonourCertificate("C", "clearer"), by=["clearer"])
+    call(ledger, "C 1", 3_200_000)
+    apply(ledger, but(PAY, amount_minor=4_000_000), by=["clearer"])
+    # 80% of the 6 m that were lost in the end are 4.8 m, of which 3.2 m are paid.
+    assert due(ledger) == {"C 4000001": 800_000, "C 7000001": 800_000}
+    call(ledger, "C 4000001", 800_000)
+    assert due(ledger) == {"C 7000001": 800_000}
 
 
 def test_a_demand_for_what_the_debtor_has_paid_since_binds_nobody() -> None:

@@ -16,7 +16,7 @@ import msgspec
 
 from finchain.calendar import DayCount
 from finchain.domain import guarantee as guarantees
-from finchain.domain.arithmetic import Rate, round_half_up, share_pro_rata
+from finchain.domain.arithmetic import Rate, round_half_up, share_pro_rata, share_within
 from finchain.domain.cash import enter_fact
 from finchain.domain.certificate import Call, Certificate, Lot, cut, lots_of
 from finchain.domain.check import check_amount, check_digest, check_rate
@@ -216,26 +216,20 @@ def entitlements(book: Book, guarantee: Guarantee) -> Mapping[str, int]:
     """What the guarantor has still to pay for each lot, demanded or not; lots for which it is nothing are left out.
 
     The guarantor's part of the whole loss is divided by rule P over the losses of the lots, paid or not, so that a lot
-    gets the same whether it asks first or last. What the debtor paid in between is a loss no more.
+    gets the same whether it asks first or last. What the debtor paid in between is a loss no more; what a lot then has
+    got too much it keeps, and the others share what that leaves.
     """
     peers = peers_of(book, guarantee)
     ids = {peer.id for peer in peers}
     lots = [lot for lot in lots_of(book, guarantee.certificate) if _secures(guarantee, lot) or ids & _called_by(lot)]
-    losses = [
-        (lot.live_minor if _secures(guarantee, lot) else 0) + sum(lot.call(id).paid_minor for id in sorted(ids))
-        for lot in lots
-    ]
-    part = _part(guarantee, peers, sum(losses))
-    counted = sorted(ids) if guarantee.sharing == "joint" else [guarantee.id]
-    paid = [sum(lot.call(id).paid_minor for id in counted) for lot in lots]
-    payable = guarantee.payable_minor(part, sum(paid))
-    dues = []
-    for lot, whole, before in zip(lots, share_pro_rata(min(part, payable + sum(paid)), losses), paid, strict=True):
-        # Rule P may give two guarantors the odd unit of one lot, which then has no loss left for the second.
-        rest = lot.live_minor if _secures(guarantee, lot) else 0
-        dues.append(min(rest, max(0, whole - before)))
-    if sum(dues) > payable:
-        dues = share_pro_rata(payable, dues)
+    rests = [lot.live_minor if _secures(guarantee, lot) else 0 for lot in lots]
+    paid_by_all = [sum(lot.call(id).paid_minor for id in sorted(ids)) for lot in lots]
+    losses = [rest + paid for rest, paid in zip(rests, paid_by_all, strict=True)]
+    paid = paid_by_all if guarantee.sharing == "joint" else [lot.call(guarantee.id).paid_minor for lot in lots]
+    payable = guarantee.payable_minor(_part(guarantee, peers, sum(losses)), sum(paid))
+    highs = [rest + before for rest, before in zip(rests, paid, strict=True)]
+    wholes = share_within(min(payable + sum(paid), sum(highs)), losses, paid, highs)
+    dues = [whole - before for whole, before in zip(wholes, paid, strict=True)]
     return {lot.id: due for lot, due in zip(lots, dues, strict=True) if due}
 
 
