@@ -557,6 +557,14 @@ def test_who_was_paid_before_the_debtor_paid_does_not_take_from_the_others() -> 
     assert due(ledger) == {"C 7000001": 800_000}
 
 
+def test_an_odd_unit_of_several_shares_is_somebodys() -> None:
+    """40% and 20% of a loss of 6 units: rule P over 2.4, 1.2 and 2.4 gives 3, 1 and 2, though 2.4 rounds to 2."""
+    offers = [but(each, cap_minor=A) for each in both("several", 4_000, 2_000)]
+    ledger = unpaid(*offers, amount_minor=200_000, tier2_minor=100_000)
+    apply(ledger, but(PAY, amount_minor=199_994), by=["clearer"])
+    assert (sum(due(ledger, "G").values()), sum(due(ledger, "H").values())) == (3, 1)
+
+
 def test_a_demand_for_what_the_debtor_has_paid_since_binds_nobody() -> None:
     ledger = unpaid(OFFER)
     apply(ledger, but(DEMAND, amount_minor=3_200_000), by=["tier2"])
