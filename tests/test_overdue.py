@@ -205,6 +205,24 @@ def test_a_loan_ends_with_the_last_charge_that_is_given_up() -> None:
     assert loan(ledger).status == "ended"
 
 
+def test_a_loan_that_is_written_off_is_owed_all_the_same() -> None:
+    off = do.WriteOffLoan("L", digest("resolution"))
+    ledger = late(-1)
+    with refused(ledger, "loan.bad_state"):
+        ledger.apply(off, by=["bank"])
+    ledger.advance(1)
+    with refused(ledger, "loan.not_signed"):
+        ledger.apply(off, by=["shop"])
+    with refused(ledger, "loan.digest"):
+        ledger.apply(but(off, digest="0"), by=["bank"])
+    apply(ledger, off, by=["bank"])
+    assert (loan(ledger).written_off, loan(ledger).outstanding_minor) == (MATURITY, 50_000_000)
+    with refused(ledger, "loan.bad_state"):
+        ledger.apply(off, by=["bank"])
+    receive(ledger, 51_057_292)
+    assert loan(ledger).status == "ended"
+
+
 # --- called due before its day ----------------------------------------------------------------------------------
 
 

@@ -26,7 +26,7 @@ from finchain.domain.loan import (
     PledgeLot,
     ReleaseLot,
 )
-from finchain.domain.overdue import AccelerateLoan, ChargeLoan, WaiveCharge
+from finchain.domain.overdue import AccelerateLoan, ChargeLoan, WaiveCharge, WriteOffLoan
 from finchain.domain.part import (
     AssignReceivable,
     NotifyDebtor,
@@ -48,7 +48,7 @@ from finchain.domain.payment import (
 )
 from finchain.domain.policy import DEFAULT_POLICY, PolicyTerms, SetPolicy
 from finchain.domain.receivable import CancelReceivable, ConfirmReceivable, RejectReceivable, SubmitReceivable
-from finchain.domain.recourse import BuyBackLot, WaiveLot
+from finchain.domain.recourse import BuyBackLot, WaiveLot, WriteOffLot
 from finchain.domain.repayment import CloseLoan, PrepayLoan, ReceivePrepayment, ReceiveRepayment
 from finchain.domain.settlement import DishonourCertificate, PayCertificate
 from finchain.domain.trade import LodgeEvidence, SignContract
@@ -128,4 +128,6 @@ __all__ = [
     "WaiveCharge",
     "WaiveLot",
     "WithdrawOffer",
+    "WriteOffLoan",
+    "WriteOffLot",
 ]

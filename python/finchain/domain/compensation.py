@@ -289,7 +289,7 @@ def _take_over(guarantee: Guarantee, id: str, amount_minor: int, on: date, book:
     book.put(
         msgspec.structs.replace(
             lower, holder=guarantee.guarantor, rank="junior" if guarantee.behind is Absent else "last",
-            guarantee=guarantee.id, source=Absent, recourse=(), pledge=Absent,
+            guarantee=guarantee.id, source=Absent, recourse=(), pledge=Absent, written_off=Absent,
         )
     )  # fmt: skip
     pass_on(book, guarantee.guarantor, lot, amount_minor, on, guarantee.currency)

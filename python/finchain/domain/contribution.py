@@ -92,4 +92,4 @@ def _take_over(book: Book, payer: Guarantee, lot: Lot, amount_minor: int) -> Non
         # What was paid for the lot by guarantees stays with its upper part, as where a guarantor takes units over.
         lower, _ = cut(book, lot, amount_minor)
         lot = msgspec.structs.replace(lower, calls=())
-    book.put(msgspec.structs.replace(lot, holder=payer.guarantor, guarantee=payer.id))
+    book.put(msgspec.structs.replace(lot, holder=payer.guarantor, guarantee=payer.id, written_off=Absent))

@@ -112,6 +112,7 @@ class Loan(Record, frozen=True, kw_only=True):
         posted: Value date of the last posting.
         accelerated: The day on which the lender called it due before maturity.
         misused: The day from which it bears the misuse rate.
+        written_off: The day on which the lender took it out of its books; the borrower owes it all the same.
         ended: The day on which nothing was owed any more and nothing left to draw.
     """
 
@@ -142,6 +143,7 @@ class Loan(Record, frozen=True, kw_only=True):
     posted: date | Optional = Absent
     accelerated: date | Optional = Absent
     misused: date | Optional = Absent
+    written_off: date | Optional = Absent
     ended: date | Optional = Absent
 
     @property
