@@ -466,6 +466,22 @@ def test_a_counter_guarantor_pays_its_share_and_ranks_last() -> None:
     assert ledger.get(Guarantee, "K").status == "released"
 
 
+def test_interest_is_owed_to_a_guarantor_that_has_everything_else_back() -> None:
+    """30 days at 6.525% of 360 days on 8 m are 43,500; then a fund pays the 8 m, and later the debtor its first."""
+    ledger = countered(but(COUNTER, coverage_bp=10_000))
+    apply(ledger, do.AgreeRecovery("G", do.Rate(6_525, 100_000), "act/360"), by=["guarantor", "core"])
+    ledger.move_to(MATURITY)
+    apply(ledger, do.DishonourCertificate("C", "clearer"), by=["clearer"])
+    call(ledger, "C 1", 3_200_000)
+    call(ledger, "C 4000001", 4_800_000)
+    ledger.advance(30)
+    call(ledger, "C 1", 3_200_000, "K")
+    call(ledger, "C 4000001", 4_800_000, "K")
+    assert ledger.get(Guarantee, "G").interest_owed_minor(ledger.today) == 43_500
+    apply(ledger, but(PAY, amount_minor=2_000_000 + 43_500 + 1), by=["clearer"])
+    assert (cash(ledger)["guarantor"], cash(ledger)["fund"]) == (43_500, -7_999_999)
+
+
 @pytest.mark.parametrize(
     ("changes", "code"),
     [

@@ -116,11 +116,13 @@ def _pay_creditors(certificate: Certificate, money: int, on: date, book: Book) -
 
 def _pay_guarantors(certificate: Certificate, rank: Rank, money: int, on: date, book: Book) -> int:
     """Pays back guarantors of a rank, each its interest and then its units, and gives what is left."""
-    lots: dict[str, list[Lot]] = {}
+    held = [book.get(Guarantee, id) for id in certificate.guarantees]
+    if rank == "last":
+        held = [book.get(Guarantee, id) for each in held for id in each.counters]
+    lots: dict[str, list[Lot]] = {each.id: [] for each in held}
     for lot in lots_of(book, certificate.id):
         if lot.live_minor and lot.rank == rank and lot.guarantee is not Absent:
-            lots.setdefault(lot.guarantee, []).append(lot)
-    held = [book.get(Guarantee, id) for id in lots]
+            lots[lot.guarantee].append(lot)
     weights = [each.interest_owed_minor(on) + sum(lot.live_minor for lot in lots[each.id]) for each in held]
     paid = min(money, sum(weights))
     for each, share in zip(held, share_pro_rata(paid, weights), strict=True):
