@@ -175,16 +175,16 @@ def test_who_is_out_of_bounds_stands_there_and_the_others_share_the_rest(
 
 
 @given(BOUNDED, st.data())
-def test_bounds_hold_and_nothing_is_lost(bounded: list[tuple[int, int, int]], data: st.DataObject) -> None:
+def test_bounds_hold_and_nothing_is_lost(bounded: list[tuple[int, int, int]], choices: st.DataObject) -> None:
     weights = [weight for weight, _, _ in bounded]
     lows = [low for _, low, _ in bounded]
     highs = [low + more for _, low, more in bounded]
-    total = data.draw(st.integers(sum(lows), sum(highs)))
+    total = choices.draw(st.integers(sum(lows), sum(highs)))
     parts = share_within(total, weights, lows, highs)
     assert sum(parts) == total
     assert all(low <= part <= high for low, part, high in zip(lows, parts, highs, strict=True))
     # Who is served first changes nothing for the others.
-    first = data.draw(st.integers(0, len(parts) - 1))
+    first = choices.draw(st.integers(0, len(parts) - 1))
     served = [part if index == first else low for index, (part, low) in enumerate(zip(parts, lows, strict=True))]
     assert share_within(total, weights, served, highs) == parts
 

@@ -141,13 +141,13 @@ class Defaults(RuleBasedStateMachine):
     def dishonour(self) -> None:
         self.apply(do.DishonourCertificate("C", "clearer"), by=["clearer"])
 
-    @rule(data=st.data(), amount=amounts, all_of_it=st.booleans())
-    def demand(self, data: st.DataObject, amount: int, all_of_it: bool) -> None:
-        name = data.draw(st.sampled_from(self.names))
+    @rule(choices=st.data(), amount=amounts, all_of_it=st.booleans())
+    def demand(self, choices: st.DataObject, amount: int, all_of_it: bool) -> None:
+        name = choices.draw(st.sampled_from(self.names))
         due = self.due(name)
         if self.ledger.get(Guarantee, name).status == "released" or not due:
             return
-        lot = self.ledger.get(Lot, data.draw(st.sampled_from(sorted(due))))
+        lot = self.ledger.get(Lot, choices.draw(st.sampled_from(sorted(due))))
         call = lot.call(name)
         most = due[lot.id] - (call.demanded_minor - call.paid_minor)
         amount = most if all_of_it else amount
@@ -173,9 +173,9 @@ class Defaults(RuleBasedStateMachine):
                     if more > 0:
                         self.apply(do.DemandCompensation(name, id, more), by=[lot.beneficiary])
 
-    @rule(data=st.data(), amount=amounts, all_of_it=st.booleans())
-    def compensate(self, data: st.DataObject, amount: int, all_of_it: bool) -> None:
-        name = data.draw(st.sampled_from(self.names))
+    @rule(choices=st.data(), amount=amounts, all_of_it=st.booleans())
+    def compensate(self, choices: st.DataObject, amount: int, all_of_it: bool) -> None:
+        name = choices.draw(st.sampled_from(self.names))
         guarantee = self.ledger.get(Guarantee, name)
         asked = sum(demanded(self.ledger.book(), guarantee).values())
         if guarantee.status == "released" or not asked:
@@ -203,11 +203,11 @@ class Defaults(RuleBasedStateMachine):
                                     "guarantee.no_contribution")  # fmt: skip
 
     @precondition(lambda self: self.certificate().live_minor)
-    @rule(data=st.data(), seldom=st.integers(0, 9))
-    def forgive(self, data: st.DataObject, seldom: int) -> None:
+    @rule(choices=st.data(), seldom=st.integers(0, 9))
+    def forgive(self, choices: st.DataObject, seldom: int) -> None:
         if seldom != 9:
             return
-        lot = data.draw(st.sampled_from([lot for lot in self.ledger.all(Lot) if lot.live_minor]))
+        lot = choices.draw(st.sampled_from([lot for lot in self.ledger.all(Lot) if lot.live_minor]))
         self.apply(do.WaiveLot(lot.id), by=[lot.holder])
         self.waived[lot.holder] += lot.live_minor
 
