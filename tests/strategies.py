@@ -47,7 +47,9 @@ ABOUT = {
 
 KIND_OF = {f"receivable.{name}": kind for kind, names in ABOUT.items() for name in names}
 
-DIGEST_MEMBERS = frozenset({"award", "decree", "description", "digest", "evidence", "notice", "rulebook_digest"})
+DIGEST_MEMBERS = frozenset(
+    {"award", "decree", "description", "digest", "document", "evidence", "notice", "rulebook_digest"}
+)
 TEXT_MEMBERS = frozenset(
     {"account_number", "invoice", "invoice_code", "name", "number", "reason", "reference", "registration"}
 )

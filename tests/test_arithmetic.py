@@ -14,6 +14,7 @@ from finchain.domain.arithmetic import (
     interest_of,
     round_half_up,
     share_pro_rata,
+    share_within,
 )
 
 AMOUNTS = st.integers(0, 2**53 - 1)
@@ -149,3 +150,46 @@ def test_the_last_instalment_takes_the_rest() -> None:
 def test_instalments_that_make_no_sense_are_refused(total: int, count: int) -> None:
     with pytest.raises(ValueError, match="instalments"):
         equal_parts(total, count)
+
+
+# --- rule P within bounds ---------------------------------------------------------------------------------------
+
+BOUNDED = st.lists(st.tuples(st.integers(1, 50), st.integers(0, 30), st.integers(0, 30)), min_size=1, max_size=6)
+
+
+@pytest.mark.parametrize(
+    ("total", "weights", "lows", "highs", "parts"),
+    [
+        (100, [1, 1, 1], [0, 0, 0], [100, 100, 100], [34, 33, 33]),
+        (48, [28, 16, 16], [32, 0, 0], [40, 30, 30], [32, 8, 8]),
+        (48, [28, 16, 16], [32, 8, 0], [40, 30, 30], [32, 8, 8]),
+        (2, [1, 1], [0, 0], [0, 2], [0, 2]),
+        (10, [5, 5, 0], [0, 0, 0], [4, 9, 0], [4, 6, 0]),
+        (0, [], [], [], []),
+    ],
+)
+def test_who_is_out_of_bounds_stands_there_and_the_others_share_the_rest(
+    total: int, weights: list[int], lows: list[int], highs: list[int], parts: list[int]
+) -> None:
+    assert share_within(total, weights, lows, highs) == parts
+
+
+@given(BOUNDED, st.data())
+def test_bounds_hold_and_nothing_is_lost(bounded: list[tuple[int, int, int]], choices: st.DataObject) -> None:
+    weights = [weight for weight, _, _ in bounded]
+    lows = [low for _, low, _ in bounded]
+    highs = [low + more for _, low, more in bounded]
+    total = choices.draw(st.integers(sum(lows), sum(highs)))
+    parts = share_within(total, weights, lows, highs)
+    assert sum(parts) == total
+    assert all(low <= part <= high for low, part, high in zip(lows, parts, highs, strict=True))
+    # Who is served first changes nothing for the others.
+    first = choices.draw(st.integers(0, len(parts) - 1))
+    served = [part if index == first else low for index, (part, low) in enumerate(zip(parts, lows, strict=True))]
+    assert share_within(total, weights, served, highs) == parts
+
+
+def test_a_total_outside_of_the_bounds_is_refused() -> None:
+    for total in (4, 11):
+        with pytest.raises(ValueError, match="5 up to 10"):
+            share_within(total, [1, 1], [2, 3], [5, 5])

@@ -347,8 +347,9 @@ def test_the_odd_unit_is_not_paid_twice() -> None:
     apply(ledger, but(PAY, amount_minor=299_998), by=["clearer"])
     lots = {lot.id: lot.live_minor for lot in ledger.all(Lot)}
     assert lots == {"C 1": 1, "C 100001": 1}
+    assert due(ledger, "G") == due(ledger, "H") == {"C 1": 1}
     call(ledger, "C 1", 1, "G")
-    assert due(ledger, "H") == {}
+    assert due(ledger, "H") == {"C 100001": 1}
 
 
 # --- the end of a guarantee -------------------------------------------------------------------------------------
@@ -465,6 +466,22 @@ def test_a_counter_guarantor_pays_its_share_and_ranks_last() -> None:
     assert ledger.get(Guarantee, "K").status == "released"
 
 
+def test_interest_is_owed_to_a_guarantor_that_has_everything_else_back() -> None:
+    """30 days at 6.525% of 360 days on 8 m are 43,500; then a fund pays the 8 m, and later the debtor its first."""
+    ledger = countered(but(COUNTER, coverage_bp=10_000))
+    apply(ledger, do.AgreeRecovery("G", do.Rate(6_525, 100_000), "act/360"), by=["guarantor", "core"])
+    ledger.move_to(MATURITY)
+    apply(ledger, do.DishonourCertificate("C", "clearer"), by=["clearer"])
+    call(ledger, "C 1", 3_200_000)
+    call(ledger, "C 4000001", 4_800_000)
+    ledger.advance(30)
+    call(ledger, "C 1", 3_200_000, "K")
+    call(ledger, "C 4000001", 4_800_000, "K")
+    assert ledger.get(Guarantee, "G").interest_owed_minor(ledger.today) == 43_500
+    apply(ledger, but(PAY, amount_minor=2_000_000 + 43_500 + 1), by=["clearer"])
+    assert (cash(ledger)["guarantor"], cash(ledger)["fund"]) == (43_500, -7_999_999)
+
+
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
@@ -523,3 +540,50 @@ def test_a_counter_guarantee_before_any_payment_is_the_guarantors_to_release() -
             ledger.apply(do.ReleaseGuarantee("K"), by=[by])
     apply(ledger, do.ReleaseGuarantee("K"), by=["guarantor"])
     assert ledger.today == ISSUED
+
+
+# --- faults that were found once --------------------------------------------------------------------------------
+
+
+def test_compensation_is_not_valued_before_the_default() -> None:
+    """The debtor's part was valued on the day, the default stated two days later: no interest runs in between."""
+    ledger = guaranteed(OFFER)
+    ledger.move_to(MATURITY)
+    apply(ledger, PAY, by=["clearer"])
+    ledger.advance(2)
+    apply(ledger, do.DishonourCertificate("C", "tier2"), by=["tier2"])
+    apply(ledger, DEMAND, by=["tier2"])
+    with refused(ledger, "guarantee.value_date"):
+        ledger.apply(but(COMPENSATE, value_date=MATURITY + timedelta(1)), by=["guarantor", "clearer"])
+    apply(ledger, but(COMPENSATE, value_date=MATURITY + timedelta(2)), by=["guarantor", "clearer"])
+
+
+def test_who_was_paid_before_the_debtor_paid_does_not_take_from_the_others() -> None:
+    """Three lots of 4, 3 and 3 m; the first is compensated, then 4 m arrive: the others share what is left, once."""
+    ledger = guaranteed(OFFER)
+    apply(ledger, do.OfferTransfer("C 4000001", "payee", 3_000_000, digest("t"), recourse=False), by=["shop"])
+    apply(ledger, do.AcceptTransfer("C 4000001"), by=["payee"])
+    ledger.move_to(MATURITY)
+    apply(ledger, do.DishonourCertificate("C", "clearer"), by=["clearer"])
+    call(ledger, "C 1", 3_200_000)
+    apply(ledger, but(PAY, amount_minor=4_000_000), by=["clearer"])
+    # 80% of the 6 m that were lost in the end are 4.8 m, of which 3.2 m are paid.
+    assert due(ledger) == {"C 4000001": 800_000, "C 7000001": 800_000}
+    call(ledger, "C 4000001", 800_000)
+    assert due(ledger) == {"C 7000001": 800_000}
+
+
+def test_an_odd_unit_of_several_shares_is_somebodys() -> None:
+    """40% and 20% of a loss of 6 units: rule P over 2.4, 1.2 and 2.4 gives 3, 1 and 2, though 2.4 rounds to 2."""
+    offers = [but(each, cap_minor=A) for each in both("several", 4_000, 2_000)]
+    ledger = unpaid(*offers, amount_minor=200_000, tier2_minor=100_000)
+    apply(ledger, but(PAY, amount_minor=199_994), by=["clearer"])
+    assert (sum(due(ledger, "G").values()), sum(due(ledger, "H").values())) == (3, 1)
+
+
+def test_a_demand_for_what_the_debtor_has_paid_since_binds_nobody() -> None:
+    ledger = unpaid(OFFER)
+    apply(ledger, but(DEMAND, amount_minor=3_200_000), by=["tier2"])
+    apply(ledger, do.WaiveLot("C 1"), by=["tier2"])
+    ledger.move_to(PERIOD_END + timedelta(1))
+    apply(ledger, do.ReleaseGuarantee("G"), by=["guarantor"])

@@ -11,7 +11,7 @@ from book import MemoryBook, digest, refused
 from finchain import instructions as do
 from finchain.domain.arithmetic import heavier
 from finchain.domain.loan import Charge, Loan
-from stories import ACCOUNT, LOAN, MATURITY, apply, but, draw, lent, pledge, transferred
+from stories import ACCOUNT, LOAN, MATURITY, agreed, apply, but, draw, lent, pledge, transferred
 
 RECEIVED = do.ReceiveRepayment("L", 1, "IN-1", digest("repayment"))
 ACCELERATE = do.AccelerateLoan("L", "default", digest("evidence"))
@@ -205,6 +205,24 @@ def test_a_loan_ends_with_the_last_charge_that_is_given_up() -> None:
     assert loan(ledger).status == "ended"
 
 
+def test_a_loan_that_is_written_off_is_owed_all_the_same() -> None:
+    off = do.WriteOffLoan("L", digest("resolution"))
+    ledger = late(-1)
+    with refused(ledger, "loan.bad_state"):
+        ledger.apply(off, by=["bank"])
+    ledger.advance(1)
+    with refused(ledger, "loan.not_signed"):
+        ledger.apply(off, by=["shop"])
+    with refused(ledger, "loan.digest"):
+        ledger.apply(but(off, digest="0"), by=["bank"])
+    apply(ledger, off, by=["bank"])
+    assert (loan(ledger).written_off, loan(ledger).outstanding_minor) == (MATURITY, 50_000_000)
+    with refused(ledger, "loan.bad_state"):
+        ledger.apply(off, by=["bank"])
+    receive(ledger, 51_057_292)
+    assert loan(ledger).status == "ended"
+
+
 # --- called due before its day ----------------------------------------------------------------------------------
 
 
@@ -274,3 +292,15 @@ def test_heavier_compares_rates_of_different_scales() -> None:
     assert heavier(do.Rate(6_525, 100_000), do.Rate(6, 100)) == do.Rate(6_525, 100_000)
     assert heavier(do.Rate(6, 100), do.Rate(6_001, 100_000)) == do.Rate(6_001, 100_000)
     assert heavier(do.Rate(1, 10), do.Rate(10, 100)) == do.Rate(1, 10)
+
+
+# --- collateral that is not enough any more ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("outstanding", "warns"), [(36_000_000, False), (36_000_001, True)])
+def test_i_13_a_loan_that_its_lots_do_not_secure_any_more_is_noted(outstanding: int, warns: bool) -> None:
+    """40 m of the pledged 80 m are paid early to a loan that cannot be prepaid; 90% of the rest is 36 m."""
+    ledger = agreed(but(LOAN, prepayment="none"))
+    draw(ledger, date(2026, 3, 9), outstanding, "one")
+    apply(ledger, do.PayCertificate("C", 58_000_000, "PAY-1", digest("half")), by=["clearer"])
+    assert any("loan L" in note for note in ledger.notes) == warns

@@ -12,6 +12,7 @@ from finchain.domain.cash import Cash
 from finchain.domain.certificate import Certificate, Lot
 from finchain.domain.guarantee import Guarantee
 from finchain.domain.receivable import Receivable
+from finchain.domain.rule import Absent
 from stories import ACCOUNT, LOAN, MATURITY, A, apply, but, draw, held, lent, pledge
 from test_compensation import COMPENSATE, DEMAND, OFFER, due, unpaid
 
@@ -173,3 +174,27 @@ def test_a_guarantor_forgives_what_it_paid(waived: bool) -> None:
     assert ledger.get(Guarantee, "G").subrogated_minor == (0 if waived else 3_200_000)
     apply(ledger, do.PayCertificate("C", 6_800_000, "PAY-1", digest("p")), by=["clearer"])
     assert ledger.get(Guarantee, "G").status == ("released" if waived else "called")
+
+
+# --- written off ------------------------------------------------------------------------------------------------
+
+
+def test_a_lot_that_is_written_off_is_owed_all_the_same() -> None:
+    ledger = sold(first=False, second=True)
+    off = do.WriteOffLot("C 1", digest("resolution"))
+    with refused(ledger, "certificate.bad_state"):
+        ledger.apply(off, by=["factor"])
+    ledger = unpaid_sale()
+    with refused(ledger, "certificate.not_signed"):
+        ledger.apply(off, by=["tier2"])
+    with refused(ledger, "certificate.digest"):
+        ledger.apply(but(off, digest="0"), by=["factor"])
+    apply(ledger, off, by=["factor"])
+    assert ledger.get(Lot, "C 1").written_off == MATURITY
+    with refused(ledger, "certificate.bad_state"):
+        ledger.apply(off, by=["factor"])
+    bought_back = ledger.copy()
+    apply(bought_back, BACK, by=["factor", "tier2"])
+    assert bought_back.get(Lot, "C 1").written_off is Absent
+    apply(ledger, do.PayCertificate("C", A, "PAY-1", digest("p")), by=["clearer"])
+    assert cash(ledger)["factor"] == 36_000_000 - PRICE

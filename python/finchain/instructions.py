@@ -16,6 +16,7 @@ from finchain.domain.compensation import (
     FileSuit,
     ReleaseGuarantee,
 )
+from finchain.domain.contribution import ContributeShare
 from finchain.domain.dispute import DisputeReceivable, ResolveDispute
 from finchain.domain.founding import ActivateRulebook, CreateLedger, Founder, SetCheckpointKeys
 from finchain.domain.guarantee import OfferGuarantee, PayGuaranteeFee, ReceiveGuaranteeFee
@@ -29,7 +30,7 @@ from finchain.domain.loan import (
     PledgeLot,
     ReleaseLot,
 )
-from finchain.domain.overdue import AccelerateLoan, ChargeLoan, WaiveCharge
+from finchain.domain.overdue import AccelerateLoan, ChargeLoan, WaiveCharge, WriteOffLoan
 from finchain.domain.part import (
     AssignReceivable,
     NotifyDebtor,
@@ -55,7 +56,7 @@ from finchain.domain.payment import (
 from finchain.domain.policy import DEFAULT_POLICY, PolicyTerms, SetPolicy
 from finchain.domain.prospective import SubmitProspective, WithdrawProspective
 from finchain.domain.receivable import CancelReceivable, ConfirmReceivable, RejectReceivable, SubmitReceivable
-from finchain.domain.recourse import BuyBackLot, WaiveLot
+from finchain.domain.recourse import BuyBackLot, WaiveLot, WriteOffLot
 from finchain.domain.reduction import (
     Counter,
     CreditConverted,
@@ -91,6 +92,7 @@ __all__ = [
     "CloseLoan",
     "CompensateLots",
     "ConfirmReceivable",
+    "ContributeShare",
     "Counter",
     "CreateLedger",
     "CreditConverted",
@@ -163,5 +165,7 @@ __all__ = [
     "WithdrawOffer",
     "WithdrawPartOffer",
     "WithdrawProspective",
+    "WriteOffLoan",
+    "WriteOffLot",
     "WriteOffReceivable",
 ]

@@ -131,7 +131,7 @@ def read_instructions(path: Path) -> list[Instruction]:
     Raises:
         Malformed: It is not JSON, or not of the rulebook.
     """
-    union = RULEBOOK_1.instructions
+    union: Any = RULEBOOK_1.instructions
     text = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
     try:
         read: list[Instruction] | Instruction = msgspec.json.decode(text, type=list[union] | union)

@@ -114,6 +114,41 @@ def share_pro_rata(total: int, weights: Sequence[int]) -> list[int]:
     return parts
 
 
+def share_within(total: int, weights: Sequence[int], lows: Sequence[int], highs: Sequence[int]) -> list[int]:
+    """Divides `total` over `weights` by rule P, but no part below its low or above its high.
+
+    A part that would be out of its bounds stands at the bound, and the others share what that leaves, until all hold.
+    Raising the low of a part to what it has got changes no part, so it does not matter who is served first.
+
+    Args:
+        total: Units to divide, `sum(lows) <= total <= sum(highs)`.
+        weights: One per part, each `>= 0`, and `> 0` where its high is.
+        lows: Least that each part gets, `0 <= low <= high`.
+        highs: Most that each part gets.
+
+    Raises:
+        ValueError: `total` is not within the sums of the bounds.
+    """
+    if not sum(lows) <= total <= sum(highs):
+        raise ValueError(f"{total} cannot be divided into parts that sum to {sum(lows)} up to {sum(highs)}")
+    parts = list(lows)
+    waiting = [index for index in range(len(weights)) if lows[index] < highs[index]]
+    left = total - sum(lows) + sum(lows[index] for index in waiting)
+    while waiting:
+        shares = share_pro_rata(left, [weights[index] for index in waiting])
+        for index, share in zip(waiting, shares, strict=True):
+            parts[index] = min(max(share, lows[index]), highs[index])
+        off = [parts[index] - share for index, share in zip(waiting, shares, strict=True)]
+        moved = sum(off)
+        # Where the bounds gave more than they took, the parts at their low are settled; else those at their high.
+        settled = {index for index, change in zip(waiting, off, strict=True) if change * moved > 0}
+        if not settled:
+            break
+        left -= sum(parts[index] for index in settled)
+        waiting = [index for index in waiting if index not in settled]
+    return parts
+
+
 def equal_parts(total: int, count: int) -> list[int]:
     """Instalments: `count` equal parts, floored, of which the last also takes the rest.
 

@@ -191,6 +191,7 @@ class Lot(Record, frozen=True, kw_only=True):
         calls: What was demanded and paid for it under guarantees; a lot that was paid out in part keeps them with
             the part that its holder still owns.
         waived_minor: Its uppermost units, where the holder has forgiven them to the debtor.
+        written_off: The day on which the holder took it out of its books; the debtor owes it all the same.
     """
 
     kind: ClassVar[str] = "lot"
@@ -208,6 +209,7 @@ class Lot(Record, frozen=True, kw_only=True):
     guarantee: str | Optional = Absent
     calls: tuple[Call, ...] = ()
     next: int | Optional = Absent
+    written_off: date | Optional = Absent
     offer: Offer | Optional = Absent
     pledge: Pledge | Optional = Absent
 

@@ -16,7 +16,7 @@ import msgspec
 
 from finchain.calendar import DayCount
 from finchain.domain import guarantee as guarantees
-from finchain.domain.arithmetic import Rate, round_half_up, share_pro_rata
+from finchain.domain.arithmetic import Rate, round_half_up, share_pro_rata, share_within
 from finchain.domain.cash import enter_fact
 from finchain.domain.certificate import Call, Certificate, Lot, cut, lots_of
 from finchain.domain.check import check_amount, check_digest, check_rate
@@ -138,20 +138,15 @@ def _compensate(do: CompensateLots, book: Book) -> None:
     require(book, "guarantee", guarantee.guarantor, field="guarantor")
     by = require(book, "guarantee", certificate.bank, role="settlement_bank", field="bank").id
     check_amount("guarantee", do.amount_minor)
-    entitled = entitlements(book, guarantee)
-    open_minor: dict[str, int] = {}
-    for id, due in entitled.items():
-        call = book.get(Lot, id).call(guarantee.id)
-        open_minor[id] = min(due, call.demanded_minor - call.paid_minor)
+    open_minor = demanded(book, guarantee)
     whole = sum(open_minor.values())
     if do.amount_minor > whole:
         refuse("guarantee.over_compensate", f"{whole} of what was demanded under {do.id} is to be paid",
                rule="domain.md 2.3", field="amount_minor", value=do.amount_minor, advice=f"pay up to {whole}",
                demanded=guarantee.demanded_minor, paid=guarantee.compensated_minor)  # fmt: skip
-    last = certificate.dishonoured if certificate.posted is Absent else certificate.posted
+    last = max(day for day in (certificate.dishonoured, certificate.posted) if day is not Absent)
     on = enter_fact(
-        book, "guarantee", do, by=by, amount_minor=do.amount_minor, currency=guarantee.currency,
-        last=None if last is Absent else last,
+        book, "guarantee", do, by=by, amount_minor=do.amount_minor, currency=guarantee.currency, last=last
     )  # fmt: skip
     for id, share in zip(open_minor, share_pro_rata(do.amount_minor, list(open_minor.values())), strict=True):
         if share:
@@ -167,7 +162,9 @@ def _release(do: ReleaseGuarantee, book: Book) -> None:
     guarantee = book.get(Guarantee, do.id, field="id")
     _check_in_effect(guarantee)
     signers: Set[str] = _beneficiaries(book, guarantee)
-    over = book.today > guarantee.period_end and guarantee.sued is Absent and not guarantee.open_minor
+    over = (
+        book.today > guarantee.period_end and guarantee.sued is Absent and not any(demanded(book, guarantee).values())
+    )
     if over or not signers:
         signers = book.by & {guarantee.guarantor, guarantee.debtor} or signers or {guarantee.guarantor}
     for party in sorted(signers):
@@ -219,30 +216,31 @@ def entitlements(book: Book, guarantee: Guarantee) -> Mapping[str, int]:
     """What the guarantor has still to pay for each lot, demanded or not; lots for which it is nothing are left out.
 
     The guarantor's part of the whole loss is divided by rule P over the losses of the lots, paid or not, so that a lot
-    gets the same whether it asks first or last. What the debtor paid in between is a loss no more.
+    gets the same whether it asks first or last. What the debtor paid in between is a loss no more; what a lot then has
+    got too much it keeps, and the others share what that leaves.
     """
-    peers = _peers(book, guarantee)
+    peers = peers_of(book, guarantee)
     ids = {peer.id for peer in peers}
     lots = [lot for lot in lots_of(book, guarantee.certificate) if _secures(guarantee, lot) or ids & _called_by(lot)]
-    losses = [
-        (lot.live_minor if _secures(guarantee, lot) else 0) + sum(lot.call(id).paid_minor for id in sorted(ids))
-        for lot in lots
-    ]
-    part = _part(guarantee, peers, sum(losses))
-    counted = sorted(ids) if guarantee.sharing == "joint" else [guarantee.id]
-    paid = [sum(lot.call(id).paid_minor for id in counted) for lot in lots]
-    payable = guarantee.payable_minor(part, sum(paid))
-    dues = []
-    for lot, whole, before in zip(lots, share_pro_rata(min(part, payable + sum(paid)), losses), paid, strict=True):
-        # Rule P may give two guarantors the odd unit of one lot, which then has no loss left for the second.
-        rest = lot.live_minor if _secures(guarantee, lot) else 0
-        dues.append(min(rest, max(0, whole - before)))
-    if sum(dues) > payable:
-        dues = share_pro_rata(payable, dues)
+    rests = [lot.live_minor if _secures(guarantee, lot) else 0 for lot in lots]
+    paid_by_all = [sum(lot.call(id).paid_minor for id in sorted(ids)) for lot in lots]
+    losses = [rest + paid for rest, paid in zip(rests, paid_by_all, strict=True)]
+    paid = paid_by_all if guarantee.sharing == "joint" else [lot.call(guarantee.id).paid_minor for lot in lots]
+    payable = guarantee.payable_minor(_part(guarantee, peers, sum(losses)), sum(paid))
+    highs = [rest + before for rest, before in zip(rests, paid, strict=True)]
+    wholes = share_within(min(payable + sum(paid), sum(highs)), losses, paid, highs)
+    dues = [whole - before for whole, before in zip(wholes, paid, strict=True)]
     return {lot.id: due for lot, due in zip(lots, dues, strict=True) if due}
 
 
-def _peers(book: Book, guarantee: Guarantee) -> list[Guarantee]:
+def demanded(book: Book, guarantee: Guarantee) -> Mapping[str, int]:
+    """What was demanded for each lot and is still to be paid; a loss that the debtor has made good is none."""
+    due = entitlements(book, guarantee)
+    calls = {id: book.get(Lot, id).call(guarantee.id) for id in due}
+    return {id: min(due[id], call.demanded_minor - call.paid_minor) for id, call in calls.items()}
+
+
+def peers_of(book: Book, guarantee: Guarantee) -> list[Guarantee]:
     """The guarantees of the same debt, this one among them."""
     if guarantee.behind is Absent:
         ids = book.get(Certificate, guarantee.certificate).guarantees
@@ -291,7 +289,7 @@ def _take_over(guarantee: Guarantee, id: str, amount_minor: int, on: date, book:
     book.put(
         msgspec.structs.replace(
             lower, holder=guarantee.guarantor, rank="junior" if guarantee.behind is Absent else "last",
-            guarantee=guarantee.id, source=Absent, recourse=(), pledge=Absent,
+            guarantee=guarantee.id, source=Absent, recourse=(), pledge=Absent, written_off=Absent,
         )
     )  # fmt: skip
     pass_on(book, guarantee.guarantor, lot, amount_minor, on, guarantee.currency)
@@ -318,7 +316,7 @@ def _called(id: str, lot_id: str, book: Book) -> tuple[Guarantee, Lot]:
     guarantee = book.get(Guarantee, id, field="id")
     lot = book.get(Lot, lot_id, field="lot")
     _check_in_effect(guarantee)
-    named = id in {peer.id for peer in _peers(book, guarantee)} and lot.certificate == guarantee.certificate
+    named = id in {peer.id for peer in peers_of(book, guarantee)} and lot.certificate == guarantee.certificate
     if not named or not _secures(guarantee, lot):
         refuse("guarantee.not_due", f"{id} does not answer for {lot_id}, or not yet", rule="domain.md 2.3",
                field="lot", value=lot_id, advice="let the debt be dishonoured first, and name a lot that it covers",

@@ -15,7 +15,7 @@ import msgspec
 from finchain.calendar import DAYS_IN_YEAR, DayCount, count_days
 from finchain.domain.arithmetic import Rate, interest, round_half_up
 from finchain.domain.cash import enter_fact, move_cash
-from finchain.domain.check import check_amount, check_currency, check_identifier, check_rate
+from finchain.domain.check import check_amount, check_currency, check_digest, check_identifier, check_rate
 from finchain.domain.party import require, require_role
 from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
 from finchain.money import format_minor
@@ -45,6 +45,7 @@ class Guarantee(Record, frozen=True, kw_only=True):
         behind: Of a counter-guarantee: the guarantee whose guarantor it secures.
         counters: Of a guarantee with counter-guarantees in effect: their ids.
         sharing: How it stands beside other guarantees of the debt; absent where it is the only one.
+        document: SHA-256 of the paper that its guarantors signed together; they share what they lose.
         purpose: `non_financing` where the debt is a trade debt; leverage limits count `financing` only.
         liability: `general`: after the debtor was sued and enforcement failed; `joint_several`: on demand;
             `independent`: on a complying demand, whatever became of the debt.
@@ -60,6 +61,8 @@ class Guarantee(Record, frozen=True, kw_only=True):
         compensated_minor: What the guarantor paid to them.
         recovered_minor: What it got back of that, from the debtor or from a counter-guarantor.
         waived_minor: What of it the guarantor has forgiven.
+        contributed_minor: What it paid to a guarantor beside it that had paid more than its share.
+        shared_minor: What guarantors beside it paid to it.
         sued: The day on which a beneficiary first sued the debtor.
         recovery_rate: Rate per year on what was paid and not got back, where debtor and guarantor agreed one.
         interest_from: The day up to which that interest is posted.
@@ -86,15 +89,18 @@ class Guarantee(Record, frozen=True, kw_only=True):
     fee_minor: int = 0
     fee_paid_minor: int = 0
     demanded_minor: int = 0
-    # I-8: subrogated = compensated - recovered - waived, and what the guarantor gains a beneficiary has lost.
+    # I-8: subrogated = compensated + contributed - shared - recovered - waived; what it gains a beneficiary has lost.
     compensated_minor: int = 0
     recovered_minor: int = 0
     waived_minor: int = 0
+    contributed_minor: int = 0
+    shared_minor: int = 0
     interest_posted_minor: int = 0
     interest_paid_minor: int = 0
     behind: str | Optional = Absent
     counters: tuple[str, ...] = ()
     sharing: Sharing | Optional = Absent
+    document: str | Optional = Absent
     sued: date | Optional = Absent
     recovery_rate: Rate | Optional = Absent
     recovery_day_count: DayCount | Optional = Absent
@@ -115,7 +121,13 @@ class Guarantee(Record, frozen=True, kw_only=True):
     @property
     def subrogated_minor(self) -> int:
         """What the debtor owes the guarantor, because the guarantor paid it in its place."""
-        return self.compensated_minor - self.recovered_minor - self.waived_minor
+        paid = self.compensated_minor + self.contributed_minor
+        return paid - self.shared_minor - self.recovered_minor - self.waived_minor
+
+    @property
+    def room_minor(self) -> int:
+        """What is left below its cap."""
+        return self.cap_minor - self.compensated_minor - self.contributed_minor
 
     @property
     def open_minor(self) -> int:
@@ -127,7 +139,7 @@ class Guarantee(Record, frozen=True, kw_only=True):
 
         The part is of the whole loss, paid or not, so that asking again after a payment gives nothing more (I-7).
         """
-        return max(0, min(self.cap_minor - self.compensated_minor, part_minor - paid_minor))
+        return max(0, min(self.room_minor, part_minor - paid_minor))
 
     def exposure_minor(self, outstanding_minor: int, today: date, others_minor: int = 0) -> int:
         """What the guarantor may still have to pay while so much of the debt is outstanding (I-7).
@@ -167,6 +179,7 @@ class OfferGuarantee(Instruction, frozen=True, tag="guarantee.offer"):
     Attributes:
         scope: What is guaranteed besides the sum itself; each at most once, `principal` always.
         sharing: Needed where the debt has several guarantors.
+        document: SHA-256 of a paper that joint guarantors sign together, and by which they share what they lose.
         behind: Makes it a counter-guarantee: the guarantee whose guarantor it will pay back.
     """
 
@@ -188,6 +201,7 @@ class OfferGuarantee(Instruction, frozen=True, tag="guarantee.offer"):
     until: date
     sharing: Sharing | Optional = Absent
     behind: str | Optional = Absent
+    document: str | Optional = Absent
 
 
 class PayGuaranteeFee(Instruction, frozen=True, tag="guarantee.pay_fee"):
@@ -227,6 +241,8 @@ def _offer(do: OfferGuarantee, book: Book) -> None:
     check_identifier("guarantee", do.certificate, "certificate")
     check_rate("guarantee", do.fee_rate, "fee_rate")
     _check_share(do)
+    if do.document is not Absent:
+        check_digest("guarantee", do.document, "document")
     if not book.today <= do.until < do.period_end:
         refuse("guarantee.date", "the offer has ended, or outlives the guarantee", field="until", value=str(do.until),
                advice=f"state a date from {book.today} on, before {do.period_end}")  # fmt: skip
@@ -236,7 +252,7 @@ def _offer(do: OfferGuarantee, book: Book) -> None:
             purpose=do.purpose, liability=do.liability, convention=do.convention, coverage_bp=do.coverage_bp,
             cap_minor=do.cap_minor, scope=tuple(sorted(do.scope)), fee_rate=do.fee_rate,
             fee_day_count=do.fee_day_count, fee_payer=do.fee_payer, period_end=do.period_end, offered_until=do.until,
-            sharing=do.sharing, behind=do.behind,
+            sharing=do.sharing, behind=do.behind, document=do.document,
         )
     )  # fmt: skip
 
@@ -375,6 +391,14 @@ def recover(book: Book, id: str, amount_minor: int, interest_minor: int, on: dat
             interest_paid_minor=held.interest_paid_minor + interest_minor,
         )
     )  # fmt: skip
+
+
+def contribute(book: Book, payer: str, payee: str, amount_minor: int, on: date) -> None:
+    """Enters that one guarantor paid another its share of what that had paid."""
+    held = _with_interest(book.get(Guarantee, payer), on)
+    book.put(msgspec.structs.replace(held, contributed_minor=held.contributed_minor + amount_minor))
+    held = _with_interest(book.get(Guarantee, payee), on)
+    book.put(msgspec.structs.replace(held, shared_minor=held.shared_minor + amount_minor))
 
 
 def waive(book: Book, id: str, amount_minor: int) -> None:

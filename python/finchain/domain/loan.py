@@ -112,6 +112,7 @@ class Loan(Record, frozen=True, kw_only=True):
         posted: Value date of the last posting.
         accelerated: The day on which the lender called it due before maturity.
         misused: The day from which it bears the misuse rate.
+        written_off: The day on which the lender took it out of its books; the borrower owes it all the same.
         ended: The day on which nothing was owed any more and nothing left to draw.
     """
 
@@ -142,6 +143,7 @@ class Loan(Record, frozen=True, kw_only=True):
     posted: date | Optional = Absent
     accelerated: date | Optional = Absent
     misused: date | Optional = Absent
+    written_off: date | Optional = Absent
     ended: date | Optional = Absent
 
     @property
@@ -382,7 +384,7 @@ def _release(do: ReleaseLot, book: Book) -> None:
     require(book, "certificate", lot.pledge.to, field="lender")
     loan = book.get(Loan, lot.pledge.loan)
     needed = loan.outstanding_minor + loan.reserved_minor
-    rest = _lendable(loan, book, besides=lot.id)
+    rest = lendable_minor(loan, book, besides=lot.id)
     if needed > rest:
         refuse("loan.over_advance", f"the lots left would secure {rest} of {needed}", rule="domain.md I-5", field="id",
                value=do.id, advice="let the loan be repaid, or pledge other lots, first")  # fmt: skip
@@ -408,7 +410,7 @@ def _draw(do: DrawLoan, book: Book) -> None:
         refuse("loan.cap_exceeded", f"{free} of {loan.id} can be drawn", rule="domain.md I-10", field="amount_minor",
                value=do.amount_minor, advice=f"draw up to {free}", limit=loan.limit_minor,
                drawn=loan.drawn_minor)  # fmt: skip
-    lendable = _lendable(loan, book) - loan.outstanding_minor - loan.reserved_minor
+    lendable = lendable_minor(loan, book) - loan.outstanding_minor - loan.reserved_minor
     if do.amount_minor > lendable:
         refuse("loan.over_advance", f"the pledged lots secure {max(lendable, 0)} more", rule="domain.md 2.4",
                field="amount_minor", value=do.amount_minor, advice=f"draw up to {max(lendable, 0)}, or pledge more",
@@ -491,7 +493,7 @@ def last_loan_posting(loan: Loan) -> date | None:
     return None if loan.posted is Absent else loan.posted
 
 
-def _lendable(loan: Loan, book: Book, *, besides: str = "") -> int:
+def lendable_minor(loan: Loan, book: Book, *, besides: str = "") -> int:
     """What the pledged lots secure, less one of them; a fraction of a minor unit is not lent."""
     face = sum(book.get(Lot, lot).live_minor for lot in loan.collateral if lot != besides)
     return face * loan.advance_bp // WHOLE_BP

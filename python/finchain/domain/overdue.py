@@ -57,6 +57,17 @@ class WaiveCharge(Instruction, frozen=True, tag="loan.waive_charge"):
     amount_minor: int
 
 
+class WriteOffLoan(Instruction, frozen=True, tag="loan.write_off"):
+    """States that the lender has taken a loan out of its books; nothing of the debt changes. Signed by the lender.
+
+    Attributes:
+        digest: SHA-256 of the lender's resolution.
+    """
+
+    id: str
+    digest: str
+
+
 @rule(AccelerateLoan)
 def _accelerate(do: AccelerateLoan, book: Book) -> None:
     loan = live_loan(do.id, book)
@@ -106,6 +117,17 @@ def _waive(do: WaiveCharge, book: Book) -> None:
     waived = charge.waived_minor + do.amount_minor
     book.put(_with_charge(loan, do.name, msgspec.structs.replace(charge, waived_minor=waived)))
     end_if_nothing_left(book, loan.id)
+
+
+@rule(WriteOffLoan)
+def _write_off(do: WriteOffLoan, book: Book) -> None:
+    loan = live_loan(do.id, book)
+    require(book, "loan", loan.lender, role="lender", field="lender")
+    check_digest("loan", do.digest)
+    if book.today < loan.due_on or not loan.outstanding_minor or loan.written_off is not Absent:
+        refuse("loan.bad_state", f"{do.id} is not overdue, or was written off", field="id", value=do.id,
+               advice="write off a loan that is due and not repaid, once", due_on=str(loan.due_on))  # fmt: skip
+    book.put(msgspec.structs.replace(loan, written_off=book.today))
 
 
 def _with_charge(loan: Loan, name: ChargeName, charge: Charge) -> Loan:

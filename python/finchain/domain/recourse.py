@@ -1,4 +1,4 @@
-"""What a holder does about a lot besides waiting for the debtor: gives it back to who sold it, or forgives it.
+"""What a holder does about a lot besides waiting: gives it back to who sold it, writes it off, or forgives it.
 
 Who transferred without recourse is out, and owes nothing when the debtor does not pay. It answers for one thing only:
 that what it transferred exists, is not disputed, and was transferred once (domain.md I-12).
@@ -52,6 +52,17 @@ class WaiveLot(Instruction, frozen=True, tag="certificate.waive"):
     id: str
 
 
+class WriteOffLot(Instruction, frozen=True, tag="certificate.write_off"):
+    """States that the holder has taken a lot out of its books; nothing of the debt changes. Signed by the holder.
+
+    Attributes:
+        digest: SHA-256 of the holder's resolution.
+    """
+
+    id: str
+    digest: str
+
+
 @rule(BuyBackLot)
 def _buy_back(do: BuyBackLot, book: Book) -> None:
     certificate, lot = _free_lot(do.id, book)
@@ -71,7 +82,9 @@ def _buy_back(do: BuyBackLot, book: Book) -> None:
     # Those who answered towards who takes it back still do; it has itself nobody to answer to any more.
     chain = lot.recourse[: lot.recourse.index(do.by)] if do.by in lot.recourse else lot.recourse
     book.put(
-        msgspec.structs.replace(lot, holder=do.by, source=Absent, hop=lot.hop + 1, recourse=chain, offer=Absent)
+        msgspec.structs.replace(
+            lot, holder=do.by, source=Absent, hop=lot.hop + 1, recourse=chain, offer=Absent, written_off=Absent
+        )
     )  # fmt: skip
 
 
@@ -91,6 +104,17 @@ def _waive(do: WaiveLot, book: Book) -> None:
         )
     )  # fmt: skip
     end_if_paid(book, certificate.id)
+
+
+@rule(WriteOffLot)
+def _write_off(do: WriteOffLot, book: Book) -> None:
+    lot = book.get(Lot, do.id, field="id")
+    require(book, "certificate", lot.holder, field="holder")
+    check_digest("certificate", do.digest)
+    if lot.rank == "none" or not lot.live_minor or lot.written_off is not Absent:
+        refuse("certificate.bad_state", f"{do.id} is not owed after a default, or was written off", field="id",
+               value=do.id, advice="write off a dishonoured lot, once")  # fmt: skip
+    book.put(msgspec.structs.replace(lot, written_off=book.today))
 
 
 def _free_lot(id: str, book: Book) -> tuple[Certificate, Lot]:

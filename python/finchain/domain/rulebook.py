@@ -29,6 +29,7 @@ from finchain.domain import (
     certificate,
     check,
     compensation,
+    contribution,
     dilution,
     dispute,
     fingerprint,
@@ -62,7 +63,7 @@ from finchain.errors import ConfigError
 INSTRUMENTS: Final[tuple[ModuleType, ...]] = (
     key, party, holiday, policy, founding, cash_fact, cash, trade, fingerprint, reference, dilution, late,
     prospective, receivable, part, part_offer, amendment, dispute, reduction, priority, guarantee, certificate,
-    transfer, account, payment, loan, repayment, overdue, settlement, compensation, recourse,
+    transfer, account, payment, loan, repayment, overdue, settlement, compensation, contribution, recourse,
 )  # fmt: skip
 """The rule files, each importing only from those before it."""
 
@@ -104,9 +105,9 @@ class Rulebook:
             kind: record for kind, record in RECORDS.items() if record.__module__ in names
         }
         self.instructions: Any = functools.reduce(operator.or_, self.rules)
-        union = self.instructions
-        self.decode_all = msgspec.json.Decoder(list[list[union]]).decode
-        self.decode_one = msgspec.json.Decoder(list[union]).decode
+        union: Any = self.instructions
+        self.decode_all: Callable[[bytes], list[list[Instruction]]] = msgspec.json.Decoder(list[list[union]]).decode
+        self.decode_one: Callable[[bytes], list[Instruction]] = msgspec.json.Decoder(list[union]).decode
 
     def extended(
         self,

@@ -20,7 +20,7 @@ from finchain.domain.cash import enter_fact, move_cash
 from finchain.domain.certificate import Certificate, Lot, Rank, lots_of
 from finchain.domain.check import check_amount
 from finchain.domain.guarantee import Guarantee
-from finchain.domain.loan import Loan, drop_collateral
+from finchain.domain.loan import Loan, drop_collateral, lendable_minor
 from finchain.domain.party import require
 from finchain.domain.receivable import Bucket, Receivable, move
 from finchain.domain.repayment import repay
@@ -116,11 +116,13 @@ def _pay_creditors(certificate: Certificate, money: int, on: date, book: Book) -
 
 def _pay_guarantors(certificate: Certificate, rank: Rank, money: int, on: date, book: Book) -> int:
     """Pays back guarantors of a rank, each its interest and then its units, and gives what is left."""
-    lots: dict[str, list[Lot]] = {}
+    held = [book.get(Guarantee, id) for id in certificate.guarantees]
+    if rank == "last":
+        held = [book.get(Guarantee, id) for each in held for id in each.counters]
+    lots: dict[str, list[Lot]] = {each.id: [] for each in held}
     for lot in lots_of(book, certificate.id):
         if lot.live_minor and lot.rank == rank and lot.guarantee is not Absent:
-            lots.setdefault(lot.guarantee, []).append(lot)
-    held = [book.get(Guarantee, id) for id in lots]
+            lots[lot.guarantee].append(lot)
     weights = [each.interest_owed_minor(on) + sum(lot.live_minor for lot in lots[each.id]) for each in held]
     paid = min(money, sum(weights))
     for each, share in zip(held, share_pro_rata(paid, weights), strict=True):
@@ -179,6 +181,11 @@ def pass_on(book: Book, payer: str, lot: Lot, paid: int, on: date, currency: str
     if left and on < loan.due_on:
         # What a loan that is not due does not take waits under the lender's control.
         credit(book, loan.account, left, on)
+    loan = book.get(Loan, loan.id)
+    secured = lendable_minor(loan, book)
+    if loan.outstanding_minor > secured:
+        # A margin call is the lender's to make; that it may is worth a note and not a refusal (domain.md I-13).
+        book.note(f"loan {loan.id}: {loan.outstanding_minor} outstanding, its lots secure {secured}")
 
 
 def move_claims(book: Book, certificate: Certificate, first: int, last: int, target: Bucket) -> None:
