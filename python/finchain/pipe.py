@@ -306,7 +306,7 @@ class Pipe:
                 try:
                     self._execute_transaction(book, rules, instructions, each[position], position, block)
                     written = book.kept()
-                    if _LEDGER in written:
+                    if stop_early and _LEDGER in written:
                         self._check_activation(book)
                 except Exception as error:
                     block.refused = [row for row in block.refused if row[0] < position]

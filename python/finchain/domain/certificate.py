@@ -66,10 +66,12 @@ class Certificate(Record, frozen=True, kw_only=True):
         posted: Value date of the last payment, of the debtor or of a guarantor.
         suspense_minor: What the debtor paid too much and the settlement bank keeps for it.
         dishonoured: The day on which it was stated that the debtor had not paid, and `shortfall_minor` what.
+        rulebook: Number of the rulebook that it was signed under: its terms stay those of that rulebook.
     """
 
     kind: ClassVar[str] = "certificate"
 
+    rulebook: int
     issuer: str
     creditor: str
     bank: str
@@ -302,7 +304,8 @@ def _issue(do: IssueCertificate, book: Book) -> None:
                       currency=do.currency, due=do.maturity)  # fmt: skip
     book.put(
         Certificate(
-            id=do.id, issuer=do.issuer, creditor=do.creditor, bank=do.bank, currency=do.currency, issued=book.today,
+            id=do.id, rulebook=book.rulebook,
+            issuer=do.issuer, creditor=do.creditor, bank=do.bank, currency=do.currency, issued=book.today,
             maturity=do.maturity, claims=tuple(do.claims), discharge=do.discharge, offered_until=until,
             min_lot_minor=policy.min_lot_minor,
             cut_off=days_before(book, do.maturity, policy.cut_off_days, do.calendar),

@@ -66,10 +66,12 @@ class Guarantee(Record, frozen=True, kw_only=True):
         sued: The day on which a beneficiary first sued the debtor.
         recovery_rate: Rate per year on what was paid and not got back, where debtor and guarantor agreed one.
         interest_from: The day up to which that interest is posted.
+        rulebook: Number of the rulebook that it was signed under: its terms stay those of that rulebook.
     """
 
     kind: ClassVar[str] = "guarantee"
 
+    rulebook: int
     guarantor: str
     debtor: str
     certificate: str
@@ -248,7 +250,8 @@ def _offer(do: OfferGuarantee, book: Book) -> None:
                advice=f"state a date from {book.today} on, before {do.period_end}")  # fmt: skip
     book.put(
         Guarantee(
-            id=do.id, guarantor=do.guarantor, debtor=do.debtor, certificate=do.certificate, currency=do.currency,
+            id=do.id, rulebook=book.rulebook,
+            guarantor=do.guarantor, debtor=do.debtor, certificate=do.certificate, currency=do.currency,
             purpose=do.purpose, liability=do.liability, convention=do.convention, coverage_bp=do.coverage_bp,
             cap_minor=do.cap_minor, scope=tuple(sorted(do.scope)), fee_rate=do.fee_rate,
             fee_day_count=do.fee_day_count, fee_payer=do.fee_payer, period_end=do.period_end, offered_until=do.until,

@@ -114,10 +114,12 @@ class Loan(Record, frozen=True, kw_only=True):
         misused: The day from which it bears the misuse rate.
         written_off: The day on which the lender took it out of its books; the borrower owes it all the same.
         ended: The day on which nothing was owed any more and nothing left to draw.
+        rulebook: Number of the rulebook that it was signed under: its terms stay those of that rulebook.
     """
 
     kind: ClassVar[str] = "loan"
 
+    rulebook: int
     lender: str
     borrower: str
     currency: str
@@ -335,7 +337,8 @@ def _agree(do: AgreeLoan, book: Book) -> None:
         )  # fmt: skip
     book.put(
         Loan(
-            id=do.id, lender=do.lender, borrower=do.borrower, currency=account.currency, limit_minor=do.limit_minor,
+            id=do.id, rulebook=book.rulebook,
+            lender=do.lender, borrower=do.borrower, currency=account.currency, limit_minor=do.limit_minor,
             advance_bp=do.advance_bp, rate=do.rate, penalty_rate=do.penalty_rate, day_count=do.day_count,
             round_at=do.round_at, prepayment=do.prepayment, prepayment_days=do.prepayment_days,
             available_until=do.available_until, maturity=do.maturity, account=do.account,
