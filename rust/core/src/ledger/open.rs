@@ -122,7 +122,7 @@ impl Ledger {
                 }
                 // The first one is in this very block: answer when it is sealed.
                 (Ok(Verdict::UsedInThisBlock), _) => break,
-                (Ok(Verdict::UsedBefore), Ok(checked)) => match self.first_of(&checked.transaction)? {
+                (Ok(Verdict::UsedBefore), Ok(checked)) => match self.first_of(&checked.transaction, executor.height)? {
                     Ok(first) => opened.repeated.push(Repeated { index: number, ..first }),
                     Err(rejection) => opened.rejected.push((number, rejection)),
                 },
@@ -135,8 +135,10 @@ impl Ledger {
     }
 
     /// The first transaction with this lane and sequence, if it says the same; else a conflict.
-    fn first_of(&self, transaction: &Transaction) -> Result<Result<Repeated, Rejection>, LedgerError> {
-        self.wait_indexed()?;
+    ///
+    /// `blocks` is how many were executed: the caller holds the executor, so it cannot be asked here.
+    fn first_of(&self, transaction: &Transaction, blocks: u64) -> Result<Result<Repeated, Rejection>, LedgerError> {
+        self.shared.wait_indexed(blocks)?;
         let lane = crate::state_map::record_key(self.suite, super::lanes::KIND, &transaction.lane_id());
         let place = self.index()?.lane_place(&lane, transaction.sequence)?;
         let (height, entry) = place.ok_or_else(|| LedgerError::Tampered {
