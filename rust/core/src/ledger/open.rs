@@ -134,9 +134,8 @@ impl Ledger {
         Ok(opened)
     }
 
-    /// The first transaction with this lane and sequence, if it says the same; else a conflict.
-    ///
-    /// `blocks` is how many were executed: the caller holds the executor, so it cannot be asked here.
+    /// The transaction with this lane and sequence in one of the `blocks` executed, if it says the same; else a
+    /// conflict. The caller holds the executor.
     fn first_of(&self, transaction: &Transaction, blocks: u64) -> Result<Result<Repeated, Rejection>, LedgerError> {
         self.shared.wait_indexed(blocks)?;
         let lane = crate::state_map::record_key(self.suite, super::lanes::KIND, &transaction.lane_id());
