@@ -286,3 +286,32 @@ proptest! {
         }
     }
 }
+
+/// Strings are scanned eight bytes at a time: each byte is judged alike on every place in a run, and beside every byte.
+#[test]
+fn a_byte_is_judged_alike_wherever_it_stands_in_a_string() {
+    for byte in 0..=u8::MAX {
+        for (before, after) in (0..18).flat_map(|at| [(at, 17 - at), (at, 0)]) {
+            for around in [b' ', b'!', b'A', b'~'] {
+                let mut text = vec![b'"'];
+                text.resize(1 + before, around);
+                text.push(byte);
+                text.resize(text.len() + after, around);
+                text.push(b'"');
+                let judged = check(&text, DEPTH_MAX);
+                match byte {
+                    b'"' => assert_eq!(judged.unwrap_err().problem, Problem::Trailing { found: text[before + 2] }),
+                    b'\\' if after == 0 => assert!(judged.is_err()),
+                    b'\\' => assert_eq!(judged.unwrap_err().problem, Problem::Escape { found: around }),
+                    0..0x20 | 0x7f => {
+                        let expected =
+                            CanonicalError { offset: before + 1, problem: Problem::ControlCharacter { found: byte } };
+                        assert_eq!(judged, Err(expected));
+                    }
+                    0x80.. => assert_eq!(judged.unwrap_err().problem, Problem::NotUtf8),
+                    _ => assert_eq!(judged, Ok(())),
+                }
+            }
+        }
+    }
+}

@@ -261,14 +261,14 @@ fn of_two_updates_with_one_key_the_last_counts() {
 fn a_large_batch_goes_to_all_cores_and_gives_the_same_hash() {
     let suite = blake3();
     let key = |n: u32| record_key(suite, "test", &n.to_string());
-    let updates: Vec<Update> = (0..5_000).map(|n| update(key(n), n.to_le_bytes()[0])).collect();
+    let updates: Vec<Update> = (0..40_000).map(|n| update(key(n), n.to_le_bytes()[0])).collect();
     let mut at_once = StateMap::new(suite);
     at_once.apply(&mut updates.clone());
-    let mut singly = StateMap::new(suite);
-    for update in &updates {
-        singly.apply(&mut [*update]);
+    let mut in_blocks = StateMap::new(suite);
+    for block in updates.chunks(999) {
+        in_blocks.apply(&mut block.to_vec());
     }
-    assert_eq!(at_once.root_hash(), singly.root_hash());
+    assert_eq!(at_once.root_hash(), in_blocks.root_hash());
     let leaves: Vec<_> = updates.iter().map(|update| (update.key, update.value)).collect();
     assert_eq!(at_once.root_hash(), reference(suite, &leaves, 0));
 }

@@ -16,7 +16,7 @@ const SHARDS: usize = 1 << SHARD_DEPTH;
 
 /// Updates from which a batch goes to all cores: those of a ledger that is opened. A block has fewer, and while it is
 /// sealed the other cores check signatures and run rules; sharing their queue, it waited for them with the map locked.
-const PARALLEL_FROM: usize = 1 << 16;
+const PARALLEL_FROM: usize = 1 << 15;
 
 /// One record to write: `value` as `record_value` makes it, with the salt that it was made with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

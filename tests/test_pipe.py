@@ -1,0 +1,126 @@
+"""The pipe: a stream keeps its order while others submit, and a block that cannot be sealed ends the handle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+import finchain as fc
+from finchain import instructions as do
+from finchain import pipe
+from finchain.domain import rulebook
+from finchain.domain.rule import Book
+
+START = date(2026, 3, 2)
+OPERATOR = fc.Key.from_seed(b"operator".ljust(32, b"."))
+SHOP = fc.Key.from_seed(b"shop".ljust(32, b"."))
+
+
+def opened(tmp_path: Path) -> fc.Ledger:
+    return fc.open(tmp_path / "ledger", keys=tmp_path / "keys", operator=OPERATOR)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[fc.Ledger]:
+    clock = fc.SimulatedClock(START)
+    made = fc.create(
+        tmp_path / "ledger", name="test.example/pipe", keys=tmp_path / "keys", operator=OPERATOR, clock=clock
+    )
+    made.register("shop", "Shop", roles=["supplier"], key=SHOP)
+    made.register("buyer", "Buyer", roles=["debtor"], key=fc.Key.from_seed(b"buyer".ljust(32, b".")))
+    yield made
+    # One of the stories breaks the ledger, and closes it itself.
+    with suppress(fc.FinchainError):
+        made.close()
+
+
+def claim(id: str) -> do.SubmitReceivable:
+    return do.SubmitReceivable(
+        id,
+        creditor="shop",
+        debtor="buyer",
+        amount_minor=100,
+        currency="CNY",
+        due=date(2026, 8, 31),
+        invoice=f"INV {id}",
+    )
+
+
+def signed(ledger: fc.Ledger, sequence: int, lane: str = "stream") -> bytes:
+    transaction = fc.Transaction.build(
+        [claim(f"{lane}-{sequence}")], by=["shop"], ledger=ledger.name, lane=lane, sequence=sequence,
+        expires_ms=ledger.clock.now_ms() + 3_600_000,
+    )  # fmt: skip
+    return transaction.sign(SHOP, "shop/1").to_bytes()
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 6, 7])
+def test_a_stream_is_answered_in_order_however_its_chunks_fall(
+    ledger: fc.Ledger, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipe, "CHUNK_TRANSACTIONS", 2)
+    before = ledger.height
+    outcomes = list(ledger.submit_all(signed(ledger, number) for number in range(1, count + 1)))
+    assert [outcome.status for outcome in outcomes] == ["applied"] * count
+    places = [(outcome.height - before, outcome.entry) for outcome in outcomes]
+    assert places == [(number // 2, number % 2) for number in range(count)]
+
+
+def test_while_a_stream_is_on_its_way_its_reader_and_its_writer_use_the_ledger(
+    ledger: fc.Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipe, "CHUNK_TRANSACTIONS", 1)
+
+    def written() -> Iterator[bytes]:
+        for number in range(1, 6):
+            ledger.submit(claim(f"writer-{number}"), by=SHOP)
+            yield signed(ledger, number)
+
+    for number, outcome in enumerate(ledger.submit_all(written()), 1):
+        assert outcome.status == "applied"
+        assert ledger.get(fc.Receivable, f"stream-{number}").status == "submitted"
+        ledger.submit(claim(f"reader-{number}"), by=SHOP)
+    kinds = sorted(record.id.partition("-")[0] for record in ledger.find(fc.Receivable))
+    assert kinds == ["reader"] * 5 + ["stream"] * 5 + ["writer"] * 5
+
+
+def test_a_stream_that_nobody_reads_to_its_end_leaves_the_ledger_usable(
+    ledger: fc.Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipe, "CHUNK_TRANSACTIONS", 1)
+    stream = ledger.submit_all(signed(ledger, number) for number in range(1, 6))
+    assert next(stream).status == "applied"
+    del stream
+    again = list(ledger.submit_all(signed(ledger, number) for number in range(1, 6)))
+    assert again[0].status == "already" and again[-1].status == "applied"
+
+
+def test_a_record_outside_the_format_ends_the_handle_and_nothing_of_it_stays(
+    ledger: fc.Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.submit(claim("sound"), by=SHOP)
+    rules: dict[Any, Any] = rulebook.RULES
+    rule = rules[do.SubmitReceivable]
+
+    def careless(instruction: do.SubmitReceivable, book: Book) -> None:
+        rule(instruction, book)
+        book.put(msgspec.structs.replace(book.get(fc.Receivable, instruction.id), claimed=2**53))
+
+    monkeypatch.setitem(rules, do.SubmitReceivable, careless)
+    with pytest.raises(fc.FinchainError, match="outside the format"):
+        ledger.submit(claim("careless"), by=SHOP)
+    monkeypatch.undo()
+    # Without this end, the rules would go on from a record that no block holds.
+    with pytest.raises(fc.FinchainError, match="outside the format"):
+        ledger.submit(claim("later"), by=SHOP)
+    with pytest.raises(fc.FinchainError, match="outside the format"):
+        ledger.close()
+    with opened(tmp_path) as again:
+        assert sorted(record.id for record in again.find(fc.Receivable)) == ["sound"]
+        again.submit(claim("careless"), by=SHOP)
