@@ -466,6 +466,19 @@ def test_a_counter_guarantor_pays_its_share_and_ranks_last() -> None:
     assert ledger.get(Guarantee, "K").status == "released"
 
 
+def test_a_fund_answers_for_one_guarantor_and_not_for_the_one_beside_it() -> None:
+    ledger = guaranteed(*both("several", 5_000, 5_000))
+    ledger.register("fund", "guarantor")
+    apply(ledger, COUNTER, by=["fund"])
+    apply(ledger, do.AcceptCounterGuarantee("K"), by=["guarantor"])
+    ledger.move_to(MATURITY)
+    apply(ledger, do.DishonourCertificate("C", "clearer"), by=["clearer"])
+    call(ledger, "C 1", 1_000_000, "H")
+    assert due(ledger, "K") == {}
+    call(ledger, "C 1000001", 1_000_000, "G")
+    assert due(ledger, "K") == {"C 1000001": 200_000}
+
+
 def test_interest_is_owed_to_a_guarantor_that_has_everything_else_back() -> None:
     """30 days at 6.525% of 360 days on 8 m are 43,500; then a fund pays the 8 m, and later the debtor its first."""
     ledger = countered(but(COUNTER, coverage_bp=10_000))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from book import MemoryBook, digest, refused
 from finchain import instructions as do
 from finchain.domain.certificate import Lot
 from finchain.domain.guarantee import Guarantee
-from stories import apply, but
+from stories import MATURITY, apply, but
 from test_compensation import OFFER, PAY, A, call, cash, due, unpaid
 
 PAPER = digest("one document")
@@ -98,6 +99,14 @@ def test_both_sign_and_who_paid_more_pays_nothing() -> None:
         ledger.apply(but(SHARE, to="H"), by=["guarantor", "second"])
     with refused(ledger, "guarantee.amount"):
         ledger.apply(but(SHARE, amount_minor=0), by=["guarantor", "second"])
+
+
+def test_a_contribution_is_not_valued_before_what_it_is_for() -> None:
+    ledger = paid_by_one()
+    ledger.advance(3)
+    with refused(ledger, "guarantee.value_date"):
+        ledger.apply(but(SHARE, value_date=MATURITY - timedelta(1)), by=["guarantor", "second"])
+    apply(ledger, but(SHARE, value_date=MATURITY), by=["guarantor", "second"])
 
 
 def test_the_document_is_a_digest() -> None:
