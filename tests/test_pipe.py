@@ -105,7 +105,7 @@ def test_a_record_outside_the_format_ends_the_handle_and_nothing_of_it_stays(
     ledger: fc.Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger.submit(claim("sound"), by=SHOP)
-    rules: dict[Any, Any] = rulebook.RULES
+    rules: dict[Any, Any] = rulebook.RULEBOOK_1.rules
     rule = rules[do.SubmitReceivable]
 
     def careless(instruction: do.SubmitReceivable, book: Book) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
 import typing
 
 import msgspec
 import pytest
 
+from book import new_ledger
 from finchain import instructions
 from finchain.domain import rulebook
-from finchain.domain.rule import Instruction, Record
+from finchain.domain.rule import Instruction, Record, located
+from finchain.errors import Refused
 
 
 def public_instructions() -> set[type[Instruction]]:
@@ -71,3 +75,35 @@ def test_an_unknown_member_or_type_is_no_instruction() -> None:
     ):
         with pytest.raises(msgspec.ValidationError):
             decoder.decode(wrong)
+
+
+def refusals() -> list[tuple[str, set[str]]]:
+    """Every refusal in a rule file: where it stands, and what it says by name."""
+    found = []
+    for module in rulebook.INSTRUMENTS:
+        for node in ast.walk(ast.parse(inspect.getsource(module))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"refuse", "Refused"}:
+                names = {keyword.arg for keyword in node.keywords if keyword.arg is not None}
+                if len(node.args) >= 2:
+                    found.append((f"{module.__name__}:{node.lineno}", names))
+    return found
+
+
+def test_every_refusal_says_what_would_have_been_accepted_and_which_member_was_at_fault() -> None:
+    """The rule's name and the member's value are added where the refusal is caught."""
+    assert len(refusals()) > 100
+    assert [place for place, names in refusals() if not names >= {"advice", "field"}] == []
+
+
+def test_a_refusal_names_its_rule_and_the_value_that_it_found() -> None:
+    ledger = new_ledger()
+    ledger.register("shop", "supplier")
+    ledger.register("core", "debtor")
+    order = instructions.ConfirmReceivable("R-1", 5)
+    with pytest.raises(Refused) as caught:
+        ledger.apply(order, by={"core"})
+    refusal = located(caught.value, order, 3)
+    assert (refusal.instruction, refusal.order, refusal.value) == (3, "receivable.confirm", "R-1")
+    nameless = located(Refused("a.b", "no", field="payee.name"), order, 0)
+    assert nameless.value is None, "a member that is not there has no value"
+    assert str(refusal).splitlines()[1].startswith("  rule receivable.confirm")

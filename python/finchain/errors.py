@@ -61,7 +61,7 @@ class Refused(FinchainError):
     Args:
         code: Stable word such as `receivable.over_confirm`.
         message: What was wrong.
-        rule: The rule and its source, for example `Civil Code 763` or `domain.md I-3`.
+        rule: The source of the rule, where it has one, for example `Civil Code 763` or `domain.md I-3`.
         field: The member of the instruction that was at fault.
         value: What that member held.
         advice: What would have been accepted.
@@ -69,6 +69,7 @@ class Refused(FinchainError):
 
     Attributes:
         instruction: Index of the refused instruction in its transaction, from 0.
+        order: Tag of the refused instruction, such as `receivable.confirm`: the rule of that name refused.
     """
 
     def __init__(
@@ -88,11 +89,13 @@ class Refused(FinchainError):
         self.field = field
         self.value = value
         self.instruction = 0
+        self.order = ""
 
     def __str__(self) -> str:
         lines = [f"{self.code}: {self.message}"]
-        if self.rule or self.field:
-            lines.append(f"  rule {self.rule or '-'}   field {self.field or '-'} = {self.value!r}")
+        rule = ", ".join(filter(None, [self.order, self.rule]))
+        if rule or self.field:
+            lines.append(f"  rule {rule or '-'}   field {self.field or '-'} = {self.value!r}")
         if self.facts:
             lines.append("  read " + ", ".join(f"{k} = {v}" for k, v in self.facts.items()))
         if self.advice:

@@ -24,7 +24,7 @@ from finchain.clock import Clock
 from finchain.domain.founding import LedgerRecord
 from finchain.domain.key import PartyKey, PublicKey, public_key_id
 from finchain.domain.party import Party, RegisterParty, Role
-from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, business_date
+from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, business_date, located
 from finchain.domain.rulebook import Rulebook
 from finchain.errors import ConfigError, ForkError, NotFound, Refused
 from finchain.key_folder import KeyFolder
@@ -362,8 +362,7 @@ class Ledger:
                 try:
                     rules[type(instruction)](instruction, book)
                 except Refused as refusal:
-                    refusal.instruction = index
-                    return Explanation(refusal, (), tuple(book.notes))
+                    return Explanation(located(refusal, instruction, index), (), tuple(book.notes))
                 book.keep()
             changes = tuple((records.find(kind, id), record) for (kind, id), record in book.kept().items())
             return Explanation(None, changes, tuple(book.notes))

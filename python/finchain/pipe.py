@@ -15,7 +15,7 @@ import msgspec
 
 from finchain import _core
 from finchain.domain.founding import LedgerRecord
-from finchain.domain.rule import Book, Instruction, Record, Rule
+from finchain.domain.rule import Book, Instruction, Record, Rule, located
 from finchain.domain.rulebook import Rulebook, by_number
 from finchain.errors import ConfigError, FinchainError, Refused, Rejected, StorageError, rejection
 from finchain.outcome import Outcome
@@ -357,7 +357,7 @@ class Pipe:
                 rules[type(instruction)](instruction, book)
                 book.keep()
             except Refused as refusal:
-                refusal.instruction = index
+                located(refusal, instruction, index)
                 block.refused.append((position, index, refusal.code))
                 block.refusals.setdefault(position, []).append(refusal)
                 if not each:

@@ -114,7 +114,7 @@ def _create(do: CreateLedger, book: Book) -> None:
     if book.height != 0 or book.find(LedgerRecord, "ledger") is not None:
         refuse(
             "ledger.bad_state", "a ledger is founded once, in block 0", rule="format.md 4.3",
-            advice="found another ledger in another place",
+            field="origin", value=do.origin, advice="found another ledger in another place",
         )  # fmt: skip
     if not _ORIGIN.fullmatch(do.origin):
         refuse(

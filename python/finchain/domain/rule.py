@@ -199,6 +199,18 @@ def record(cls: C) -> C:
     return cls
 
 
+def located(refusal: Refused, instruction: Instruction, index: int) -> Refused:
+    """The refusal with its place: which instruction of the transaction, by which rule, and what the member held."""
+    refusal.instruction = index
+    refusal.order = str(instruction.__struct_config__.tag)
+    if refusal.value is None:
+        found: Any = instruction
+        for name in refusal.field.split("."):
+            found = getattr(found, name, None)
+        refusal.value = found
+    return refusal
+
+
 def refuse(code: str, message: str, **facts: Any) -> NoReturn:
     """Raises `Refused`; `rule`, `field`, `value`, `advice` go to it by name, everything else is a fact."""
     named = {k: facts.pop(k) for k in ("rule", "field", "value", "advice") if k in facts}
