@@ -179,7 +179,8 @@ def test_a_loan_is_charged_from_its_due_day_on() -> None:
     ledger.advance(1)
     apply(ledger, COSTS, by=["bank"])
     with refused(ledger, "loan.amount"):
-        ledger.apply(but(COSTS, amount_minor=2**53 - 1), by=["bank"])
+        ledger.apply(but(COSTS, amount_minor=2**53 - 1_000), by=["bank"])
+    apply(ledger, but(COSTS, amount_minor=2**53 - 1_001), by=["bank"])
 
 
 def test_a_lender_gives_up_what_was_posted_and_no_more() -> None:
@@ -195,6 +196,17 @@ def test_a_lender_gives_up_what_was_posted_and_no_more() -> None:
     assert loan(ledger).charges["compound"].due_minor == 1_916
     receive(ledger, 1_916 + 1_057_292 + 49_999_999)
     assert (dues(ledger), loan(ledger).outstanding_minor) == ({}, 1)
+
+
+def test_interest_can_be_given_up_on_the_day_on_which_it_is_due() -> None:
+    ledger = late(-1)
+    waive = do.WaiveCharge("L", "interest", 1_057_292)
+    with refused(ledger, "loan.over_waive"):
+        ledger.apply(waive, by=["bank"])
+    ledger.advance(1)
+    apply(ledger, waive, by=["bank"])
+    receive(ledger, 50_000_000)
+    assert loan(ledger).status == "ended"
 
 
 def test_a_loan_ends_with_the_last_charge_that_is_given_up() -> None:
