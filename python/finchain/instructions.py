@@ -18,6 +18,7 @@ from finchain.domain.compensation import (
 )
 from finchain.domain.contribution import ContributeShare
 from finchain.domain.dispute import DisputeReceivable, ResolveDispute
+from finchain.domain.extension import ExtendLoan
 from finchain.domain.founding import ActivateRulebook, CreateLedger, Founder, SetCheckpointKeys
 from finchain.domain.guarantee import OfferGuarantee, PayGuaranteeFee, ReceiveGuaranteeFee
 from finchain.domain.holiday import SetCalendar
@@ -104,6 +105,7 @@ __all__ = [
     "DrawLoan",
     "EndKey",
     "ExpirePayment",
+    "ExtendLoan",
     "FileSuit",
     "Founder",
     "InstructPayment",

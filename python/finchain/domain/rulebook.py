@@ -32,6 +32,7 @@ from finchain.domain import (
     contribution,
     dilution,
     dispute,
+    extension,
     fingerprint,
     founding,
     guarantee,
@@ -63,7 +64,7 @@ from finchain.errors import ConfigError
 INSTRUMENTS: Final[tuple[ModuleType, ...]] = (
     key, party, holiday, policy, founding, cash_fact, cash, trade, fingerprint, reference, dilution, late,
     prospective, receivable, part, part_offer, amendment, dispute, reduction, priority, guarantee, certificate,
-    transfer, account, payment, loan, repayment, overdue, settlement, compensation, contribution, recourse,
+    transfer, account, payment, loan, extension, repayment, overdue, settlement, compensation, contribution, recourse,
 )  # fmt: skip
 """The rule files, each importing only from those before it."""
 
