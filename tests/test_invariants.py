@@ -21,7 +21,8 @@ from finchain.domain.payment import Payment
 from finchain.domain.receivable import Receivable
 from finchain.domain.rule import Absent, Record
 from stories import GUARANTEE, ISSUE, MATURITY, PAYEE, A, apply, but, confirmed, lent
-from test_compensation import call, countered
+from test_compensation import call
+from test_counter_guarantee import countered
 
 
 @cache
