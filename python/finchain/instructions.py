@@ -69,7 +69,15 @@ from finchain.domain.reduction import (
 from finchain.domain.repayment import CloseLoan, PrepayLoan, ReceivePrepayment, ReceiveRepayment
 from finchain.domain.settlement import DishonourCertificate, PayCertificate
 from finchain.domain.trade import LodgeEvidence, SignContract
-from finchain.domain.transfer import AcceptSale, AcceptTransfer, OfferSale, OfferTransfer, SettleSale, WithdrawOffer
+from finchain.domain.transfer import (
+    AcceptSale,
+    AcceptTransfer,
+    OfferSale,
+    OfferTransfer,
+    ReverseTransfer,
+    SettleSale,
+    WithdrawOffer,
+)
 
 __all__ = [
     "DEFAULT_POLICY",
@@ -146,6 +154,7 @@ __all__ = [
     "ReturnPayment",
     "ReversePart",
     "ReverseReduction",
+    "ReverseTransfer",
     "RotateKey",
     "SetCalendar",
     "SetCheckpointKeys",

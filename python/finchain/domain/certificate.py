@@ -187,6 +187,7 @@ class Lot(Record, frozen=True, kw_only=True):
         next: The `start` of the lot above it, or absent in the highest.
         hop: How often it changed hands after issue.
         source: Who transferred it to the holder, and can take it back where it was not what it seemed.
+        taken: The day on which the holder took it in payment of a trade, which can be undone within the month.
         recourse: Those who answer for the debtor towards the holder, the earliest first.
         rank: After a default: whether it is paid before the guarantor's lots, or is one of them.
         guarantee: Of a lot that a guarantor took over: under which guarantee.
@@ -206,6 +207,7 @@ class Lot(Record, frozen=True, kw_only=True):
     hop: int = 0
     rank: Rank = "none"
     source: str | Optional = Absent
+    taken: date | Optional = Absent
     recourse: tuple[str, ...] = ()
     waived_minor: int = 0
     guarantee: str | Optional = Absent

@@ -45,6 +45,15 @@ class AcceptTransfer(Instruction, frozen=True, tag="certificate.accept_transfer"
     id: str
 
 
+class ReverseTransfer(Instruction, frozen=True, tag="certificate.reverse_transfer"):
+    """Undoes a transfer in payment that was an error. Signed by the holder and by who transferred the lot.
+
+    Only within the month, and only while nothing has come of it: what was pledged, offered or paid since stands.
+    """
+
+    id: str
+
+
 class WithdrawOffer(Instruction, frozen=True, tag="certificate.withdraw_offer"):
     """Ends an offer of a lot that nobody has accepted. Signed by the holder, or by whom it was offered to."""
 
@@ -105,7 +114,32 @@ def _offer_transfer(do: OfferTransfer, book: Book) -> None:
 def _accept_transfer(do: AcceptTransfer, book: Book) -> None:
     lot, offer = _standing_offer(do.id, "transfer", book)
     require(book, "certificate", offer.to, field="to")
-    _hand_over(lot, offer, book)
+    _hand_over(lot, offer, book, taken=book.today)
+
+
+@rule(ReverseTransfer)
+def _reverse_transfer(do: ReverseTransfer, book: Book) -> None:
+    lot = book.get(Lot, do.id)
+    if lot.taken is Absent or lot.source is Absent:
+        refuse("certificate.bad_state", f"{lot.holder} did not take {lot.id} in payment", rule="domain.md 2.0",
+               field="id", value=do.id, advice="name a lot that was transferred; sales are bought back")  # fmt: skip
+    require(book, "certificate", lot.holder, field="holder")
+    require(book, "certificate", lot.source, field="source")
+    encumbrance = lot.encumbrance(book.today)
+    if encumbrance != "none" or lot.first != lot.start or lot.rank != "none":
+        refuse("certificate.depends", f"{lot.id} is {encumbrance}, paid in part or dishonoured since", field="id",
+               value=do.id, rule="domain.md 2.0", advice="undo first what came after the transfer",
+               live=lot.live_minor)  # fmt: skip
+    if (lot.taken.year, lot.taken.month) != (book.today.year, book.today.month):
+        refuse("certificate.period", f"{lot.id} was transferred on {lot.taken}, and that month is closed", field="id",
+               value=do.id, rule="domain.md 2.0", advice="transfer it back instead")  # fmt: skip
+    _check_cut_off(book.get(Certificate, lot.certificate), book)
+    chain = lot.recourse[: lot.recourse.index(lot.source)] if lot.source in lot.recourse else lot.recourse
+    book.put(
+        msgspec.structs.replace(
+            lot, holder=lot.source, source=Absent, taken=Absent, hop=lot.hop - 1, recourse=chain, offer=Absent
+        )
+    )  # fmt: skip
 
 
 @rule(WithdrawOffer)
@@ -211,7 +245,7 @@ def _standing_offer(id: str, aim: Aim, book: Book) -> tuple[Lot, Offer]:
     return lot, offer
 
 
-def _hand_over(lot: Lot, offer: Offer, book: Book) -> None:
+def _hand_over(lot: Lot, offer: Offer, book: Book, *, taken: date | Optional = Absent) -> None:
     """Moves an offered lot, whose former holder stays liable only where that was agreed."""
     chain = (*lot.recourse, lot.holder) if offer.recourse else lot.recourse
     if len(chain) > RECOURSE_MAX:
@@ -219,6 +253,6 @@ def _hand_over(lot: Lot, offer: Offer, book: Book) -> None:
                advice=f"transfer it without recourse; {RECOURSE_MAX} are the most")  # fmt: skip
     book.put(
         msgspec.structs.replace(
-            lot, holder=offer.to, source=lot.holder, hop=lot.hop + 1, recourse=chain, offer=Absent
+            lot, holder=offer.to, source=lot.holder, taken=taken, hop=lot.hop + 1, recourse=chain, offer=Absent
         )
     )  # fmt: skip
