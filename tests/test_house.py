@@ -52,7 +52,7 @@ MAY_IMPORT_CORE = frozenset(
 )
 """The only modules that touch the compiled one; the others are plain Python that a person can step through."""
 
-NO_RULES = frozenset({"__init__", "rulebook", "invariants"})
+NO_RULES = frozenset({"__init__", "rulebook", "invariants", "totals"})
 """Files of `domain/` that decide nothing: the digest leaves them out, and no rule may import them."""
 
 INSTRUMENT_ORDER = (

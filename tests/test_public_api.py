@@ -29,6 +29,7 @@ SIGNATURES = {
     "Ledger.look": "(self, kind, id)",
     "Ledger.find": "(self, kind, where)",
     "Ledger.find_all": "(self)",
+    "Ledger.totals": "(self, as_of)",
     "Ledger.history": "(self, kind, id, *, limit)",
     "Ledger.checkpoint": "(self)",
     "Ledger.prove": "(self, kind, id)",

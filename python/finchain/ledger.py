@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import msgspec
 
@@ -26,19 +26,17 @@ from finchain.domain.key import PartyKey, PublicKey, public_key_id
 from finchain.domain.party import Party, RegisterParty, Role
 from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, business_date, located
 from finchain.domain.rulebook import Rulebook
+from finchain.domain.totals import Totals, totals_of
 from finchain.errors import ConfigError, ForkError, NotFound, Refused
 from finchain.key_folder import KeyFolder
 from finchain.keys import EnrolmentRequest, Holder, Key, enrolment_key
 from finchain.outcome import Applied, Explanation, Outcome, RefusedRow, Step
 from finchain.pipe import Pipe, Stream, chunked
 from finchain.receipt import Receipt
-from finchain.replay import replayed
+from finchain.replay import SCAN_PAGE, all_records, blocks_until, replayed, replayed_records
 from finchain.transaction import EXPIRY_MS, INSTRUCTIONS_MAX, Mode, Transaction
 
 R = TypeVar("R", bound=Record)
-
-SCAN_PAGE: Final = 1_000
-"""Records read at once where all of a kind are asked for."""
 
 
 class _Request:
@@ -413,6 +411,28 @@ class Ledger:
                 cls = kinds.get(kind)
                 if cls is not None:
                     yield msgspec.json.decode(text, type=cls)
+
+    def totals(self, as_of: date | None = None) -> Totals:
+        """The conservation statement: claims, certificates, loans, guarantees, accounts and cash, which balance.
+
+        Args:
+            as_of: A day of the ledger, for the statement at its end, by a replay of the blocks until then; where
+                absent, the statement of now, from the state.
+
+        Raises:
+            NotFound: The ledger was founded after that day, or the day has not come.
+        """
+        self._check_process()
+        with self._lock:
+            self._core.wait_indexed()
+            if as_of is None:
+                records = all_records(self._core, self._pipe.rulebook(self.rulebook).records)
+                return totals_of(records, today=self.today, height=self.height)
+            height = blocks_until(self._core, as_of, self._record.time_zone_minutes)
+        if not height or as_of > self.today:
+            raise NotFound(f"the ledger has no {as_of}", advice=f"name a day from its founding to {self.today}")
+        records = replayed_records(self.path, until=height, rulebooks=self._rulebooks)
+        return totals_of(records, today=as_of, height=height)
 
     def history(self, kind: type[Record], id: str, *, limit: int = 1_000) -> list[Step]:
         """The instructions that wrote a record, oldest first; the newest `limit` of them.

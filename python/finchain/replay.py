@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 from finchain import _core
 from finchain.domain.founding import CreateLedger, LedgerRecord
-from finchain.domain.rulebook import RULEBOOK_1, Rulebook
+from finchain.domain.rule import Record, business_date
+from finchain.domain.rulebook import RULEBOOK_1, Rulebook, by_number
 from finchain.errors import FinchainError
 from finchain.pipe import Pipe
+
+SCAN_PAGE: Final = 1_000
+"""Records read at once where all are asked for."""
 
 
 def first_block_zone(core: _core.Ledger, pipe: Pipe, recovery: dict[str, Any]) -> int:
@@ -60,3 +68,30 @@ def opened_blocks(path: Path, rulebooks: Sequence[Rulebook] = ()) -> Iterator[tu
             yield core, recovery["blocks"], pipe
         finally:
             core.close()
+
+
+def blocks_until(core: _core.Ledger, day: date, zone_minutes: int) -> int:
+    """How many blocks a ledger had at the end of a day; a block's time never falls, so they are the first ones.
+
+    Args:
+        core: The ledger.
+        day: The day, in the ledger's zone.
+        zone_minutes: Offset east of UTC in which its days begin.
+    """
+    return bisect_right(
+        range(core.height), day, key=lambda height: business_date(core.entered(height, 0)["time_ms"], zone_minutes)
+    )
+
+
+def replayed_records(path: Path, *, until: int, rulebooks: Sequence[Rulebook] = ()) -> Iterator[Record]:
+    """Every record as it was before block `until`, in the order of birth; arguments are those of `replayed`."""
+    with replayed(path, until=until, rulebooks=rulebooks) as core:
+        yield from all_records(core, by_number(rulebooks)[core.rulebook].records)
+
+
+def all_records(core: _core.Ledger, kinds: Mapping[str, type[Record]]) -> Iterator[Record]:
+    """Every record of these kinds, in the order of birth; the ledger must not change meanwhile."""
+    start: int | None = 0
+    while start is not None:
+        page, start = core.scan(None, start, SCAN_PAGE)
+        yield from (msgspec.json.decode(text, type=kinds[kind]) for kind, text in page if kind in kinds)

@@ -184,9 +184,7 @@ def check_guarantees(ledger: Ledger) -> None:
         certificate = ledger.all(Certificate).get(guarantee.certificate)
         if guarantee.status == "offered" or certificate is None:
             continue
-        own = guarantee.behind is Absent
-        others = [] if own else [ledger.all(Guarantee)[str(guarantee.behind)]]
-        outstanding = creditors[certificate.id] if own else sum(each.subrogated_minor for each in others)
+        outstanding = outstanding_behind(guarantee, creditors, ledger.all(Guarantee))
         exposure = guarantee.exposure_minor(outstanding, certificate.issued)
         # Of several guarantors rule P may give one an odd unit that its share alone would have rounded away.
         odd = guarantee.sharing == "several"
@@ -197,6 +195,19 @@ def check_guarantees(ledger: Ledger) -> None:
     _equal("I-8", "what guarantors paid to each other", contributed, 0)
     if taken or paid or demanded:
         _fail("I-5", f"lots name guarantees that are none: {', '.join(sorted({*taken, *paid, *demanded}))}")
+
+
+def outstanding_behind(guarantee: Guarantee, creditors: Mapping[str, int], guarantees: Mapping[str, Guarantee]) -> int:
+    """What the beneficiaries of a guarantee have not been paid.
+
+    Args:
+        guarantee: The guarantee; the beneficiary of a counter-guarantee is the guarantor before it.
+        creditors: The live units of each certificate that no guarantor took over.
+        guarantees: All guarantees, by id.
+    """
+    if guarantee.behind is Absent:
+        return creditors.get(guarantee.certificate, 0)
+    return guarantees[guarantee.behind].subrogated_minor
 
 
 def check_ranks(ledger: Ledger) -> None:
