@@ -83,6 +83,11 @@ def test_a_claim_from_the_shell_to_a_verified_receipt(deal: Path, run: Run) -> N
     verified = run("verify", receipt, "--trust", proven["verifier_key"], "--unwitnessed", "--json")
     assert verified.code == 0 and verified.rows[0]["record"]["confirmed"] == 116_000_000
     assert "5 instructions verified" in run("check", ledger).out
+    for words in ((), ("--as-of", "2026-03-02")):
+        (table,) = run("totals", ledger, *words, "--json").rows[0]["currencies"]
+        assert {row["name"]: row["amount_minor"] for row in table["rows"]}["confirmed"] == 116_000_000
+    assert "CNY  balanced" in run("totals", ledger).out
+    assert run("totals", ledger, "--as-of", "2026-03-01").code == 16
     summary = run("show", ledger, "--json").rows[0]
     assert summary["records"]["receivable"] == 1 and summary["blocks"] == 5 and summary["today"] == "2026-03-02"
 

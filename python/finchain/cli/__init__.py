@@ -45,8 +45,8 @@ def finchain() -> None:
 
 for command in (
     demo.demo, ledgers.init, keys.key, ledgers.register, transactions.submit, transactions.explain,
-    transactions.prepare, transactions.sign, load.load, ledgers.show, ledgers.history, proofs.prove, proofs.verify,
-    ledgers.check,
+    transactions.prepare, transactions.sign, load.load, ledgers.show, ledgers.history, ledgers.totals, proofs.prove,
+    proofs.verify, ledgers.check,
 ):  # fmt: skip
     finchain.add_command(command)
 
