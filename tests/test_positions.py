@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import finchain as fc
+from finchain import cli
 from finchain.report import Security, positions, security
 from played_deal import case_a, case_b, played, until_maturity
 
@@ -43,3 +44,16 @@ def test_nothing_secures_a_loan_that_ended(tmp_path: Path) -> None:
     with played(tmp_path, case_a()) as ledger:
         found = security(ledger, "loan-1")
     assert (found.lots, found.eligible_minor, found.left_minor, found.over_advance_minor) == ((), 0, 0, 0)
+
+
+def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with played(tmp_path, until_maturity()) as ledger:
+        path = str(ledger.path)
+    options = ["--keys", str(tmp_path / "keys")]
+    assert cli.run(["positions", path, "bank", *options, "--json"]) == 0
+    assert '"id":"loan-1"' in capsys.readouterr().out
+    assert cli.run(["positions", path, "bank", *options]) == 0
+    assert "620,000.00 CNY" in capsys.readouterr().out
+    assert cli.run(["security", path, "loan-1", *options]) == 0
+    assert "720,000.00 CNY" in capsys.readouterr().out
+    assert cli.run(["security", path, "loan-2", *options]) == cli.FAILED

@@ -45,7 +45,8 @@ def finchain() -> None:
 
 for command in (
     demo.demo, ledgers.init, keys.key, ledgers.register, transactions.submit, transactions.explain,
-    transactions.prepare, transactions.sign, load.load, ledgers.show, ledgers.history, reports.totals, proofs.prove,
+    transactions.prepare, transactions.sign, load.load, ledgers.show, ledgers.history,
+    reports.totals, reports.positions, reports.security, proofs.prove,
     proofs.verify, ledgers.check,
 ):  # fmt: skip
     finchain.add_command(command)

@@ -1,4 +1,4 @@
-"""`totals`: what a ledger holds, in one table per currency that balances, now or at the end of a day."""
+"""`totals`, `positions`, `security`: what a ledger holds and balances, what a party has, what secures a loan."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ import msgspec
 
 from finchain.cli.options import FOLDER, open_ledger, opens, talks
 from finchain.cli.screen import Screen
+from finchain.money import format_minor
+from finchain.report import positions as positions_of
+from finchain.report import security as security_of
 
 
 @click.command()
@@ -26,3 +29,31 @@ def totals(screen: Screen, path: Path, as_of: datetime | None, ledger_options: d
     for table in made.currencies:
         told = {"as_of": made.as_of, "height": made.height, "balanced": table.balanced, **msgspec.to_builtins(table)}
         screen.show(told, str(table))
+
+
+@click.command()
+@click.argument("path", type=FOLDER, metavar="LEDGER")
+@click.argument("party")
+@opens
+@talks
+def positions(screen: Screen, path: Path, party: str, ledger_options: dict[str, Any]) -> None:
+    """Lists what PARTY holds and owes of claims, certificates and loans."""
+    with open_ledger(screen, path, ledger_options) as ledger:
+        for each in positions_of(ledger, party):
+            screen.show(each, str(each))
+
+
+@click.command()
+@click.argument("path", type=FOLDER, metavar="LEDGER")
+@click.argument("loan")
+@opens
+@talks
+def security(screen: Screen, path: Path, loan: str, ledger_options: dict[str, Any]) -> None:
+    """Shows what secures LOAN, and what may still be drawn."""
+    with open_ledger(screen, path, ledger_options) as ledger:
+        found = security_of(ledger, loan)
+    lines = [f"lots          {', '.join(found.lots)}", f"guarantees    {', '.join(found.guarantees)}"]
+    for name in ("eligible", "secured", "used", "left", "over_advance"):
+        amount = format_minor(getattr(found, f"{name}_minor"), found.currency)
+        lines.append(f"{name.replace('_', ' '):<12}  {amount:>22} {found.currency}")
+    screen.show(found, "\n".join(lines))
