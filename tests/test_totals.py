@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ import msgspec
 import pytest
 
 import finchain as fc
+from finchain import cli
 from finchain.demo_deal import MATURITY, NET_CASH, START, Step
 from finchain.domain.account import Account
 from finchain.domain.cash import Cash
@@ -109,3 +111,17 @@ def test_a_unit_too_much_is_seen(tmp_path: Path, kind: type[Record], member: str
     assert number in {check.number for check in totals.of("CNY").checks if not check.balanced}
     assert not totals.balanced and totals.of("USD").balanced
     assert "NOT BALANCED" in str(totals.of("CNY")) and "≠" in str(totals.of("CNY"))
+
+
+def test_the_command_shows_a_day_and_now(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with played(tmp_path, case_a()) as ledger:
+        path = str(ledger.path)
+    options = [path, "--keys", str(tmp_path / "keys")]
+    assert cli.run(["totals", *options, "--as-of", "2026-08-30", "--json"]) == 0
+    (row,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (row["as_of"], row["currency"], row["balanced"]) == ("2026-08-30", "CNY", True)
+    live = {"section": "certificates", "name": "live", "amount_minor": 116_000_000}
+    assert live in row["rows"]
+    assert cli.run(["totals", *options]) == 0
+    assert capsys.readouterr().out.startswith("CNY  balanced\n  claims claimed")
+    assert cli.run(["totals", *options, "--as-of", "2026-03-01"]) == cli.FAILED

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import click
 
 from finchain import __version__
-from finchain.cli import demo, keys, ledgers, load, proofs, transactions
+from finchain.cli import demo, keys, ledgers, load, proofs, reports, transactions
 from finchain.cli.screen import Screen
 from finchain.errors import FinchainError, LockedError, Refused, Rejected, TamperError
 
@@ -45,7 +45,8 @@ def finchain() -> None:
 
 for command in (
     demo.demo, ledgers.init, keys.key, ledgers.register, transactions.submit, transactions.explain,
-    transactions.prepare, transactions.sign, load.load, ledgers.show, ledgers.history, ledgers.totals, proofs.prove,
+    transactions.prepare, transactions.sign, load.load, ledgers.show, ledgers.history, reports.totals,
+    reports.positions, reports.security, proofs.prove,
     proofs.verify, ledgers.check,
 ):  # fmt: skip
     finchain.add_command(command)

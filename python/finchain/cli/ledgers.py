@@ -1,4 +1,4 @@
-"""`init`, `register`, `show`, `history`, `totals`, `check`: a ledger, who is on it, and what it holds."""
+"""`init`, `register`, `show`, `history`, `check`: a ledger, who is on it, and what it holds."""
 
 from __future__ import annotations
 
@@ -139,20 +139,6 @@ def history(screen: Screen, path: Path, kind: str, id: str, limit: int, ledger_o
                 msgspec.to_builtins(step),
                 f"{at:%Y-%m-%d %H:%M:%S} UTC  block {step.height}, entry {step.entry}  {', '.join(step.by)}: {what}",
             )
-
-
-@click.command()
-@click.argument("path", type=FOLDER, metavar="LEDGER")
-@click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="A day, for the statement at its end, by a replay.")
-@opens
-@talks
-def totals(screen: Screen, path: Path, as_of: datetime | None, ledger_options: dict[str, Any]) -> None:
-    """Shows what the ledger holds in each currency, in a table whose two sides must be the same sum."""
-    with open_ledger(screen, path, ledger_options) as ledger:
-        statement = ledger.totals(None if as_of is None else as_of.date())
-    screen.show(msgspec.to_builtins(statement), str(statement))
-    if not statement.balanced:
-        raise fc.TamperError("the statement does not balance", advice="run finchain check, and keep the disk as it is")
 
 
 @click.command()

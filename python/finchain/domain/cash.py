@@ -11,7 +11,8 @@ from typing import ClassVar, Protocol
 
 from finchain.domain.cash_fact import state_cash_fact
 from finchain.domain.policy import value_date
-from finchain.domain.rule import AMOUNT_MAX_MINOR, Book, Optional, Record, record, refuse
+from finchain.domain.rule import Book, Optional, Record, record, refuse
+from finchain.money import AMOUNT_MAX_MINOR
 
 
 class BankEntry(Protocol):

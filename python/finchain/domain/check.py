@@ -10,8 +10,8 @@ from datetime import date
 from typing import Final
 
 from finchain.domain.arithmetic import RATE_MAX_PER_YEAR, RATE_SCALE_MAX, Rate
-from finchain.domain.rule import AMOUNT_MAX_MINOR, refuse
-from finchain.money import EXPONENTS
+from finchain.domain.rule import refuse
+from finchain.money import AMOUNT_MAX_MINOR, EXPONENTS
 
 IDENTIFIER_CHARACTERS_MAX: Final = 64
 REFERENCE_BYTES_MAX: Final = 128

@@ -23,8 +23,9 @@ from finchain.domain.check import check_amount, check_digest, check_rate
 from finchain.domain.guarantee import WHOLE_BP, Guarantee, check_offered, check_together, take_effect
 from finchain.domain.loan import replace_collateral
 from finchain.domain.party import require
-from finchain.domain.rule import AMOUNT_MAX_MINOR, Absent, Book, Instruction, Optional, refuse, rule
+from finchain.domain.rule import Absent, Book, Instruction, Optional, refuse, rule
 from finchain.domain.settlement import pass_on
+from finchain.money import AMOUNT_MAX_MINOR
 
 INTEREST_YEARS: Final = 100
 """Interest of so many years on all that a guarantor can pay must fit into an amount."""

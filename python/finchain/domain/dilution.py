@@ -13,7 +13,8 @@ import msgspec
 
 from finchain.calendar import add_months
 from finchain.domain.arithmetic import round_half_up
-from finchain.domain.rule import AMOUNT_MAX_MINOR, Book, Record, record, refuse
+from finchain.domain.rule import Book, Record, record, refuse
+from finchain.money import AMOUNT_MAX_MINOR
 
 MONTHS: Final = 12
 """Trailing months: a year has every season once."""

@@ -17,7 +17,8 @@ from finchain.domain.guarantee import Guarantee
 from finchain.domain.loan import Loan
 from finchain.domain.payment import Payment
 from finchain.domain.receivable import Receivable
-from finchain.domain.rule import AMOUNT_MAX_MINOR, Absent, Record
+from finchain.domain.rule import Absent, Record
+from finchain.money import AMOUNT_MAX_MINOR
 
 R = TypeVar("R", bound=Record)
 

@@ -18,7 +18,8 @@ from finchain.domain.cash import enter_fact, move_cash
 from finchain.domain.cash_fact import require_cash_signer
 from finchain.domain.check import check_amount, check_identifier, check_not_future, check_rate, check_reference
 from finchain.domain.party import require, require_any
-from finchain.domain.rule import AMOUNT_MAX_MINOR, Absent, Book, Instruction, Optional, Record, record, refuse, rule
+from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
+from finchain.money import AMOUNT_MAX_MINOR
 
 STATUTORY_PER_DAY: Final = Rate(5, 10_000)
 """What the law charges a day where nothing was agreed."""

@@ -26,8 +26,8 @@ from finchain.domain.check import (
     check_reference,
 )
 from finchain.domain.party import require
-from finchain.domain.rule import AMOUNT_MAX_MINOR, Absent, Book, Instruction, Optional, Record, record, refuse, rule
-from finchain.money import format_minor
+from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
+from finchain.money import AMOUNT_MAX_MINOR, format_minor
 
 Prepayment = Literal["none", "interest_now", "interest_at_maturity"]
 """Whether the borrower may repay early, and when the interest on that part is then paid."""

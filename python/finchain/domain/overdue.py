@@ -14,7 +14,8 @@ from finchain.domain.check import check_amount, check_digest
 from finchain.domain.loan import Charge, ChargeName, Loan, live_loan
 from finchain.domain.party import require
 from finchain.domain.repayment import end_if_nothing_left, posted_up_to
-from finchain.domain.rule import AMOUNT_MAX_MINOR, Absent, Book, Instruction, Optional, refuse, rule
+from finchain.domain.rule import Absent, Book, Instruction, Optional, refuse, rule
+from finchain.money import AMOUNT_MAX_MINOR
 
 Grounds = Literal["default", "misuse"]
 """`misuse`: the money was used for something else (Civil Code 673); `default`: any other event of the contract."""

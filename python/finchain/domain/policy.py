@@ -13,7 +13,8 @@ import msgspec
 
 from finchain.calendar import add_days
 from finchain.domain.party import require_any
-from finchain.domain.rule import AMOUNT_MAX_MINOR, Absent, Book, Instruction, Optional, Record, record, refuse, rule
+from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
+from finchain.money import AMOUNT_MAX_MINOR
 
 DAYS_MAX: Final = 3_660
 """Ten years: no deadline of a policy is longer."""

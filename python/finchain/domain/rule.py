@@ -16,9 +16,6 @@ from msgspec import UNSET, UnsetType
 
 from finchain.errors import Refused
 
-AMOUNT_MAX_MINOR = 2**53 - 1
-"""Largest amount: what every JSON reader holds exactly (RFC 8785)."""
-
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """The present state of one object. `kind` and `id` name it in the state map.

@@ -1,0 +1,62 @@
+"""`totals`, `positions`, `security`: what a ledger holds and balances, what a party has, what secures a loan."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from finchain.cli.options import FOLDER, open_ledger, opens, talks
+from finchain.cli.screen import Screen
+from finchain.errors import TamperError
+from finchain.money import format_minor
+from finchain.report import positions as positions_of
+from finchain.report import security as security_of
+
+
+@click.command()
+@click.argument("path", type=FOLDER, metavar="LEDGER")
+@click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="At the end of this day, by a replay until then.")
+@opens
+@talks
+def totals(screen: Screen, path: Path, as_of: datetime | None, ledger_options: dict[str, Any]) -> None:
+    """Shows claims, certificates, loans, guarantees, accounts and cash in one balanced table per currency."""
+    with open_ledger(screen, path, ledger_options) as ledger:
+        made = ledger.totals(None if as_of is None else as_of.date())
+    screen.talk(f"as of {made.as_of}, after {made.height} blocks")
+    for table in made.currencies:
+        told = {"as_of": made.as_of, "height": made.height, "balanced": table.balanced, **msgspec.to_builtins(table)}
+        screen.show(told, str(table))
+    if not made.balanced:
+        raise TamperError("the statement does not balance", advice="run finchain check, and keep the disk as it is")
+
+
+@click.command()
+@click.argument("path", type=FOLDER, metavar="LEDGER")
+@click.argument("party")
+@opens
+@talks
+def positions(screen: Screen, path: Path, party: str, ledger_options: dict[str, Any]) -> None:
+    """Lists what PARTY holds and owes of claims, certificates and loans."""
+    with open_ledger(screen, path, ledger_options) as ledger:
+        for each in positions_of(ledger, party):
+            screen.show(each, str(each))
+
+
+@click.command()
+@click.argument("path", type=FOLDER, metavar="LEDGER")
+@click.argument("loan")
+@opens
+@talks
+def security(screen: Screen, path: Path, loan: str, ledger_options: dict[str, Any]) -> None:
+    """Shows what secures LOAN, and what may still be drawn."""
+    with open_ledger(screen, path, ledger_options) as ledger:
+        found = security_of(ledger, loan)
+    lines = [f"lots          {', '.join(found.lots)}", f"guarantees    {', '.join(found.guarantees)}"]
+    for name in ("eligible", "secured", "used", "left", "over_advance"):
+        amount = format_minor(getattr(found, f"{name}_minor"), found.currency)
+        lines.append(f"{name.replace('_', ' '):<12}  {amount:>22} {found.currency}")
+    screen.show(found, "\n".join(lines))

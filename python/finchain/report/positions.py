@@ -1,0 +1,115 @@
+"""What a party holds and owes, and what secures a loan: read off the records, without a word about the past."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import msgspec
+
+from finchain.domain.certificate import Certificate, Lot
+from finchain.domain.loan import WHOLE_BP, Loan
+from finchain.domain.part import Part
+from finchain.domain.party import Party
+from finchain.domain.receivable import Receivable
+from finchain.ledger import Ledger
+from finchain.money import format_minor
+
+Side = Literal["holds", "owes"]
+
+
+class Position(msgspec.Struct, frozen=True):
+    """One thing that a party holds or owes.
+
+    Attributes:
+        kind: Kind of the record in which it stands, and `id` its id.
+        amount_minor: What is open of it; of a loan the principal that is not repaid and the charges that are due.
+    """
+
+    side: Side
+    kind: str
+    id: str
+    currency: str
+    amount_minor: int
+
+    def __str__(self) -> str:
+        return f"{self.side:<5}  {self.kind:<11}  {self.id:<24}  {self._money:>22} {self.currency}"
+
+    @property
+    def _money(self) -> str:
+        return format_minor(self.amount_minor, self.currency)
+
+
+class Security(msgspec.Struct, frozen=True):
+    """What secures a loan, and what is left of it.
+
+    Attributes:
+        lots: Ids of the pledged lots.
+        guarantees: Ids of the guarantees of their certificates.
+        eligible_minor: Live face of the pledged lots.
+        secured_minor: The share of it that may be lent.
+        used_minor: What is outstanding or about to be paid out.
+        left_minor: What may still be drawn, by limit, date and collateral.
+        over_advance_minor: What is used beyond `secured_minor`.
+    """
+
+    loan: str
+    currency: str
+    lots: tuple[str, ...]
+    guarantees: tuple[str, ...]
+    eligible_minor: int
+    advance_bp: int
+    secured_minor: int
+    used_minor: int
+    left_minor: int
+    over_advance_minor: int
+
+
+def positions(ledger: Ledger, party: str) -> list[Position]:
+    """What a party holds and owes of claims, parts, certificates and loans; what is 0 is left out.
+
+    Raises:
+        NotFound: There is no such party.
+    """
+    ledger.get(Party, party)
+    return [each for each in _positions(ledger, party) if each.amount_minor]
+
+
+def _positions(ledger: Ledger, party: str) -> Iterator[Position]:
+    for claim in ledger.find(Receivable, lambda each: party in (each.creditor, each.debtor)):
+        own = claim.free + claim.reserved + claim.disputed_free
+        if claim.creditor == party:
+            yield Position("holds", claim.kind, claim.id, claim.currency, own)
+        if claim.debtor == party:
+            yield Position("owes", claim.kind, claim.id, claim.currency, claim.open + claim.disputed_post)
+    for part in ledger.find(Part, lambda each: each.holder == party):
+        yield Position("holds", part.kind, part.id, part.currency, part.amount_minor + part.disputed_minor)
+    for certificate in ledger.find(Certificate, lambda each: each.issuer == party):
+        yield Position("owes", certificate.kind, certificate.id, certificate.currency, certificate.live_minor)
+    for lot in ledger.find(Lot, lambda each: each.holder == party):
+        currency = ledger.get(Certificate, lot.certificate).currency
+        yield Position("holds", lot.kind, lot.id, currency, lot.live_minor)
+    for loan in ledger.find(Loan, lambda each: party in (each.lender, each.borrower)):
+        side: Side = "holds" if loan.lender == party else "owes"
+        yield Position(side, loan.kind, loan.id, loan.currency, loan.outstanding_minor + loan.due_minor)
+
+
+def security(ledger: Ledger, id: str) -> Security:
+    """What secures a loan today.
+
+    Raises:
+        NotFound: There is no such loan.
+    """
+    loan = ledger.get(Loan, id)
+    lots = [ledger.get(Lot, lot) for lot in loan.collateral]
+    certificates = dict.fromkeys(lot.certificate for lot in lots)
+    guarantees = [each for id in certificates for each in ledger.get(Certificate, id).guarantees]
+    eligible = sum(lot.live_minor for lot in lots)
+    secured = eligible * loan.advance_bp // WHOLE_BP
+    used = loan.outstanding_minor + loan.reserved_minor
+    left = min(loan.left_to_draw(ledger.today) - loan.reserved_minor, secured - used)
+    return Security(
+        loan=loan.id, currency=loan.currency, lots=tuple(lot.id for lot in lots), guarantees=tuple(guarantees),
+        eligible_minor=eligible, advance_bp=loan.advance_bp, secured_minor=secured, used_minor=used,
+        left_minor=max(0, left), over_advance_minor=max(0, used - secured),
+    )  # fmt: skip
