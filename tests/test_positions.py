@@ -9,8 +9,8 @@ import pytest
 
 import finchain as fc
 from finchain import cli
-from finchain.report import Security, positions, security
-from played_deal import case_a, case_b, played, until_maturity
+from finchain.report import Due, Promise, Security, due, positions, promises, security
+from played_deal import RECOVERY_DAY, case_a, case_b, played, recovered, until_maturity
 
 
 def shown(ledger: fc.Ledger, party: str) -> set[tuple[str, str, int]]:
@@ -46,6 +46,39 @@ def test_nothing_secures_a_loan_that_ended(tmp_path: Path) -> None:
     assert (found.lots, found.eligible_minor, found.left_minor, found.over_advance_minor) == ((), 0, 0, 0)
 
 
+def test_what_is_due_when(tmp_path: Path) -> None:
+    """The certificate and the loan on the last day: 62 m and 13,412.50 of interest."""
+    last = date(2026, 8, 31)
+    with played(tmp_path, until_maturity()) as ledger:
+        expected = [
+            Due(last, "certificate", "cert-1", "daqi", "CNY", 116_000_000),
+            Due(last, "loan", "loan-1", "shop", "CNY", 63_341_250),
+        ]
+        assert due(ledger) == due(ledger, last) == expected
+        assert due(ledger, date(2026, 8, 30)) == []
+        assert str(expected[1]).split()[-2:] == ["633,412.50", "CNY"]
+
+
+def test_what_a_guarantor_owes_and_may_recover(tmp_path: Path) -> None:
+    """80% of what is not paid; once it is paid the debtor owes it; 6.8 m come back a month later (7.1 steps 8, 9)."""
+    until, figures = date(2027, 2, 28), {}
+    steps = recovered()
+    with played(tmp_path, []) as ledger:
+        assert promises(ledger, "surety") == []
+    for name, upto in (("before", len(until_maturity())), ("called", len(case_b()) - 1), ("after", len(steps))):
+        (tmp_path / name).mkdir()
+        with played(tmp_path / name, steps[:upto]) as ledger:
+            (figures[name],) = promises(ledger, "surety")
+            assert ledger.today <= RECOVERY_DAY
+    rest = ("guarantee-1", "daqi", "CNY")
+    assert figures == {
+        "before": Promise(*rest, 92_800_000, 0, 0, 0, until),
+        "called": Promise(*rest, 52_800_000, 52_800_000, 0, 0, until),
+        "after": Promise(*rest, 0, 0, 52_800_000, 46_000_000, until),
+    }
+    assert "may recover 460,000.00" in str(figures["after"])
+
+
 def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with played(tmp_path, until_maturity()) as ledger:
         path = str(ledger.path)
@@ -54,6 +87,10 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert '"id":"loan-1"' in capsys.readouterr().out
     assert cli.run(["positions", path, "bank", *options]) == 0
     assert "620,000.00 CNY" in capsys.readouterr().out
+    assert cli.run(["due", path, "--until", "2026-12-31", *options]) == 0
+    assert "633,412.50 CNY" in capsys.readouterr().out
+    assert cli.run(["promises", path, "surety", *options, "--json"]) == 0
+    assert '"exposure_minor":92800000' in capsys.readouterr().out
     assert cli.run(["security", path, "loan-1", *options]) == 0
     assert "720,000.00 CNY" in capsys.readouterr().out
     assert cli.run(["security", path, "loan-2", *options]) == cli.FAILED

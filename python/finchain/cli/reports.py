@@ -1,4 +1,4 @@
-"""`totals`, `positions`, `security`: what a ledger holds and balances, what a party has, what secures a loan."""
+"""`totals`, `positions`, `due`, `promises`, `security`: what a ledger holds, who owes what when, what secures it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from finchain.cli.options import FOLDER, open_ledger, opens, talks
 from finchain.cli.screen import Screen
 from finchain.errors import TamperError
 from finchain.money import format_minor
+from finchain.report import due as due_of
 from finchain.report import positions as positions_of
+from finchain.report import promises as promises_of
 from finchain.report import security as security_of
 
 
@@ -43,6 +45,30 @@ def positions(screen: Screen, path: Path, party: str, ledger_options: dict[str, 
     """Lists what PARTY holds and owes of claims, certificates and loans."""
     with open_ledger(screen, path, ledger_options) as ledger:
         for each in positions_of(ledger, party):
+            screen.show(each, str(each))
+
+
+@click.command()
+@click.argument("path", type=FOLDER, metavar="LEDGER")
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="The last day that is asked for.")
+@opens
+@talks
+def due(screen: Screen, path: Path, until: datetime | None, ledger_options: dict[str, Any]) -> None:
+    """Lists what is to be paid on claims, certificates and loans, the earliest first."""
+    with open_ledger(screen, path, ledger_options) as ledger:
+        for each in due_of(ledger, None if until is None else until.date()):
+            screen.show(each, str(each))
+
+
+@click.command()
+@click.argument("path", type=FOLDER, metavar="LEDGER")
+@click.argument("guarantor")
+@opens
+@talks
+def promises(screen: Screen, path: Path, guarantor: str, ledger_options: dict[str, Any]) -> None:
+    """Lists what GUARANTOR owes under each of its guarantees, and what it may recover."""
+    with open_ledger(screen, path, ledger_options) as ledger:
+        for each in promises_of(ledger, guarantor):
             screen.show(each, str(each))
 
 

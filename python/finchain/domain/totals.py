@@ -8,7 +8,7 @@ its payments say. Nothing is decided here, and what does not balance is shown an
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from typing import Any, Final
 
@@ -183,6 +183,24 @@ def totals_of(records: Iterable[Record], *, today: date, height: int) -> Totals:
     return Totals(today, height, tables)
 
 
+def exposures(guarantees: Mapping[str, Guarantee], creditors: Mapping[str, int], today: date) -> dict[str, int]:
+    """What each guarantor may still have to pay, which rests on what others paid and on what is outstanding.
+
+    Args:
+        guarantees: All guarantees, by id.
+        creditors: The live units of each certificate that no guarantor took over.
+        today: The day for which it is asked.
+    """
+    paid: dict[tuple[str, object], int] = defaultdict(int)
+    for each in guarantees.values():
+        paid[each.certificate, each.behind] += each.compensated_minor
+    found = {}
+    for each in guarantees.values():
+        others = paid[each.certificate, each.behind] - each.compensated_minor
+        found[each.id] = each.exposure_minor(outstanding_behind(each, creditors, guarantees), today, others)
+    return found
+
+
 class _Sums:
     """The sums of every currency, and what is needed to know the currency of what belongs to something else."""
 
@@ -251,15 +269,9 @@ class _Sums:
         self.add(guarantee.currency, "guarantees", guarantee, GUARANTEE_AMOUNTS)
 
     def add_exposures(self) -> None:
-        """Adds what guarantors may still have to pay, which rests on what others paid and on what is outstanding."""
-        paid: dict[tuple[str, object], int] = defaultdict(int)
-        for each in self.guarantees.values():
-            paid[each.certificate, each.behind] += each.compensated_minor
-        for each in self.guarantees.values():
-            outstanding = outstanding_behind(each, self.creditors, self.guarantees)
-            others = paid[each.certificate, each.behind] - each.compensated_minor
-            exposure = each.exposure_minor(outstanding, self.today, others)
-            self.amounts[each.currency]["guarantees", "exposure"] += exposure
+        """Adds what guarantors may still have to pay."""
+        for id, exposure in exposures(self.guarantees, self.creditors, self.today).items():
+            self.amounts[self.guarantees[id].currency]["guarantees", "exposure"] += exposure
 
     def add_account(self, account: Account) -> None:
         self.accounts[account.id] = account.currency

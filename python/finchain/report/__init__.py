@@ -1,5 +1,5 @@
 """What users ask a ledger, answered in typed records out of its state. Nothing here writes."""
 
-from finchain.report.positions import Position, Security, positions, security
+from finchain.report.positions import Due, Position, Promise, Security, due, positions, promises, security
 
-__all__ = ["Position", "Security", "positions", "security"]
+__all__ = ["Due", "Position", "Promise", "Security", "due", "positions", "promises", "security"]

@@ -1,17 +1,22 @@
-"""What a party holds and owes, and what secures a loan: read off the records, without a word about the past."""
+"""What a party holds and owes, what is due when, what secures a loan: read off the records, not their past."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
+from datetime import date
 from typing import Literal
 
 import msgspec
 
 from finchain.domain.certificate import Certificate, Lot
+from finchain.domain.guarantee import Guarantee
 from finchain.domain.loan import WHOLE_BP, Loan
 from finchain.domain.part import Part
 from finchain.domain.party import Party
 from finchain.domain.receivable import Receivable
+from finchain.domain.rule import Absent
+from finchain.domain.totals import exposures
 from finchain.ledger import Ledger
 from finchain.money import format_minor
 
@@ -65,6 +70,56 @@ class Security(msgspec.Struct, frozen=True):
     over_advance_minor: int
 
 
+class Due(msgspec.Struct, frozen=True, order=True):
+    """What is to be paid on a day.
+
+    Attributes:
+        kind: Kind of the record in which it stands, and `id` its id.
+        debtor: Who pays.
+        amount_minor: What is open of it; of a loan its principal, and the interest until then as it looks today.
+    """
+
+    day: date
+    kind: str
+    id: str
+    debtor: str
+    currency: str
+    amount_minor: int
+
+    def __str__(self) -> str:
+        money = format_minor(self.amount_minor, self.currency)
+        return f"{self.day}  {self.kind:<11}  {self.id:<24}  {self.debtor:<16}  {money:>22} {self.currency}"
+
+
+class Promise(msgspec.Struct, frozen=True):
+    """What a guarantor owes under one guarantee, and what it may get back.
+
+    Attributes:
+        exposure_minor: The most that it may still have to pay.
+        called_minor: What was demanded of it and not paid.
+        paid_minor: What it paid to beneficiaries and to guarantors beside it.
+        recoverable_minor: What of that the debtor owes it now.
+        until: The last day on which a demand is in time.
+    """
+
+    guarantee: str
+    debtor: str
+    currency: str
+    exposure_minor: int
+    called_minor: int
+    paid_minor: int
+    recoverable_minor: int
+    until: date
+
+    def __str__(self) -> str:
+        amounts = (self.exposure_minor, self.called_minor, self.paid_minor, self.recoverable_minor)
+        exposure, called, paid, back = (format_minor(each, self.currency) for each in amounts)
+        return (
+            f"{self.guarantee} for {self.debtor}, {self.currency}: may have to pay {exposure} (called {called}) "
+            f"until {self.until}; paid {paid}, may recover {back}"
+        )
+
+
 def positions(ledger: Ledger, party: str) -> list[Position]:
     """What a party holds and owes of claims, parts, certificates and loans; what is 0 is left out.
 
@@ -113,3 +168,50 @@ def security(ledger: Ledger, id: str) -> Security:
         eligible_minor=eligible, advance_bp=loan.advance_bp, secured_minor=secured, used_minor=used,
         left_minor=max(0, left), over_advance_minor=max(0, used - secured),
     )  # fmt: skip
+
+
+def due(ledger: Ledger, until: date | None = None) -> list[Due]:
+    """What is to be paid on claims, certificates and loans, the earliest first; what is overdue comes with its day.
+
+    Args:
+        ledger: An open ledger.
+        until: The last day that is asked for; all where absent.
+    """
+    return sorted(each for each in _due(ledger) if each.amount_minor and (until is None or each.day <= until))
+
+
+def _due(ledger: Ledger) -> Iterator[Due]:
+    for claim in ledger.find(Receivable):
+        yield Due(claim.due, claim.kind, claim.id, claim.debtor, claim.currency, claim.open)
+    for certificate in ledger.find(Certificate, lambda each: each.accepted is not Absent):
+        yield Due(
+            certificate.maturity, certificate.kind, certificate.id, certificate.issuer, certificate.currency,
+            certificate.live_minor,
+        )  # fmt: skip
+    for loan in ledger.find(Loan):
+        owed = loan.outstanding_minor + loan.due_minor + loan.accrued_minor(max(loan.due_on, ledger.today))
+        yield Due(loan.due_on, loan.kind, loan.id, loan.borrower, loan.currency, owed)
+
+
+def promises(ledger: Ledger, guarantor: str) -> list[Promise]:
+    """What a guarantor owes under each of its guarantees, and what it may recover.
+
+    Raises:
+        NotFound: There is no such party.
+    """
+    ledger.get(Party, guarantor)
+    guarantees = {each.id: each for each in ledger.find(Guarantee)}
+    creditors: dict[str, int] = defaultdict(int)
+    for lot in ledger.find(Lot, lambda each: each.guarantee is Absent):
+        creditors[lot.certificate] += lot.live_minor
+    exposure = exposures(guarantees, creditors, ledger.today)
+    return [
+        Promise(
+            guarantee=each.id, debtor=each.debtor, currency=each.currency, exposure_minor=exposure[each.id],
+            called_minor=min(exposure[each.id], max(0, each.demanded_minor - each.compensated_minor)),
+            paid_minor=each.compensated_minor + each.contributed_minor, recoverable_minor=each.subrogated_minor,
+            until=each.period_end,
+        )
+        for each in guarantees.values()
+        if each.guarantor == guarantor
+    ]  # fmt: skip
