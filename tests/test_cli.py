@@ -259,3 +259,20 @@ def test_a_file_is_loaded_once(tmp_path: Path, key_folder: Path, run: Run) -> No
     again = run(*words, "--json")
     assert (again.code, again.rows[0]["already"]) == (4, 2)
     assert run("show", ledger, "--json").rows[0]["records"]["receivable"] == 2
+
+
+@pytest.mark.parametrize("zone", [-300, 0, 480, 840])
+def test_a_simulated_clock_moves_in_the_days_of_its_ledger(
+    tmp_path: Path, key_folder: Path, run: Run, zone: int
+) -> None:
+    ledger = tmp_path / "far.finchain"
+    run("init", ledger, "--name", "example.org/far", "--simulated-from", "2026-03-02", "--time-zone-minutes", zone)
+    assert run("show", ledger, "--today", "2026-03-05", "--json").rows[0]["today"] == "2026-03-05"
+    back = run("show", ledger, "--today", "2026-03-01")
+    assert back.code == 16 and "does not go back" in back.err
+    assert run("show", ledger).code == 0, "whoever was told so let go of the ledger"
+
+
+def test_a_real_clock_is_not_moved(tmp_path: Path, key_folder: Path, run: Run) -> None:
+    run("init", tmp_path / "real.finchain", "--name", "example.org/real")
+    assert run("show", tmp_path / "real.finchain", "--today", "2026-03-05").code == 16

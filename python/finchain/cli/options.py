@@ -9,7 +9,7 @@ import difflib
 import functools
 import sys
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -54,8 +54,8 @@ def opens(command: F) -> F:
         options = {
             "keys": keys,
             "operator": None if operator is None else load_key(operator),
-            "clock": None if today is None else fc.SimulatedClock(today.date()),
             "after_silence": after_silence,
+            "today": None if today is None else today.date(),
         }
         return command(*args, ledger_options=options, **rest)
 
@@ -77,14 +77,32 @@ def signs(command: F) -> F:
 
 
 def open_ledger(screen: Screen, path: Path, options: dict[str, Any]) -> fc.Ledger:
-    """Opens a ledger, with a bar while blocks are replayed, and says what had to be mended."""
+    """Opens a ledger, with a bar while blocks are replayed, moves its clock, and says what had to be mended."""
+    named = {name: value for name, value in options.items() if name != "today"}
     with screen.progress("replaying blocks") as advance:
-        ledger = fc.open(path, progress=advance, **options)
+        ledger = fc.open(path, progress=advance, **named)
+    try:
+        _move_clock(ledger, options["today"])
+    except BaseException:
+        ledger.close()
+        raise
     if ledger.recovery["cut"]:
         screen.talk(f"recovered: {ledger.recovery['cut']}")
     if ledger.recovery["index_rebuilt_because"]:
         screen.talk(f"the index was made anew: {ledger.recovery['index_rebuilt_because']}")
     return ledger
+
+
+def _move_clock(ledger: fc.Ledger, today: date | None) -> None:
+    """Moves a simulated clock on, in the ledger's own zone."""
+    if today is None:
+        return
+    if not isinstance(ledger.clock, fc.SimulatedClock):
+        raise fc.ConfigError("the ledger was made with a real clock, which nobody moves", advice="leave --today out")
+    try:
+        ledger.clock.move_to(today)
+    except ValueError as error:
+        raise fc.ConfigError(str(error), advice="name a later day") from None
 
 
 def load_key(path: Path, passphrase_file: Path | None = None) -> fc.Key:
