@@ -25,7 +25,6 @@ from finchain.domain.founding import LedgerRecord
 from finchain.domain.key import PartyKey, PublicKey, public_key_id
 from finchain.domain.party import Party, RegisterParty, Role
 from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, business_date, located
-from finchain.domain.rulebook import Rulebook
 from finchain.domain.totals import Totals, totals_of
 from finchain.errors import ConfigError, ForkError, NotFound, Refused
 from finchain.key_folder import KeyFolder
@@ -64,7 +63,6 @@ class Ledger:
         folder: KeyFolder,
         operator: Key | None,
         recovery: dict[str, Any],
-        rulebooks: Sequence[Rulebook] = (),
     ) -> None:
         self.path = path
         self.clock = clock
@@ -74,7 +72,6 @@ class Ledger:
         self._record = record
         self._folder = folder
         self._operator = operator
-        self._rulebooks = rulebooks
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._queue: deque[_Request] = deque()
@@ -431,7 +428,7 @@ class Ledger:
             height = blocks_until(self._core, as_of, self._record.time_zone_minutes)
         if not height or as_of > self.today:
             raise NotFound(f"the ledger has no {as_of}", advice=f"name a day from its founding to {self.today}")
-        records = replayed_records(self.path, until=height, rulebooks=self._rulebooks)
+        records = replayed_records(self.path, until=height, rulebooks=self._pipe.rulebooks)
         return totals_of(records, today=as_of, height=height)
 
     def history(self, kind: type[Record], id: str, *, limit: int = 1_000) -> list[Step]:
@@ -515,7 +512,7 @@ class Ledger:
             note = self._checkpoint()
             if not signers or outcome.height == 0:
                 return Receipt(self._core.prove_instruction(outcome.height, outcome.entry, index, note))
-            with replayed(self.path, until=outcome.height, rulebooks=self._rulebooks) as before:
+            with replayed(self.path, until=outcome.height, rulebooks=self._pipe.rulebooks) as before:
                 return Receipt(self._core.prove_instruction(outcome.height, outcome.entry, index, note, before))
 
     def prove_change(self, at: Outcome | Step, kind: type[Record], id: str) -> Receipt:
@@ -535,7 +532,7 @@ class Ledger:
         with self._lock:
             note = self._checkpoint()
             self._core.wait_indexed()
-            with replayed(self.path, until=at.height + 1, keep_last=True, rulebooks=self._rulebooks) as replay:
+            with replayed(self.path, until=at.height + 1, keep_last=True, rulebooks=self._pipe.rulebooks) as replay:
                 return Receipt(self._core.prove_change(at.height, at.entry, kind.kind, id, replay, note))
 
     # ---- inside

@@ -182,7 +182,6 @@ def open(
             folder,
             operator,
             recovery,
-            rulebooks,
         )
     except BaseException:
         core.close()

@@ -128,6 +128,11 @@ class Pipe:
         """Seconds that each stage has worked; stages overlap, so their sum exceeds the time that passed."""
         return {**dict(self.core.stage_seconds()), **self._seconds}
 
+    @property
+    def rulebooks(self) -> list[Rulebook]:
+        """All rulebooks that are here, for a replay beside this pipe."""
+        return list(self._rulebooks.values())
+
     def rulebook(self, number: int) -> Rulebook:
         """The rulebook of that number.
 
