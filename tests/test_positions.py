@@ -9,6 +9,7 @@ import pytest
 
 import finchain as fc
 from finchain import cli
+from finchain.cli.exit_codes import FAILED
 from finchain.report import Due, Promise, Security, due, positions, promises, security
 from played_deal import RECOVERY_DAY, case_a, case_b, played, recovered, until_maturity
 
@@ -93,4 +94,4 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert '"exposure_minor":92800000' in capsys.readouterr().out
     assert cli.run(["security", path, "loan-1", *options]) == 0
     assert "720,000.00 CNY" in capsys.readouterr().out
-    assert cli.run(["security", path, "loan-2", *options]) == cli.FAILED
+    assert cli.run(["security", path, "loan-2", *options]) == FAILED

@@ -12,6 +12,7 @@ import pytest
 
 import finchain as fc
 from finchain import cli
+from finchain.cli.exit_codes import FAILED
 from finchain.demo_deal import MATURITY, NET_CASH, START, Step
 from finchain.domain.account import Account
 from finchain.domain.cash import Cash
@@ -124,4 +125,4 @@ def test_the_command_shows_a_day_and_now(tmp_path: Path, capsys: pytest.CaptureF
     assert live in row["rows"]
     assert cli.run(["totals", *options]) == 0
     assert capsys.readouterr().out.startswith("CNY  balanced\n  claims claimed")
-    assert cli.run(["totals", *options, "--as-of", "2026-03-01"]) == cli.FAILED
+    assert cli.run(["totals", *options, "--as-of", "2026-03-01"]) == FAILED

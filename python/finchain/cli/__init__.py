@@ -14,14 +14,9 @@ import click
 
 from finchain import __version__
 from finchain.cli import demo, keys, ledgers, load, proofs, reports, transactions
+from finchain.cli.exit_codes import BUSY, DONE, FAILED, NOTHING_COMMITTED, TAMPERED
 from finchain.cli.screen import Screen
 from finchain.errors import FinchainError, LockedError, Refused, Rejected, TamperError
-
-DONE = 0
-NOTHING_COMMITTED = 8
-TAMPERED = 12
-FAILED = 16
-BUSY = 20
 
 
 class Commands(click.Group):

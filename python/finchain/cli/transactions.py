@@ -11,12 +11,10 @@ import click
 import msgspec
 
 import finchain as fc
+from finchain.cli.exit_codes import NOT_ALL, NOTHING_COMMITTED
 from finchain.cli.options import FILE, FOLDER, open_ledger, opens, plain, read_instructions, said, signs, talks
 from finchain.cli.screen import Screen
 from finchain.domain.rule import Absent
-
-NOT_ALL = 4
-REFUSED = 8
 
 
 @click.command()
@@ -60,7 +58,7 @@ def submit(
             screen.show({"status": "applied", **told}, f"{row.index}: applied")
     if not refused:
         return 0
-    return NOT_ALL if refused < len(rows) else REFUSED
+    return NOT_ALL if refused < len(rows) else NOTHING_COMMITTED
 
 
 def _outcome(screen: Screen, outcome: fc.Outcome) -> None:
