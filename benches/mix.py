@@ -103,8 +103,8 @@ def _agreed(n: int) -> Iterator[Instruction]:
 
 def _guarantee(id: str, certificate: str) -> Instruction:
     return do.OfferGuarantee(
-        id, "surety", "debtor", certificate, "CNY", "non_financing", "joint_several", "proportional", 8_000,
-        92_800_000, ["principal"], do.Rate(100, 10_000), "act/360", "debtor", date(2027, 2, 28), PAYING,
+        id, "surety", "debtor", "certificate", certificate, "CNY", "non_financing", "joint_several", "proportional",
+        8_000, 92_800_000, ["principal"], do.Rate(100, 10_000), "act/360", "debtor", date(2027, 2, 28), PAYING,
     )  # fmt: skip
 
 

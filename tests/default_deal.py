@@ -31,8 +31,8 @@ def default() -> Iterator[Step]:
 def _before() -> Iterator[Step]:
     day = date(2026, 7, 1)
     counter = do.OfferGuarantee(
-        "counter-1", "fund", "daqi", "cert-1", "CNY", "non_financing", "joint_several", "proportional", 2_000,
-        18_560_000, ["principal"], do.Rate(50, 10_000), "act/360", "surety", date(2027, 8, 31), day,
+        "counter-1", "fund", "daqi", "certificate", "cert-1", "CNY", "non_financing", "joint_several", "proportional",
+        2_000, 18_560_000, ["principal"], do.Rate(50, 10_000), "act/360", "surety", date(2027, 8, 31), day,
         behind="guarantee-1",
     )  # fmt: skip
     yield step(day, "A fund stands behind the guarantor", ("fund",), counter)
@@ -51,13 +51,13 @@ def _called() -> Iterator[Step]:
     yield step(MATURITY, "The factor demands", ("factor",), demand)
     demand = do.DemandCompensation("guarantee-1", "cert-1 36000001", 36_413_793)
     yield step(MATURITY, "The bank demands", ("bank",), demand)
-    paid = do.CompensateLots("guarantee-1", 30_000_000, "COMP-0001", paper("compensation"))
+    paid = do.CompensateLoss("guarantee-1", 30_000_000, "COMP-0001", paper("compensation"))
     yield step(MATURITY, "The guarantor pays a part", ("surety", "clearer"), paid)
-    paid = do.CompensateLots("guarantee-1", 22_800_000, "COMP-0002", paper("compensation"))
+    paid = do.CompensateLoss("guarantee-1", 22_800_000, "COMP-0002", paper("compensation"))
     yield step(MATURITY, "The guarantor pays the rest", ("surety", "clearer"), paid)
     demand = do.DemandCompensation("counter-1", "cert-1 1", 1_862_000)
     yield step(MATURITY, "The guarantor demands from the fund", ("surety",), demand)
-    paid = do.CompensateLots("counter-1", 1_862_000, "COMP-0003", paper("counter"))
+    paid = do.CompensateLoss("counter-1", 1_862_000, "COMP-0003", paper("counter"))
     yield step(MATURITY, "The fund pays", ("fund", "clearer"), paid)
 
 

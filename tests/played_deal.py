@@ -45,7 +45,7 @@ def until_maturity() -> list[Step]:
 def case_b() -> list[Step]:
     """The debtor pays 50 of 116 m, the guarantor 80% of the rest at once (7.1 step 8)."""
     demands = [("factor", "cert-1 1", 16_386_207), ("bank", "cert-1 36000001", 36_413_793)]
-    paid = do.CompensateLots("guarantee-1", 52_800_000, "COMP-0001", paper("compensation"))
+    paid = do.CompensateLoss("guarantee-1", 52_800_000, "COMP-0001", paper("compensation"))
     return [
         *until_maturity(),
         step(MATURITY, "A part is paid", ("clearer",),

@@ -21,8 +21,8 @@ ISSUE = do.IssueCertificate(
     "C", "core", "shop", A, "CNY", MATURITY, [do.ClaimShare("R", A)], "clearer", "pro_solvendo"
 )  # fmt: skip
 GUARANTEE = do.OfferGuarantee(
-    "G", "guarantor", "core", "C", "CNY", "non_financing", "joint_several", "proportional", 8_000, 92_800_000,
-    ["principal"], do.Rate(100, 10_000), "act/360", "core", date(2027, 2, 28), ISSUED,
+    "G", "guarantor", "core", "certificate", "C", "CNY", "non_financing", "joint_several", "proportional", 8_000,
+    92_800_000, ["principal"], do.Rate(100, 10_000), "act/360", "core", date(2027, 2, 28), ISSUED,
 )  # fmt: skip
 ACCOUNT = do.OpenAccount("acc", "shop", "bank", ["bank"], "CNY", "parts for the order", "6222 7000 4711")
 LOAN = do.AgreeLoan(

@@ -74,7 +74,7 @@ def compensated(*, recovery_rate: do.Rate | None = None) -> MemoryBook:
     ledger = dishonoured(recovery_rate=recovery_rate)
     step(ledger, do.DemandCompensation("guarantee-1", "cert-1 1", 16_386_207), by=["factor"])
     step(ledger, do.DemandCompensation("guarantee-1", "cert-1 36000001", 36_413_793), by=["bank"])
-    pay = do.CompensateLots("guarantee-1", 52_800_000, "COMP-0001", digest("compensation"))
+    pay = do.CompensateLoss("guarantee-1", 52_800_000, "COMP-0001", digest("compensation"))
     step(ledger, pay, by=["surety", "clearer"])
     return ledger
 
@@ -129,7 +129,7 @@ def test_a_guarantor_that_paid_its_part_owes_nothing_more() -> None:
     assert (guarantee.subrogated_minor, guarantee.exposure_minor(13_200_000, MATURITY)) == (52_800_000, 0)
     with refused(ledger, "guarantee.over_demand"):
         ledger.apply(do.DemandCompensation("guarantee-1", "cert-1 31903449", 1), by=["factor"])
-    again = do.CompensateLots("guarantee-1", 1, "COMP-0002", digest("again"))
+    again = do.CompensateLoss("guarantee-1", 1, "COMP-0002", digest("again"))
     with refused(ledger, "guarantee.over_compensate"):
         ledger.apply(again, by=["surety", "clearer"])
 

@@ -19,7 +19,7 @@ PERIOD_END = date(2027, 2, 28)
 OFFER = but(GUARANTEE, cap_minor=A)
 PAY = do.PayCertificate("C", 1_000_000, "PAY-1", digest("payment"))
 DEMAND = do.DemandCompensation("G", "C 1", 1)
-COMPENSATE = do.CompensateLots("G", 1, "COMP-1", digest("compensation"))
+COMPENSATE = do.CompensateLoss("G", 1, "COMP-1", digest("compensation"))
 
 
 def guaranteed(*offers: do.OfferGuarantee, amount_minor: int = A, tier2_minor: int = 4_000_000) -> MemoryBook:
@@ -61,7 +61,7 @@ def call(ledger: MemoryBook, lot: str, amount_minor: int, id: str = "G") -> None
     guarantee = ledger.get(Guarantee, id)
     apply(ledger, do.DemandCompensation(id, lot, amount_minor), by=[ledger.get(Lot, lot).beneficiary])
     reference = f"COMP {id} {lot} {guarantee.compensated_minor}"
-    paid = do.CompensateLots(id, amount_minor, reference, digest(reference))
+    paid = do.CompensateLoss(id, amount_minor, reference, digest(reference))
     apply(ledger, paid, by=[guarantee.guarantor, "clearer"])
 
 
@@ -89,7 +89,7 @@ def test_what_cannot_be_demanded() -> None:
     ledger = unpaid(OFFER)
     for wrong, code in (
         (but(DEMAND, id="none"), "guarantee.not_found"),
-        (but(DEMAND, lot="C 2"), "lot.not_found"),
+        (but(DEMAND, claim="C 2"), "guarantee.not_due"),
         (but(DEMAND, amount_minor=0), "guarantee.amount"),
         (but(DEMAND, amount_minor=3_200_001), "guarantee.over_demand"),
         (but(DEMAND, evidence=digest("e")), "guarantee.evidence"),
@@ -144,7 +144,7 @@ def test_a_general_guarantor_pays_after_suit_and_enforcement() -> None:
     apply(ledger, proved, by=["tier2"])
     # Who did not sue is too late.
     with refused(ledger, "guarantee.not_sued"):
-        ledger.apply(but(proved, lot="C 4000001"), by=["shop"])
+        ledger.apply(but(proved, claim="C 4000001"), by=["shop"])
 
 
 @pytest.mark.parametrize("liability", ["joint_several", "independent"])
@@ -189,7 +189,7 @@ def test_who_asks_first_gets_no_more_and_who_asks_last_no_less() -> None:
 def test_a_payment_in_parts_is_shared_by_what_was_demanded() -> None:
     ledger = unpaid(OFFER)
     apply(ledger, but(DEMAND, amount_minor=1_000_000), by=["tier2"])
-    apply(ledger, but(DEMAND, lot="C 4000001", amount_minor=3_000_000), by=["shop"])
+    apply(ledger, but(DEMAND, claim="C 4000001", amount_minor=3_000_000), by=["shop"])
     with refused(ledger, "guarantee.over_compensate"):
         ledger.apply(but(COMPENSATE, amount_minor=4_000_001), by=["guarantor", "clearer"])
     apply(ledger, but(COMPENSATE, amount_minor=2_000_000), by=["guarantor", "clearer"])
@@ -218,7 +218,7 @@ def test_what_the_debtor_pays_after_the_demand_is_a_loss_no_more() -> None:
     """4 m of 10 m arrive between demand and payment: 80% of the 6 m that are left, though 8 m were demanded."""
     ledger = unpaid(OFFER)
     apply(ledger, but(DEMAND, amount_minor=3_200_000), by=["tier2"])
-    apply(ledger, but(DEMAND, lot="C 4000001", amount_minor=4_800_000), by=["shop"])
+    apply(ledger, but(DEMAND, claim="C 4000001", amount_minor=4_800_000), by=["shop"])
     apply(ledger, but(PAY, amount_minor=4_000_000), by=["clearer"])
     assert due(ledger) == {"C 1": 1_920_000, "C 4000001": 2_880_000}
     with refused(ledger, "guarantee.over_compensate"):

@@ -89,7 +89,7 @@ def test_interest_is_owed_to_a_guarantor_that_has_everything_else_back() -> None
     [
         ({"period_end": PERIOD_END}, "guarantee.period"),
         ({"period_end": PERIOD_END + timedelta(1)}, None),
-        ({"certificate": "D"}, "guarantee.other_debt"),
+        ({"debt": "D"}, "guarantee.other_debt"),
     ],
 )
 def test_what_stands_behind_a_guarantee_outlasts_it(changes: dict[str, object], code: str | None) -> None:

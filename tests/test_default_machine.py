@@ -182,7 +182,7 @@ class Defaults(RuleBasedStateMachine):
             return
         amount = asked if all_of_it else min(amount, asked)
         due, cash = self.by_beneficiary(name), self.cash()
-        pay = do.CompensateLots(name, amount, self.reference(), digest("compensation"))
+        pay = do.CompensateLoss(name, amount, self.reference(), digest("compensation"))
         self.apply(pay, by=[guarantee.guarantor, "clearer"])
         after, now = self.by_beneficiary(name), self.cash()
         assert now[guarantee.guarantor] == cash[guarantee.guarantor] - amount

@@ -92,7 +92,7 @@ def test_it_is_not_used_twice() -> None:
     book = ledger.book()
     with refused(ledger, "guarantee.bad_state"):
         check_offered(
-            book, "G", certificate="C", debtor="core", creditor="shop", currency="CNY", due=MATURITY
+            book, "G", secures="certificate", debt="C", debtor="core", creditor="shop", currency="CNY", due=MATURITY
         )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import pytest
 from book import MemoryBook, digest, refused
 from finchain import instructions as do
 from finchain.domain.account import Account
-from finchain.domain.accrual import Balance, changed, interest_between, without
+from finchain.domain.accrual import Balance, always, changed, interest_between, without
 from finchain.domain.cash import Cash
 from finchain.domain.certificate import Lot
 from finchain.domain.loan import BALANCES_MAX, COLLATERAL_MAX, DRAWS_MAX, Charge, Draw, Loan
@@ -259,8 +259,8 @@ def test_histories_are_kept_by_day() -> None:
         Balance(date(2026, 3, 9), 2), Balance(date(2026, 3, 10), 0),
     )  # fmt: skip
     rate = do.Rate(1, 1)
-    assert interest_between([one], date(2026, 3, 9), date(2026, 3, 9), rate, "act/360", "settlement") == 0
-    assert interest_between([], date.min, date.max, rate, "act/360", "settlement") == 0
+    assert interest_between([one], date(2026, 3, 9), date(2026, 3, 9), always(rate), "act/360", "settlement") == 0
+    assert interest_between([], date.min, date.max, always(rate), "act/360", "settlement") == 0
 
 
 # --- prepay and repay -------------------------------------------------------------------------------------------

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import finchain as fc
+from default_deal import step
 from finchain import cli
+from finchain import instructions as do
 from finchain.cli.exit_codes import FAILED
+from finchain.demo_deal import Step
+from finchain.domain.loan import Loan
 from finchain.report import Due, Promise, Security, due, positions, promises, security
 from played_deal import RECOVERY_DAY, case_a, case_b, played, recovered, until_maturity
 
@@ -34,7 +40,7 @@ def test_what_secures_the_loan(tmp_path: Path) -> None:
     steps = [step for step in until_maturity() if step.day <= date(2026, 3, 12)]
     with played(tmp_path, steps) as ledger:
         assert security(ledger, "loan-1") == Security(
-            "loan-1", "CNY", ("cert-1 36000001",), ("guarantee-1",), 80_000_000, 9_000, 72_000_000, 50_000_000,
+            "loan-1", "CNY", ("cert-1 36000001",), ("guarantee-1",), 80_000_000, 0, 9_000, 72_000_000, 50_000_000,
             22_000_000, 0,
         )  # fmt: skip
         assert ("owes", "loan-1", 50_000_000) in shown(ledger, "shop")
@@ -78,6 +84,36 @@ def test_what_a_guarantor_owes_and_may_recover(tmp_path: Path) -> None:
         "after": Promise(*rest, 0, 0, 52_800_000, 46_000_000, until),
     }
     assert "may recover 460,000.00" in str(figures["after"])
+
+
+def guaranteed_loan() -> list[Step]:
+    """The deal with a guarantor of the loan too, for nine tenths of principal and interest up to 60 m."""
+    offer = do.OfferGuarantee(
+        "guarantee-2", "surety", "shop", "loan", "loan-1", "CNY", "financing", "joint_several", "proportional", 9_000,
+        60_000_000, ["principal", "interest"], do.Rate(1, 100), "act/360", "shop", date(2027, 8, 31), date(2026, 3, 6),
+    )  # fmt: skip
+    steps = []
+    for each in until_maturity():
+        orders = tuple(
+            msgspec.structs.replace(order, guarantees=["guarantee-2"]) if isinstance(order, do.AgreeLoan) else order
+            for order in each.instructions
+        )
+        if orders != each.instructions:
+            steps.append(step(each.day, "The loan is to be guaranteed", ("surety",), offer))
+        steps.append(replace(each, instructions=orders, figures=()))
+    return steps
+
+
+def test_a_guarantor_of_a_loan_may_have_to_pay_with_its_interest(tmp_path: Path) -> None:
+    """Nine tenths of 62 m and 1,341,250 are 57,007,125, below the cap of 60 m."""
+    with played(tmp_path, guaranteed_loan()) as ledger:
+        assert security(ledger, "loan-1").guarantees == ("guarantee-2", "guarantee-1")
+        assert security(ledger, "loan-1").guaranteed_minor == 60_000_000
+        accrued = ledger.get(Loan, "loan-1").accrued_minor(ledger.today)
+        of_loan = promises(ledger, "surety")[1]
+        assert of_loan.exposure_minor == (9 * (62_000_000 + accrued) + 5) // 10
+        assert (of_loan.debtor, of_loan.called_minor, of_loan.recoverable_minor) == ("shop", 0, 0)
+        assert ledger.totals().balanced
 
 
 def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -170,8 +170,9 @@ def _certificate() -> Iterator[Step]:
         day, "The guarantee is offered", ("surety",),
         (
             do.OfferGuarantee(
-                "guarantee-1", "surety", "daqi", "cert-1", "CNY", "non_financing", "joint_several", "proportional",
-                8_000, 92_800_000, ["principal"], do.Rate(100, 10_000), "act/360", "daqi", date(2027, 2, 28), day,
+                "guarantee-1", "surety", "daqi", "certificate", "cert-1", "CNY", "non_financing", "joint_several",
+                "proportional", 8_000, 92_800_000, ["principal"], do.Rate(100, 10_000), "act/360", "daqi",
+                date(2027, 2, 28), day,
             ),
         ),
         says="A guarantee company will answer for 80% of what the customer does not pay.",

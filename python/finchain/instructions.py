@@ -11,14 +11,13 @@ from finchain.domain.certificate import AcceptCertificate, ClaimShare, IssueCert
 from finchain.domain.compensation import (
     AcceptCounterGuarantee,
     AgreeRecovery,
-    CompensateLots,
+    CompensateLoss,
     DemandCompensation,
     FileSuit,
     ReleaseGuarantee,
 )
 from finchain.domain.contribution import ContributeShare
 from finchain.domain.dispute import DisputeReceivable, ResolveDispute
-from finchain.domain.extension import ExtendLoan
 from finchain.domain.founding import ActivateRulebook, CreateLedger, Founder, SetCheckpointKeys
 from finchain.domain.guarantee import OfferGuarantee, PayGuaranteeFee, ReceiveGuaranteeFee
 from finchain.domain.holiday import SetCalendar
@@ -31,6 +30,7 @@ from finchain.domain.loan import (
     PledgeLot,
     ReleaseLot,
 )
+from finchain.domain.loan_guarantee import ReceiveRecovery, WaiveRecovery
 from finchain.domain.overdue import AccelerateLoan, ChargeLoan, WaiveCharge, WriteOffLoan
 from finchain.domain.part import (
     AssignReceivable,
@@ -67,6 +67,7 @@ from finchain.domain.reduction import (
     WriteOffReceivable,
 )
 from finchain.domain.repayment import CloseLoan, PrepayLoan, ReceivePrepayment, ReceiveRepayment
+from finchain.domain.rescheduling import ChangeLoanRate, ExtendLoan, GuaranteePeriod
 from finchain.domain.settlement import DishonourCertificate, PayCertificate
 from finchain.domain.trade import LodgeEvidence, SignContract
 from finchain.domain.transfer import (
@@ -96,10 +97,11 @@ __all__ = [
     "AssignReceivable",
     "BuyBackLot",
     "CancelReceivable",
+    "ChangeLoanRate",
     "ChargeLoan",
     "ClaimShare",
     "CloseLoan",
-    "CompensateLots",
+    "CompensateLoss",
     "ConfirmReceivable",
     "ContributeShare",
     "Counter",
@@ -116,6 +118,7 @@ __all__ = [
     "ExtendLoan",
     "FileSuit",
     "Founder",
+    "GuaranteePeriod",
     "InstructPayment",
     "IssueCertificate",
     "LateTerms",
@@ -139,6 +142,7 @@ __all__ = [
     "ReceiveGuaranteeFee",
     "ReceiveLateInterest",
     "ReceivePrepayment",
+    "ReceiveRecovery",
     "ReceiveRepayment",
     "RefundPayment",
     "RefuseCertificate",
@@ -173,6 +177,7 @@ __all__ = [
     "WaiveCharge",
     "WaiveLateInterest",
     "WaiveLot",
+    "WaiveRecovery",
     "WithdrawOffer",
     "WithdrawPartOffer",
     "WithdrawProspective",

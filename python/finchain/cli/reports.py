@@ -82,7 +82,7 @@ def security(screen: Screen, path: Path, loan: str, ledger_options: dict[str, An
     with open_ledger(screen, path, ledger_options) as ledger:
         found = security_of(ledger, loan)
     lines = [f"lots          {', '.join(found.lots)}", f"guarantees    {', '.join(found.guarantees)}"]
-    for name in ("eligible", "secured", "used", "left", "over_advance"):
+    for name in ("eligible", "guaranteed", "secured", "used", "left", "over_advance"):
         amount = format_minor(getattr(found, f"{name}_minor"), found.currency)
         lines.append(f"{name.replace('_', ' '):<12}  {amount:>22} {found.currency}")
     screen.show(found, "\n".join(lines))

@@ -30,6 +30,21 @@ class Balance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 Balances = tuple[Balance, ...]
 
 
+class RateStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A rate that holds from a day on, until the next step."""
+
+    since: date
+    rate: Rate
+
+
+Rates = tuple[RateStep, ...]
+
+
+def always(rate: Rate) -> Rates:
+    """One rate for all days."""
+    return (RateStep(date.min, rate),)
+
+
 def changed(balances: Balances, on: date, outstanding_minor: int) -> Balances:
     """The history with another balance from a day on, `on >= balances[-1].since`."""
     kept = balances[:-1] if balances and balances[-1].since == on else balances
@@ -42,7 +57,7 @@ def without(balances: Balances, amount_minor: int) -> Balances:
 
 
 def interest_between(
-    draws: Sequence[Balances], start: date, end: date, rate: Rate, day_count: DayCount, round_at: RoundAt
+    draws: Sequence[Balances], start: date, end: date, rates: Rates, day_count: DayCount, round_at: RoundAt
 ) -> int:
     """Interest on the balances from one day to another, the first counted and the last not.
 
@@ -50,21 +65,30 @@ def interest_between(
         draws: History of each draw, by rising date.
         start: First day that earns.
         end: First day that earns no more; 0 is earned where it is not after `start`.
-        rate: Rate per year.
+        rates: Rate per year from a day on, by rising day; nothing is earned before the first.
         day_count: How days are counted.
-        round_at: Where it is rounded.
+        round_at: Where it is rounded; a change of the rate begins another segment.
     """
     timelines = draws if round_at == "draw" else [_together(draws)]
     year = DAYS_IN_YEAR[day_count]
     earned = 0
     for timeline in timelines:
         segments = [
-            Segment(amount, rate, count_days(since, until, day_count), year)
-            for since, until, amount in _stretches(timeline, start, end)
+            Segment(amount, step.rate, count_days(since, until, day_count), year)
+            for step, first, last in _held(rates, start, end)
+            for since, until, amount in _stretches(timeline, first, last)
         ]
         groups = [[segment] for segment in segments] if round_at == "segment" else [segments]
         earned += sum(interest_of(group) for group in groups)
     return earned
+
+
+def _held(rates: Rates, start: date, end: date) -> list[tuple[RateStep, date, date]]:
+    """Each step of a rate, with the day from which and the day until which it holds between two days."""
+    ends = [*(step.since for step in rates[1:]), end]
+    return [
+        (step, max(step.since, start), min(until, end)) for step, until in zip(rates, ends, strict=True)
+    ]  # fmt: skip
 
 
 def _together(draws: Iterable[Balances]) -> Balances:

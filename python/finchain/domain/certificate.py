@@ -15,7 +15,7 @@ import msgspec
 
 from finchain.calendar import add_days, exceeds_months
 from finchain.domain.check import check_amount, check_identifier
-from finchain.domain.guarantee import check_offered, check_together, take_effect
+from finchain.domain.guarantee import Call, Calls, call_under, check_offered, check_together, take_effect
 from finchain.domain.holiday import days_before
 from finchain.domain.party import Party, require, require_role
 from finchain.domain.policy import in_force
@@ -155,24 +155,6 @@ class Pledge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     description: str
 
 
-class Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a beneficiary did to be paid for a lot by one guarantee, and what it got.
-
-    Attributes:
-        demanded_minor: What was demanded in all.
-        paid_minor: What the guarantor paid for it.
-        sued: The day on which the debtor was sued, and `suit` the SHA-256 of the paper.
-        evidence: SHA-256 of the evidence that enforcement against the debtor failed.
-    """
-
-    guarantee: str
-    demanded_minor: int = 0
-    paid_minor: int = 0
-    sued: date | Optional = Absent
-    suit: str | Optional = Absent
-    evidence: str | Optional = Absent
-
-
 @record
 class Lot(Record, frozen=True, kw_only=True):
     """An interval of a certificate's units with one holder, one encumbrance and one rank (I-5).
@@ -211,7 +193,7 @@ class Lot(Record, frozen=True, kw_only=True):
     recourse: tuple[str, ...] = ()
     waived_minor: int = 0
     guarantee: str | Optional = Absent
-    calls: tuple[Call, ...] = ()
+    calls: Calls = ()
     next: int | Optional = Absent
     written_off: date | Optional = Absent
     offer: Offer | Optional = Absent
@@ -229,7 +211,7 @@ class Lot(Record, frozen=True, kw_only=True):
 
     def call(self, guarantee: str) -> Call:
         """What was demanded and paid under a guarantee, which may be nothing yet."""
-        return next((each for each in self.calls if each.guarantee == guarantee), Call(guarantee=guarantee))
+        return call_under(self.calls, guarantee)
 
     def encumbrance(self, today: date) -> Encumbrance:
         """What keeps the holder from disposing of it: an expired offer no longer does."""
@@ -302,8 +284,8 @@ def _issue(do: IssueCertificate, book: Book) -> None:
     guarantees = () if do.guarantees is Absent else tuple(do.guarantees)
     check_together(book, guarantees)
     for guarantee in guarantees:
-        check_offered(book, guarantee, certificate=do.id, debtor=do.issuer, creditor=do.creditor,
-                      currency=do.currency, due=do.maturity)  # fmt: skip
+        check_offered(book, guarantee, secures="certificate", debt=do.id, debtor=do.issuer,
+                      creditor=do.creditor, currency=do.currency, due=do.maturity)  # fmt: skip
     book.put(
         Certificate(
             id=do.id, rulebook=book.rulebook,
@@ -363,7 +345,7 @@ def _accept(do: AcceptCertificate, book: Book) -> None:
                value=do.id, advice="ask the issuer for a new one")  # fmt: skip
     for id in certificate.guarantees:
         guarantee = check_offered(
-            book, id, certificate=do.id, debtor=certificate.issuer, creditor=certificate.creditor,
+            book, id, secures="certificate", debt=do.id, debtor=certificate.issuer, creditor=certificate.creditor,
             currency=certificate.currency, due=certificate.maturity,
         )  # fmt: skip
         take_effect(book, guarantee, certificate.amount_minor, certificate.maturity)

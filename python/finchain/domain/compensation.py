@@ -1,27 +1,38 @@
 """Calling guarantees: a beneficiary demands, the guarantor pays, and what it paid the debtor owes to it from then on.
 
-A demand is for one lot and never for more than that lot's part of what the guarantor answers for, whoever asks first.
-Compensation moves units, it destroys none: the guarantor takes over the lowest units of the lot for which it pays, and
-ranks behind the rest of it (Civil Code 700). A counter-guarantee is the same thing once more, with the guarantor as
-the beneficiary.
+A demand is for one lot or one loan, and never for more than its part of what the guarantor answers for, whoever asks
+first. Compensation destroys nothing: the guarantor takes over the lowest units of the lot for which it pays, or its
+part of the loan, and ranks behind the rest (Civil Code 700). A counter-guarantee is the same thing once more, with the
+guarantor as the beneficiary.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from datetime import date
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from finchain.calendar import DayCount
 from finchain.domain import guarantee as guarantees
 from finchain.domain.arithmetic import Rate, round_half_up, share_pro_rata, share_within
-from finchain.domain.cash import enter_fact
-from finchain.domain.certificate import Call, Certificate, Lot, cut, lots_of
+from finchain.domain.cash import enter_fact, move_cash
+from finchain.domain.certificate import Certificate, Lot, cut, lots_of
 from finchain.domain.check import check_amount, check_digest, check_rate
-from finchain.domain.guarantee import WHOLE_BP, Guarantee, check_offered, check_together, take_effect
-from finchain.domain.loan import replace_collateral
+from finchain.domain.guarantee import (
+    WHOLE_BP,
+    Call,
+    Calls,
+    Guarantee,
+    call_under,
+    check_offered,
+    check_together,
+    take_effect,
+    with_call,
+)
+from finchain.domain.loan import Loan, last_loan_posting, replace_collateral
+from finchain.domain.loan_guarantee import loss_minor, take_over_loan
 from finchain.domain.party import require
 from finchain.domain.rule import Absent, Book, Instruction, Optional, refuse, rule
 from finchain.domain.settlement import pass_on
@@ -32,38 +43,41 @@ INTEREST_YEARS: Final = 100
 
 
 class FileSuit(Instruction, frozen=True, tag="guarantee.file_suit"):
-    """Records that the debtor was sued for a lot, within the period of the guarantee. Signed by the beneficiary.
+    """Records that the debtor was sued, within the period of the guarantee. Signed by the beneficiary.
 
     Attributes:
         id: Id of the guarantee.
-        lot: Id of the lot.
+        claim: Id of the lot, or of the loan, for which it was sued.
         digest: SHA-256 of the court's paper.
     """
 
     id: str
-    lot: str
+    claim: str
     digest: str
 
 
 class DemandCompensation(Instruction, frozen=True, tag="guarantee.demand"):
-    """Demands that a guarantor pay for a lot. Signed by the beneficiary: the pledgee of a pledged lot, or the holder.
+    """Demands that a guarantor pay. Signed by the beneficiary.
+
+    Of a lot that is its pledgee, or its holder; of a loan the lender; of a counter-guarantee the guarantor before it.
 
     Attributes:
         id: Id of the guarantee.
-        lot: Id of the lot.
+        claim: Id of the lot, or of the loan, that was not paid.
         evidence: SHA-256 of the evidence that enforcement against the debtor failed; for a general guarantee only.
     """
 
     id: str
-    lot: str
+    claim: str
     amount_minor: int
     evidence: str | Optional = Absent
 
 
-class CompensateLots(Instruction, frozen=True, tag="guarantee.compensate"):
+class CompensateLoss(Instruction, frozen=True, tag="guarantee.compensate"):
     """States that the guarantor paid what was demanded, or some of it; several demands share it by rule P.
 
-    Signed by the guarantor, who gives the money, and by the certificate's settlement bank, which states the payment.
+    Signed by the guarantor, who gives the money, and by who states the payment: the certificate's settlement bank, or
+    of a loan the beneficiary, who would be the one to lose.
     """
 
     id: str
@@ -98,23 +112,23 @@ class AcceptCounterGuarantee(Instruction, frozen=True, tag="guarantee.accept_cou
 
 @rule(FileSuit)
 def _file_suit(do: FileSuit, book: Book) -> None:
-    guarantee, lot = _called(do.id, do.lot, book)
+    guarantee, loss = _called(do.id, do.claim, book)
     check_digest("guarantee", do.digest)
-    call = lot.call(guarantee.id)
+    call = call_under(loss.calls, guarantee.id)
     if guarantee.liability != "general" or call.sued is not Absent:
-        refuse("guarantee.bad_state", f"no suit for {do.lot} is needed under {do.id}", rule="Civil Code 693",
-               field="lot", value=do.lot, advice="demand from the guarantor")  # fmt: skip
+        refuse("guarantee.bad_state", f"no suit for {do.claim} is needed under {do.id}", rule="Civil Code 693",
+               field="claim", value=do.claim, advice="demand from the guarantor")  # fmt: skip
     _check_period(guarantee, book)
-    _put_call(lot, msgspec.structs.replace(call, sued=book.today, suit=do.digest), book)
+    _put_call(book, guarantee, do.claim, msgspec.structs.replace(call, sued=book.today, suit=do.digest))
     if guarantee.sued is Absent:
         book.put(msgspec.structs.replace(guarantee, sued=book.today))
 
 
 @rule(DemandCompensation)
 def _demand(do: DemandCompensation, book: Book) -> None:
-    guarantee, lot = _called(do.id, do.lot, book)
+    guarantee, loss = _called(do.id, do.claim, book)
     check_amount("guarantee", do.amount_minor)
-    call = lot.call(guarantee.id)
+    call = call_under(loss.calls, guarantee.id)
     if guarantee.liability == "general":
         call = _enforced(guarantee, call, do)
     else:
@@ -122,40 +136,53 @@ def _demand(do: DemandCompensation, book: Book) -> None:
             refuse("guarantee.evidence", f"{do.id} is payable without enforcement", field="evidence", value=do.evidence,
                    advice="leave it out")  # fmt: skip
         _check_period(guarantee, book)
-    due = entitlements(book, guarantee).get(lot.id, 0) - (call.demanded_minor - call.paid_minor)
+    due = entitlements(book, guarantee).get(do.claim, 0) - (call.demanded_minor - call.paid_minor)
     if do.amount_minor > due:
-        refuse("guarantee.over_demand", f"{max(due, 0)} more can be demanded for {do.lot}", rule="domain.md 2.3",
+        refuse("guarantee.over_demand", f"{max(due, 0)} more can be demanded for {do.claim}", rule="domain.md 2.3",
                field="amount_minor", value=do.amount_minor, advice=f"demand up to {max(due, 0)}",
                demanded=call.demanded_minor, paid=call.paid_minor)  # fmt: skip
-    _put_call(lot, msgspec.structs.replace(call, demanded_minor=call.demanded_minor + do.amount_minor), book)
+    call = msgspec.structs.replace(call, demanded_minor=call.demanded_minor + do.amount_minor)
+    _put_call(book, guarantee, do.claim, call)
     book.put(msgspec.structs.replace(guarantee, demanded_minor=guarantee.demanded_minor + do.amount_minor))
 
 
-@rule(CompensateLots)
-def _compensate(do: CompensateLots, book: Book) -> None:
+@rule(CompensateLoss)
+def _compensate(do: CompensateLoss, book: Book) -> None:
     guarantee = book.get(Guarantee, do.id, field="id")
     _check_in_effect(guarantee)
-    certificate = book.get(Certificate, guarantee.certificate)
     require(book, "guarantee", guarantee.guarantor, field="guarantor")
-    by = require(book, "guarantee", certificate.bank, role="settlement_bank", field="bank").id
     check_amount("guarantee", do.amount_minor)
-    open_minor = demanded(book, guarantee)
+    on = _paid_on(do, guarantee, book)
+    open_minor = demanded(book, guarantee, on)
     whole = sum(open_minor.values())
     if do.amount_minor > whole:
         refuse("guarantee.over_compensate", f"{whole} of what was demanded under {do.id} is to be paid",
                rule="domain.md 2.3", field="amount_minor", value=do.amount_minor, advice=f"pay up to {whole}",
                demanded=guarantee.demanded_minor, paid=guarantee.compensated_minor)  # fmt: skip
-    last = max(day for day in (certificate.dishonoured, certificate.posted) if day is not Absent)
-    on = enter_fact(
-        book, "guarantee", do, by=by, amount_minor=do.amount_minor, currency=guarantee.currency, last=last
-    )  # fmt: skip
     for id, share in zip(open_minor, share_pro_rata(do.amount_minor, list(open_minor.values())), strict=True):
         if share:
             _take_over(guarantee, id, share, on, book)
     guarantees.subrogate(book, guarantee.id, do.amount_minor, on)
     if guarantee.behind is not Absent:
         guarantees.recover(book, guarantee.behind, do.amount_minor, 0, on)
-    book.put(msgspec.structs.replace(book.get(Certificate, certificate.id), posted=on))
+    if guarantee.secures == "certificate":
+        book.put(msgspec.structs.replace(book.get(Certificate, guarantee.debt), posted=on))
+
+
+def _paid_on(do: CompensateLoss, guarantee: Guarantee, book: Book) -> date:
+    """Keeps the statement that the guarantor paid, of who has to state it, and gives its value date."""
+    last: date | None
+    if guarantee.secures == "certificate":
+        certificate = book.get(Certificate, guarantee.debt)
+        by = require(book, "guarantee", certificate.bank, role="settlement_bank", field="bank").id
+        last = max(day for day in (certificate.dishonoured, certificate.posted) if day is not Absent)
+    else:
+        loan = book.get(Loan, guarantee.debt)
+        by = require(book, "guarantee", _beneficiary(book, guarantee, loan), field="beneficiary", service_ok=True).id
+        last = last_loan_posting(loan)
+    return enter_fact(
+        book, "guarantee", do, by=by, amount_minor=do.amount_minor, currency=guarantee.currency, last=last
+    )  # fmt: skip
 
 
 @rule(ReleaseGuarantee)
@@ -200,53 +227,95 @@ def _accept_counter(do: AcceptCounterGuarantee, book: Book) -> None:
     if own.behind is not Absent:
         refuse("guarantee.depth", f"{own.id} is a counter-guarantee itself", rule="domain.md 2.3", field="id",
                value=do.id, advice="ask for a guarantee behind the first one")  # fmt: skip
-    certificate = book.get(Certificate, own.certificate)
-    if book.today >= certificate.maturity:
-        refuse("guarantee.date", f"the debt was due on {certificate.maturity}", field="id", value=do.id,
+    certified = own.secures == "certificate"
+    due = book.get(Certificate, own.debt).maturity if certified else book.get(Loan, own.debt).due_on
+    if book.today >= due:
+        refuse("guarantee.date", f"the debt was due on {due}", field="id", value=do.id,
                advice="accept a counter-guarantee before the debt is due")  # fmt: skip
     check_together(book, (*own.counters, counter.id))
     check_offered(
-        book, do.id, certificate=own.certificate, debtor=own.debtor, creditor=own.guarantor, currency=own.currency,
-        due=own.period_end, behind=own.id,
+        book, do.id, secures=own.secures, debt=own.debt, debtor=own.debtor, creditor=own.guarantor,
+        currency=own.currency, due=own.period_end, behind=own.id,
     )  # fmt: skip
-    take_effect(book, counter, own.covered_minor, certificate.maturity)
+    take_effect(book, counter, own.covered_minor, due)
     book.put(msgspec.structs.replace(own, counters=(*own.counters, counter.id)))
 
 
-def entitlements(book: Book, guarantee: Guarantee) -> Mapping[str, int]:
-    """What the guarantor has still to pay for each lot, demanded or not; lots for which it is nothing are left out.
+class Loss(NamedTuple):
+    """A claim that a guarantee secures: a lot or a loan.
 
-    The guarantor's part of the whole loss is divided by rule P over the losses of the lots, paid or not, so that a lot
-    gets the same whether it asks first or last. What the debtor paid in between is a loss no more; what a lot then has
-    got too much it keeps, and the others share what that leaves.
+    Attributes:
+        rest_minor: What of it is not paid and the guarantor answers for; 0 before the default.
+        calls: What was demanded and paid for it under the guarantees of the debt.
+    """
+
+    id: str
+    beneficiary: str
+    rest_minor: int
+    calls: Calls
+
+
+def losses(book: Book, guarantee: Guarantee, on: date) -> Iterator[Loss]:
+    """The claims that are not paid on a day, and those for which guarantors have paid."""
+    if guarantee.secures == "loan":
+        loan = book.get(Loan, guarantee.debt)
+        beneficiary = _beneficiary(book, guarantee, loan)
+        own = None if guarantee.behind is Absent else book.get(Guarantee, guarantee.behind)
+        rest = loss_minor(loan, guarantee, on) if own is None else own.subrogated_minor
+        yield Loss(loan.id, beneficiary, rest, loan.calls)
+        return
+    ids = {peer.id for peer in peers_of(book, guarantee)}
+    for lot in lots_of(book, guarantee.debt):
+        secured = _secures(guarantee, lot)
+        if secured or any(call.guarantee in ids for call in lot.calls):
+            yield Loss(lot.id, lot.beneficiary, lot.live_minor if secured else 0, lot.calls)
+
+
+def entitlements(book: Book, guarantee: Guarantee, on: date | None = None) -> Mapping[str, int]:
+    """What the guarantor has still to pay for each claim, demanded or not; those for which it is nothing are left out.
+
+    The guarantor's part of the whole loss is divided by rule P over the losses of the claims, paid or not, so that one
+    gets the same whether it asks first or last. What the debtor paid in between is a loss no more; what a claim then
+    has got too much it keeps, and the others share what that leaves.
+
+    Args:
+        book: What the rule reads.
+        guarantee: The guarantee.
+        on: The day up to which a loan's interest counts; today where absent.
     """
     peers = peers_of(book, guarantee)
-    ids = {peer.id for peer in peers}
-    lots = [lot for lot in lots_of(book, guarantee.certificate) if _secures(guarantee, lot) or ids & _called_by(lot)]
-    rests = [lot.live_minor if _secures(guarantee, lot) else 0 for lot in lots]
-    paid_by_all = [sum(lot.call(id).paid_minor for id in sorted(ids)) for lot in lots]
-    losses = [rest + paid for rest, paid in zip(rests, paid_by_all, strict=True)]
-    paid = paid_by_all if guarantee.sharing == "joint" else [lot.call(guarantee.id).paid_minor for lot in lots]
-    payable = guarantee.payable_minor(_part(guarantee, peers, sum(losses)), sum(paid))
+    ids = [peer.id for peer in peers]
+    found = list(losses(book, guarantee, book.today if on is None else on))
+    rests = [loss.rest_minor for loss in found]
+    paid_by_all = [sum(call_under(loss.calls, id).paid_minor for id in ids) for loss in found]
+    wholes = [rest + paid for rest, paid in zip(rests, paid_by_all, strict=True)]
+    joint = guarantee.sharing == "joint"
+    paid = paid_by_all if joint else [call_under(loss.calls, guarantee.id).paid_minor for loss in found]
+    payable = guarantee.payable_minor(_part(guarantee, peers, sum(wholes)), sum(paid))
     highs = [rest + before for rest, before in zip(rests, paid, strict=True)]
-    wholes = share_within(min(payable + sum(paid), sum(highs)), losses, paid, highs)
-    dues = [whole - before for whole, before in zip(wholes, paid, strict=True)]
-    return {lot.id: due for lot, due in zip(lots, dues, strict=True) if due}
+    parts = share_within(min(payable + sum(paid), sum(highs)), wholes, paid, highs)
+    dues = [part - before for part, before in zip(parts, paid, strict=True)]
+    return {loss.id: due for loss, due in zip(found, dues, strict=True) if due}
 
 
-def demanded(book: Book, guarantee: Guarantee) -> Mapping[str, int]:
-    """What was demanded for each lot and is still to be paid; a loss that the debtor has made good is none."""
-    due = entitlements(book, guarantee)
-    calls = {id: book.get(Lot, id).call(guarantee.id) for id in due}
+def demanded(book: Book, guarantee: Guarantee, on: date | None = None) -> Mapping[str, int]:
+    """What was demanded for each claim and is still to be paid; a loss that the debtor has made good is none.
+
+    Arguments are those of `entitlements`.
+    """
+    due = entitlements(book, guarantee, on)
+    calls = {id: call_under(_calls(book, guarantee, id), guarantee.id) for id in due}
     return {id: min(due[id], call.demanded_minor - call.paid_minor) for id, call in calls.items()}
 
 
 def peers_of(book: Book, guarantee: Guarantee) -> list[Guarantee]:
     """The guarantees of the same debt, this one among them."""
-    if guarantee.behind is Absent:
-        ids = book.get(Certificate, guarantee.certificate).guarantees
-    else:
+    if guarantee.behind is not Absent:
         ids = book.get(Guarantee, guarantee.behind).counters
+    elif guarantee.secures == "certificate":
+        ids = book.get(Certificate, guarantee.debt).guarantees
+    else:
+        ids = book.get(Loan, guarantee.debt).guarantees
     return [book.get(Guarantee, id) for id in ids]
 
 
@@ -268,15 +337,17 @@ def _secures(guarantee: Guarantee, lot: Lot) -> bool:
     return lot.rank == "junior" and lot.guarantee == guarantee.behind
 
 
-def _called_by(lot: Lot) -> set[str]:
-    return {call.guarantee for call in lot.calls}
-
-
 def _take_over(guarantee: Guarantee, id: str, amount_minor: int, on: date, book: Book) -> None:
-    """Gives a guarantor the lowest units of a lot for its money, which goes where the lot's own would have gone."""
+    """Gives a guarantor for its money its part of a loan, or the lowest units of a lot.
+
+    The money for a lot goes where the lot's own would have gone.
+    """
+    call = call_under(_calls(book, guarantee, id), guarantee.id)
+    _put_call(book, guarantee, id, msgspec.structs.replace(call, paid_minor=call.paid_minor + amount_minor))
+    if guarantee.secures == "loan":
+        _take_over_loan(guarantee, amount_minor, on, book)
+        return
     lot = book.get(Lot, id)
-    call = lot.call(guarantee.id)
-    lot = _put_call(lot, msgspec.structs.replace(call, paid_minor=call.paid_minor + amount_minor), book)
     if amount_minor < lot.live_minor:
         lower, upper = cut(book, lot, amount_minor)
         if lot.pledge is not Absent:
@@ -296,41 +367,63 @@ def _take_over(guarantee: Guarantee, id: str, amount_minor: int, on: date, book:
     pass_on(book, guarantee.guarantor, lot, amount_minor, on, guarantee.currency)
 
 
+def _take_over_loan(guarantee: Guarantee, amount_minor: int, on: date, book: Book) -> None:
+    if guarantee.behind is Absent:
+        take_over_loan(book, guarantee, amount_minor, on)
+    else:
+        # Nothing of the loan changes: who is owed what the first guarantor paid does.
+        own = book.get(Guarantee, guarantee.behind)
+        move_cash(book, guarantee.guarantor, own.guarantor, amount_minor, guarantee.currency)
+
+
+def _beneficiary(book: Book, guarantee: Guarantee, loan: Loan) -> str:
+    """Whom a guarantee of a loan secures."""
+    return loan.lender if guarantee.behind is Absent else book.get(Guarantee, guarantee.behind).guarantor
+
+
 def _beneficiaries(book: Book, guarantee: Guarantee) -> frozenset[str]:
     """Whom the guarantee secures, or will after a default."""
+    if guarantee.secures == "loan":
+        return frozenset({_beneficiary(book, guarantee, book.get(Loan, guarantee.debt))})
     if guarantee.behind is not Absent:
         return frozenset({book.get(Guarantee, guarantee.behind).guarantor})
-    lots = lots_of(book, guarantee.certificate)
+    lots = lots_of(book, guarantee.debt)
     return frozenset(lot.beneficiary for lot in lots if lot.live_minor and lot.rank in ("none", "senior"))
 
 
-def _put_call(lot: Lot, call: Call, book: Book) -> Lot:
-    """The lot with what was demanded and paid under one guarantee, written."""
-    others = tuple(each for each in lot.calls if each.guarantee != call.guarantee)
-    lot = msgspec.structs.replace(lot, calls=(*others, call))
-    book.put(lot)
-    return lot
+def _calls(book: Book, guarantee: Guarantee, id: str) -> Calls:
+    """What was demanded and paid for a claim, which stands in the lot or the loan."""
+    return book.get(Lot, id).calls if guarantee.secures == "certificate" else book.get(Loan, id).calls
 
 
-def _called(id: str, lot_id: str, book: Book) -> tuple[Guarantee, Lot]:
-    """A guarantee in effect and a dishonoured lot that it secures, whose beneficiary has signed."""
+def _put_call(book: Book, guarantee: Guarantee, id: str, call: Call) -> None:
+    """Writes what was demanded and paid for a claim under one guarantee."""
+    claim = book.get(Lot, id) if guarantee.secures == "certificate" else book.get(Loan, id)
+    book.put(msgspec.structs.replace(claim, calls=with_call(claim.calls, call)))
+
+
+def _called(id: str, claim: str, book: Book) -> tuple[Guarantee, Loss]:
+    """A guarantee in effect and a claim that it secures and that is not paid, whose beneficiary has signed."""
     guarantee = book.get(Guarantee, id, field="id")
-    lot = book.get(Lot, lot_id, field="lot")
     _check_in_effect(guarantee)
-    named = id in {peer.id for peer in peers_of(book, guarantee)} and lot.certificate == guarantee.certificate
-    if not named or not _secures(guarantee, lot):
-        refuse("guarantee.not_due", f"{id} does not answer for {lot_id}, or not yet", rule="domain.md 2.3",
-               field="lot", value=lot_id, advice="let the debt be dishonoured first, and name a lot that it covers",
-               rank=lot.rank, live=lot.live_minor)  # fmt: skip
-    if lot.beneficiary == guarantee.guarantor:
-        refuse("guarantee.wrong_role", f"{lot.beneficiary} would pay itself", rule="domain.md 2.0", field="lot",
-               value=lot_id, advice="name a lot of somebody else")  # fmt: skip
-    require(book, "guarantee", lot.beneficiary, field="beneficiary")
-    return guarantee, lot
+    named = id in {peer.id for peer in peers_of(book, guarantee)}
+    found = {loss.id: loss for loss in losses(book, guarantee, book.today) if loss.rest_minor}
+    if not named or claim not in found:
+        kind = "lot" if guarantee.secures == "certificate" else "loan"
+        refuse("guarantee.not_due", f"{id} does not answer for {claim}, or not yet", rule="domain.md 2.3",
+               field="claim", value=claim,
+               advice=f"let the default come first, and name a {kind} that it covers and that is not paid",
+               secures=f"{guarantee.secures} {guarantee.debt}")  # fmt: skip
+    loss = found[claim]
+    if loss.beneficiary == guarantee.guarantor:
+        refuse("guarantee.wrong_role", f"{loss.beneficiary} would pay itself", rule="domain.md 2.0", field="claim",
+               value=claim, advice="name a claim of somebody else")  # fmt: skip
+    require(book, "guarantee", loss.beneficiary, field="beneficiary")
+    return guarantee, loss
 
 
 def _check_in_effect(guarantee: Guarantee) -> None:
-    if guarantee.status not in ("effective", "called"):
+    if not guarantee.is_in_effect:
         refuse("guarantee.bad_state", f"{guarantee.id} is {guarantee.status}", field="id", value=guarantee.id,
                advice="name a guarantee that is in effect")  # fmt: skip
 
@@ -345,8 +438,8 @@ def _check_period(guarantee: Guarantee, book: Book) -> None:
 def _enforced(guarantee: Guarantee, call: Call, do: DemandCompensation) -> Call:
     """The call with the evidence that a general guarantor may ask for before it pays (Civil Code 687)."""
     if call.sued is Absent:
-        refuse("guarantee.not_sued", f"the debtor was not sued for {do.lot} within the period", rule="Civil Code 693",
-               field="lot", value=do.lot, advice=f"record the suit by {guarantee.period_end}")  # fmt: skip
+        refuse("guarantee.not_sued", f"the debtor was not sued for {do.claim} within the period", rule="Civil Code 693",
+               field="claim", value=do.claim, advice=f"record the suit by {guarantee.period_end}")  # fmt: skip
     if do.evidence is Absent:
         refuse("guarantee.evidence", "a general guarantor pays after enforcement has failed", rule="Civil Code 687",
                field="evidence", advice="state the SHA-256 of the court's paper that says so")  # fmt: skip

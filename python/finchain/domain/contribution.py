@@ -18,6 +18,7 @@ from finchain.domain.certificate import Certificate, Lot, cut, lots_of
 from finchain.domain.check import check_amount
 from finchain.domain.compensation import peers_of
 from finchain.domain.guarantee import Guarantee
+from finchain.domain.loan import Loan
 from finchain.domain.party import require
 from finchain.domain.rule import Absent, Book, Instruction, Optional, refuse, rule
 
@@ -25,7 +26,7 @@ from finchain.domain.rule import Absent, Book, Instruction, Optional, refuse, ru
 class ContributeShare(Instruction, frozen=True, tag="guarantee.contribute"):
     """States that a guarantor paid its share to another that had paid more. Signed by both.
 
-    With its money it takes over the units that the other held for it.
+    With its money it takes over the units of a certificate that the other held for it.
 
     Attributes:
         id: The guarantee of the guarantor that pays.
@@ -51,20 +52,17 @@ def _contribute(do: ContributeShare, book: Book) -> None:
         refuse("guarantee.over_contribute", f"{payer.guarantor} owes {payee.guarantor} {owed}", rule="domain.md I-9",
                field="amount_minor", value=do.amount_minor, advice=f"state up to {owed}",
                paid=payer.subrogated_minor, paid_by_other=payee.subrogated_minor)  # fmt: skip
-    certificate = book.get(Certificate, payee.certificate)
+    certified = payee.secures == "certificate"
+    posted = book.get(Certificate, payee.debt).posted if certified else book.get(Loan, payee.debt).posted
     on = enter_fact(
         book, "guarantee", do, by=payee.guarantor, amount_minor=do.amount_minor, currency=payee.currency,
-        last=None if certificate.posted is Absent else certificate.posted,
+        last=None if posted is Absent else posted,
     )  # fmt: skip
     move_cash(book, payer.guarantor, payee.guarantor, do.amount_minor, payee.currency)
-    left = do.amount_minor
-    for lot in [lot for lot in lots_of(book, certificate.id) if lot.guarantee == payee.id and lot.live_minor]:
-        taken = min(left, lot.live_minor)
-        if taken:
-            _take_over(book, payer, lot, taken)
-            left -= taken
+    if certified:
+        _take_over_units(book, payer, payee, do.amount_minor)
+        book.put(msgspec.structs.replace(book.get(Certificate, payee.debt), posted=on))
     guarantees.contribute(book, payer.id, payee.id, do.amount_minor, on)
-    book.put(msgspec.structs.replace(book.get(Certificate, certificate.id), posted=on))
 
 
 def share_owed(book: Book, payer: Guarantee, payee: Guarantee) -> int:
@@ -85,6 +83,16 @@ def share_owed(book: Book, payer: Guarantee, payee: Guarantee) -> int:
     shares = share_pro_rata(sum(borne), [each.coverage_bp for each in together])
     mine, other = ids.index(payer.id), ids.index(payee.id)
     return max(0, min(shares[mine] - borne[mine], borne[other] - shares[other], payer.room_minor))
+
+
+def _take_over_units(book: Book, payer: Guarantee, payee: Guarantee, amount_minor: int) -> None:
+    """Gives one guarantor the lowest units that the other took over, for its money."""
+    left = amount_minor
+    for lot in [lot for lot in lots_of(book, payee.debt) if lot.guarantee == payee.id and lot.live_minor]:
+        taken = min(left, lot.live_minor)
+        if taken:
+            _take_over(book, payer, lot, taken)
+            left -= taken
 
 
 def _take_over(book: Book, payer: Guarantee, lot: Lot, amount_minor: int) -> None:

@@ -1,4 +1,4 @@
-"""Guarantees: a third party's promise to pay a certificate's holders what its debtor does not.
+"""Guarantees: a third party's promise to pay a certificate's holders, or a loan's lender, what the debtor does not.
 
 A guarantee is offered before the debt exists, takes effect when the creditor accepts the debt, and ends with it by
 itself. What decides who pays how much is never guessed: kind of liability, share, cap, scope and period are stated.
@@ -27,6 +27,9 @@ Scope = Literal["principal", "interest", "penalty", "costs"]
 Sharing = Literal["several", "joint"]
 """Several guarantors of one debt: each for its own share (Civil Code 699), or any of them for all within its scope."""
 
+Secures = Literal["certificate", "loan"]
+"""What kind of debt is guaranteed."""
+
 Status = Literal["offered", "effective", "called", "released"]
 
 GUARANTEES_MAX: Final = 8
@@ -36,12 +39,43 @@ WHOLE_BP: Final = 10_000
 """A share of everything, in basis points."""
 
 
-@record
-class Guarantee(Record, frozen=True, kw_only=True):
-    """A guarantor's promise towards the holders of one certificate.
+class Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a beneficiary did to be paid for a lot or a loan by one guarantee, and what it got.
 
     Attributes:
-        certificate: Id of the certificate, which need not exist when the guarantee is offered.
+        demanded_minor: What was demanded in all.
+        paid_minor: What the guarantor paid for it.
+        sued: The day on which the debtor was sued, and `suit` the SHA-256 of the paper.
+        evidence: SHA-256 of the evidence that enforcement against the debtor failed.
+    """
+
+    guarantee: str
+    demanded_minor: int = 0
+    paid_minor: int = 0
+    sued: date | Optional = Absent
+    suit: str | Optional = Absent
+    evidence: str | Optional = Absent
+
+
+Calls = tuple[Call, ...]
+
+
+def call_under(calls: Calls, guarantee: str) -> Call:
+    """What was demanded and paid under a guarantee, which may be nothing yet."""
+    return next((each for each in calls if each.guarantee == guarantee), Call(guarantee=guarantee))
+
+
+def with_call(calls: Calls, call: Call) -> Calls:
+    """The calls with one in the place of that of the same guarantee."""
+    return (*(each for each in calls if each.guarantee != call.guarantee), call)
+
+
+@record
+class Guarantee(Record, frozen=True, kw_only=True):
+    """A guarantor's promise towards the holders of one certificate, or the lender of one loan.
+
+    Attributes:
+        debt: Id of the certificate or the loan, which need not exist when the guarantee is offered.
         behind: Of a counter-guarantee: the guarantee whose guarantor it secures.
         counters: Of a guarantee with counter-guarantees in effect: their ids.
         sharing: How it stands beside other guarantees of the debt; absent where it is the only one.
@@ -74,7 +108,8 @@ class Guarantee(Record, frozen=True, kw_only=True):
     rulebook: int
     guarantor: str
     debtor: str
-    certificate: str
+    secures: Secures
+    debt: str
     currency: str
     purpose: Purpose
     liability: Liability
@@ -119,6 +154,11 @@ class Guarantee(Record, frozen=True, kw_only=True):
         if self.effective is Absent:
             return "offered"
         return "called" if self.demanded_minor else "effective"
+
+    @property
+    def is_in_effect(self) -> bool:
+        """Whether something can be demanded under it."""
+        return self.status in ("effective", "called")
 
     @property
     def subrogated_minor(self) -> int:
@@ -172,13 +212,14 @@ class Guarantee(Record, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         covered = format_minor(self.covered_minor, self.currency)
-        return f"{self.id} {self.status}: {self.guarantor} covers {covered} {self.currency} of {self.certificate}"
+        return f"{self.id} {self.status}: {self.guarantor} covers {covered} {self.currency} of {self.debt}"
 
 
 class OfferGuarantee(Instruction, frozen=True, tag="guarantee.offer"):
-    """Promises to guarantee a certificate that is to be issued. Signed by the guarantor.
+    """Promises to guarantee a certificate that is to be issued, or a loan to be agreed. Signed by the guarantor.
 
     Attributes:
+        debt: Id that the certificate or the loan will have.
         scope: What is guaranteed besides the sum itself; each at most once, `principal` always.
         sharing: Needed where the debt has several guarantors.
         document: SHA-256 of a paper that joint guarantors sign together, and by which they share what they lose.
@@ -188,7 +229,8 @@ class OfferGuarantee(Instruction, frozen=True, tag="guarantee.offer"):
     id: str
     guarantor: str
     debtor: str
-    certificate: str
+    secures: Secures
+    debt: str
     currency: str
     purpose: Purpose
     liability: Liability
@@ -233,14 +275,15 @@ def _offer(do: OfferGuarantee, book: Book) -> None:
     # courts read it as an accessory one (Supreme People's Court 2016 No. 24, article 1).
     independent = do.liability == "independent"
     require(book, "guarantee", do.guarantor, role="lender" if independent else "guarantor", field="guarantor")
-    require_role(book, "guarantee", do.debtor, role="debtor", field="debtor")
+    of_trade = do.secures == "certificate"
+    require_role(book, "guarantee", do.debtor, role="debtor" if of_trade else None, field="debtor")
     require_role(book, "guarantee", do.fee_payer, field="fee_payer")
     if do.guarantor in (do.debtor, do.fee_payer):
         refuse("guarantee.wrong_role", f"{do.guarantor} cannot guarantee its own debt, nor pay itself",
                rule="domain.md 2.0", field="guarantor", value=do.guarantor, advice="name another party")  # fmt: skip
     check_currency("guarantee", do.currency)
     check_amount("guarantee", do.cap_minor, "cap_minor")
-    check_identifier("guarantee", do.certificate, "certificate")
+    check_identifier("guarantee", do.debt, "debt")
     check_rate("guarantee", do.fee_rate, "fee_rate")
     _check_share(do)
     if do.document is not Absent:
@@ -251,7 +294,7 @@ def _offer(do: OfferGuarantee, book: Book) -> None:
     book.put(
         Guarantee(
             id=do.id, rulebook=book.rulebook,
-            guarantor=do.guarantor, debtor=do.debtor, certificate=do.certificate, currency=do.currency,
+            guarantor=do.guarantor, debtor=do.debtor, secures=do.secures, debt=do.debt, currency=do.currency,
             purpose=do.purpose, liability=do.liability, convention=do.convention, coverage_bp=do.coverage_bp,
             cap_minor=do.cap_minor, scope=tuple(sorted(do.scope)), fee_rate=do.fee_rate,
             fee_day_count=do.fee_day_count, fee_payer=do.fee_payer, period_end=do.period_end, offered_until=do.until,
@@ -314,7 +357,8 @@ def check_offered(
     book: Book,
     id: str,
     *,
-    certificate: str,
+    secures: Secures,
+    debt: str,
     debtor: str,
     creditor: str,
     currency: str,
@@ -334,8 +378,8 @@ def check_offered(
     if book.today > guarantee.offered_until:
         refuse("guarantee.expired", f"the offer of {id} ended on {guarantee.offered_until}", field="guarantee",
                value=id, advice="ask the guarantor for a new offer")  # fmt: skip
-    meant = (guarantee.certificate, guarantee.debtor, guarantee.currency)
-    given = (certificate, debtor, currency)
+    meant = (guarantee.secures, guarantee.debt, guarantee.debtor, guarantee.currency)
+    given = (secures, debt, debtor, currency)
     if meant != given or guarantee.behind != behind or creditor == guarantee.guarantor:
         refuse("guarantee.other_debt", f"{id} is for {', '.join(meant)}", field="guarantee", value=id,
                advice="name a guarantee that was offered for this debt")  # fmt: skip

@@ -15,6 +15,7 @@ from finchain.domain.cash import Cash
 from finchain.domain.certificate import Certificate, Lot, Rank, lot_id
 from finchain.domain.guarantee import Guarantee
 from finchain.domain.loan import Loan
+from finchain.domain.loan_guarantee import outstanding_minor
 from finchain.domain.payment import Payment
 from finchain.domain.receivable import Receivable
 from finchain.domain.rule import Absent, Record
@@ -160,10 +161,12 @@ def check_guarantees(ledger: Ledger) -> None:
     paid: dict[str, int] = defaultdict(int)
     demanded: dict[str, int] = defaultdict(int)
     creditors: dict[str, int] = defaultdict(int)
+    loans = ledger.all(Loan)
+    calls = [*(lot.calls for lot in ledger.all(Lot).values()), *(loan.calls for loan in loans.values())]
+    for call in (call for own in calls for call in own):
+        paid[call.guarantee] += call.paid_minor
+        demanded[call.guarantee] += call.demanded_minor
     for lot in ledger.all(Lot).values():
-        for call in lot.calls:
-            paid[call.guarantee] += call.paid_minor
-            demanded[call.guarantee] += call.demanded_minor
         if lot.guarantee is not Absent:
             taken[lot.guarantee] += lot.live_minor
         else:
@@ -175,14 +178,18 @@ def check_guarantees(ledger: Ledger) -> None:
         _natural("I-8", guarantee, "recovered_minor", "waived_minor", "contributed_minor", "shared_minor",
                  "subrogated_minor", "interest_paid_minor")  # fmt: skip
         contributed += guarantee.contributed_minor - guarantee.shared_minor
-        _equal("I-5", f"live units that {what} took over", taken.pop(guarantee.id, 0), guarantee.subrogated_minor)
-        _equal("I-8", f"paid to lots by {what}", paid.pop(guarantee.id, 0), guarantee.compensated_minor)
-        _equal("I-8", f"demanded for lots of {what}", demanded.pop(guarantee.id, 0), guarantee.demanded_minor)
+        if guarantee.secures == "certificate":
+            _equal("I-5", f"live units that {what} took over", taken.pop(guarantee.id, 0), guarantee.subrogated_minor)
+        _equal("I-8", f"paid to beneficiaries by {what}", paid.pop(guarantee.id, 0), guarantee.compensated_minor)
+        _equal("I-8", f"demanded by beneficiaries of {what}", demanded.pop(guarantee.id, 0), guarantee.demanded_minor)
         if guarantee.room_minor < 0:
             _fail("I-7", f"{what} has paid {-guarantee.room_minor} more than {guarantee.cap_minor}")
         if guarantee.interest_paid_minor > guarantee.interest_posted_minor:
             _fail("I-8", f"{what} was paid interest that was not posted")
-        certificate = ledger.all(Certificate).get(guarantee.certificate)
+        if guarantee.secures == "loan":
+            _check_loan_exposure(guarantee, loans, ledger.all(Guarantee))
+            continue
+        certificate = ledger.all(Certificate).get(guarantee.debt)
         if guarantee.status == "offered" or certificate is None:
             continue
         outstanding = outstanding_behind(guarantee, creditors, ledger.all(Guarantee))
@@ -198,6 +205,19 @@ def check_guarantees(ledger: Ledger) -> None:
         _fail("I-5", f"lots name guarantees that are none: {', '.join(sorted({*taken, *paid, *demanded}))}")
 
 
+def _check_loan_exposure(guarantee: Guarantee, loans: Mapping[str, Loan], guarantees: Mapping[str, Guarantee]) -> None:
+    """I-7: below its cap while the loan lives, whatever the interest, and nothing once it has ended."""
+    if guarantee.status == "offered":
+        return
+    loan = loans[guarantee.debt]
+    outstanding = outstanding_minor(loan, guarantee, loan.due_on)
+    if guarantee.behind is not Absent:
+        outstanding = guarantees[guarantee.behind].subrogated_minor
+    exposure = guarantee.exposure_minor(outstanding, loan.due_on)
+    if exposure > max(0, guarantee.room_minor) or (exposure and loan.ended is not Absent):
+        _fail("I-7", f"{guarantee.id} exposes {exposure} of {guarantee.cap_minor}, the loan is {loan.status}")
+
+
 def outstanding_behind(guarantee: Guarantee, creditors: Mapping[str, int], guarantees: Mapping[str, Guarantee]) -> int:
     """What the beneficiaries of a guarantee have not been paid.
 
@@ -207,7 +227,7 @@ def outstanding_behind(guarantee: Guarantee, creditors: Mapping[str, int], guara
         guarantees: All guarantees, by id.
     """
     if guarantee.behind is Absent:
-        return creditors.get(guarantee.certificate, 0)
+        return creditors.get(guarantee.debt, 0)
     return guarantees[guarantee.behind].subrogated_minor
 
 
@@ -216,13 +236,31 @@ def check_ranks(ledger: Ledger) -> None:
     before: dict[str, dict[Rank, int]] = defaultdict(lambda: defaultdict(int))
     for lot in ledger.all(Lot).values():
         before[lot.certificate][lot.rank] += lot.live_minor
+    for loan in ledger.all(Loan).values():
+        _check_loan_ranks(loan, ledger.all(Guarantee))
     for guarantee in ledger.all(Guarantee).values():
+        if guarantee.secures == "loan":
+            continue
         ahead: tuple[Rank, ...] = ("none", "senior") if guarantee.behind is Absent else ("none", "senior", "junior")
-        unpaid = sum(before[guarantee.certificate][rank] for rank in ahead)
+        unpaid = sum(before[guarantee.debt][rank] for rank in ahead)
         counters = sum(ledger.all(Guarantee)[id].compensated_minor for id in guarantee.counters)
         received = guarantee.recovered_minor - counters + guarantee.interest_paid_minor
         if received < 0 or (received and unpaid):
             _fail("I-8", f"guarantee {guarantee.id} got {received} back while {unpaid} ranked before it")
+
+
+def _check_loan_ranks(loan: Loan, guarantees: Mapping[str, Guarantee]) -> None:
+    """The borrower has paid a guarantor nothing while its lender is not paid, nor a fund before the guarantor."""
+    ahead = loan.outstanding_minor + loan.due_minor
+    for own in (guarantees[id] for id in loan.guarantees):
+        counters = [guarantees[id] for id in own.counters]
+        received = own.recovered_minor - sum(each.compensated_minor for each in counters) + own.interest_paid_minor
+        if received < 0 or (received and ahead):
+            _fail("I-8", f"guarantee {own.id} got {received} back while {ahead} of {loan.id} ranked before it")
+        for each in counters:
+            back = each.recovered_minor + each.interest_paid_minor
+            if back and ahead + own.subrogated_minor:
+                _fail("I-8", f"guarantee {each.id} got {back} back while others of {loan.id} ranked before it")
 
 
 def check_loans(ledger: Ledger) -> None:
@@ -238,16 +276,25 @@ def check_loans(ledger: Ledger) -> None:
                 _fail("I-10", f"draw {draw.name} of {what}: {draw}")
             last = draw.balances[-1].outstanding_minor if draw.balances else 0
             _equal("I-10", f"history of draw {draw.name} of {what}", last, draw.outstanding_minor)
-        _equal("I-10", what, loan.outstanding_minor + loan.repaid_minor, loan.drawn_minor)
+        parts = loan.outstanding_minor + loan.repaid_minor + loan.compensated_minor
+        _equal("I-10", what, parts, loan.drawn_minor)
         if loan.drawn_minor + loan.reserved_minor > loan.limit_minor:
             _fail("I-10", f"{what} has drawn {loan.drawn_minor} of {loan.limit_minor}")
         for name, charge in loan.charges.items():
-            _equal("I-11", f"{name} of {what}", charge.paid_minor + charge.due_minor + charge.waived_minor,
-                   charge.posted_minor)  # fmt: skip
-            if min(charge.paid_minor, charge.due_minor, charge.waived_minor) < 0:
+            parts = charge.paid_minor + charge.compensated_minor + charge.due_minor + charge.waived_minor
+            _equal("I-11", f"{name} of {what}", parts, charge.posted_minor)
+            if min(charge.paid_minor, charge.compensated_minor, charge.due_minor, charge.waived_minor) < 0:
                 _fail("I-11", f"{name} of {what}: {charge}")
+        _check_compensated(loan, ledger.all(Guarantee))
         if set(loan.collateral) != pledged[loan.id]:
             _fail("I-5", f"{what} names {loan.collateral}, pledged are {sorted(pledged[loan.id])}")
+
+
+def _check_compensated(loan: Loan, guarantees: Mapping[str, Guarantee]) -> None:
+    """I-8: what guarantors paid a lender, the lender's loan lost."""
+    lost = loan.compensated_minor + sum(charge.compensated_minor for charge in loan.charges.values())
+    paid = sum(guarantees[id].compensated_minor for id in loan.guarantees)
+    _equal("I-8", f"what guarantors paid for loan {loan.id}", lost, paid)
 
 
 def check_accounts(ledger: Ledger) -> None:

@@ -13,6 +13,7 @@ from typing import ClassVar, Final
 import msgspec
 
 from finchain.calendar import DAYS_IN_YEAR, DayCount, count_days
+from finchain.domain.accrual import Rates, RateStep
 from finchain.domain.arithmetic import Rate, interest
 from finchain.domain.cash import enter_fact, move_cash
 from finchain.domain.cash_fact import require_cash_signer
@@ -28,13 +29,6 @@ STEPS_MAX: Final = 200
 """Changes of one reference rate: sixteen years of months, at 68 bytes each in a record of 16,384."""
 
 
-class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A rate that holds from a day on."""
-
-    since: date
-    rate: Rate
-
-
 @record
 class ReferenceRate(Record, frozen=True, kw_only=True):
     """A published rate, for example `LPR1Y`.
@@ -45,7 +39,7 @@ class ReferenceRate(Record, frozen=True, kw_only=True):
 
     kind: ClassVar[str] = "reference_rate"
 
-    steps: tuple[Step, ...]
+    steps: Rates
 
     def on(self, day: date) -> Rate | None:
         """The rate of a day; `None` for a day before the first."""
@@ -142,7 +136,7 @@ def _set_rate(do: SetReferenceRate, book: Book) -> None:
     if len(steps) >= STEPS_MAX:
         refuse("reference_rate.range", f"{do.id} has {STEPS_MAX} changes", field="id", value=do.id,
                advice="go on under another name")  # fmt: skip
-    book.put(ReferenceRate(id=do.id, steps=(*steps, Step(do.since, do.rate))))
+    book.put(ReferenceRate(id=do.id, steps=(*steps, RateStep(do.since, do.rate))))
 
 
 def check_late_terms(kind: str, terms: LateTerms, signed: date, book: Book) -> None:

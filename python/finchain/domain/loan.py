@@ -6,6 +6,7 @@ is what arrived. How a loan is repaid stands in `repayment`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from typing import ClassVar, Final, Literal
 
@@ -13,7 +14,7 @@ import msgspec
 
 from finchain.calendar import DAYS_IN_YEAR, DayCount, count_days
 from finchain.domain.account import Account, credit, last_posting
-from finchain.domain.accrual import Balances, RoundAt, changed, interest_between
+from finchain.domain.accrual import Balances, Rates, RoundAt, always, changed, interest_between
 from finchain.domain.arithmetic import Rate, heavier, interest
 from finchain.domain.cash import enter_fact, move_cash
 from finchain.domain.certificate import Lot, Pledge, take_free
@@ -25,6 +26,7 @@ from finchain.domain.check import (
     check_rate,
     check_reference,
 )
+from finchain.domain.guarantee import WHOLE_BP, Call, Guarantee, check_offered, check_together, take_effect
 from finchain.domain.party import require
 from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
 from finchain.money import AMOUNT_MAX_MINOR, format_minor
@@ -40,8 +42,6 @@ Waterfall = Literal["interest_first", "principal_first_when_late"]
 only until the loan is `LATE_DAYS` overdue, when a bank counts no interest on it any more and takes the principal."""
 
 Status = Literal["agreed", "active", "repaid", "ended"]
-
-WHOLE_BP: Final = 10_000
 
 INTEREST_YEARS: Final = 100
 """Interest of so many years must fit into an amount; no debt that is enforced at all waits longer."""
@@ -76,16 +76,41 @@ class Draw(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class Charge(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One kind of interest (I-11: posted = paid + due + waived)."""
+    """One kind of interest (I-11: posted = paid + compensated + due + waived).
+
+    Attributes:
+        compensated_minor: What guarantors paid of it, which the borrower owes to them.
+    """
 
     posted_minor: int = 0
     paid_minor: int = 0
+    compensated_minor: int = 0
     waived_minor: int = 0
 
     @property
     def due_minor(self) -> int:
-        """Posted and still to be paid."""
-        return self.posted_minor - self.paid_minor - self.waived_minor
+        """Posted and still to be paid to the lender."""
+        return self.posted_minor - self.discharged_minor
+
+    @property
+    def discharged_minor(self) -> int:
+        """What of it is paid, by whomever, or waived."""
+        return self.paid_minor + self.compensated_minor + self.waived_minor
+
+
+class KeptTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a guarantor still answers by that did not sign when the loan was made dearer (Civil Code 695).
+
+    Attributes:
+        rate_changes: The rate as it would have changed without what the guarantor did not sign.
+        penalty_rate: The penalty rate, likewise.
+        posted: What would have been posted by these terms.
+    """
+
+    guarantee: str
+    rate_changes: Rates
+    penalty_rate: Rate
+    posted: dict[ChargeName, int]
 
 
 class Notice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -101,12 +126,16 @@ class Loan(Record, frozen=True, kw_only=True):
 
     Attributes:
         advance_bp: The share of the pledged lots' face, in basis points, up to which is lent.
+        rate: Rate per year as first agreed, and `rate_changes` what was agreed later, from its day on.
         penalty_rate: Rate per year in the place of `rate` once it is due, and on interest that is not paid.
         misuse_rate: Rate per year instead of both where the money was used for something else.
         available_until: Last day on which it can be drawn.
         prepayment_days: How many days before a prepayment its notice must be given.
         account: The controlled account that it is paid into.
         collateral: Ids of the lots that are pledged for it.
+        guarantees: Ids of the guarantees that cover it.
+        calls: What was demanded and paid under them.
+        kept: The terms by which guarantors answer that did not sign a heavier change.
         draws: All draws, the earliest first.
         charges: Interest that was posted, by its kind.
         posted: Value date of the last posting.
@@ -139,8 +168,13 @@ class Loan(Record, frozen=True, kw_only=True):
     collateral: tuple[str, ...] = ()
     draws: tuple[Draw, ...] = ()
     charges: dict[ChargeName, Charge]
-    # I-10: drawn = outstanding + repaid, and drawn <= limit
+    # I-10: drawn = outstanding + repaid + compensated, and drawn <= limit
     repaid_minor: int = 0
+    compensated_minor: int = 0
+    rate_changes: Rates = ()
+    guarantees: tuple[str, ...] = ()
+    calls: tuple[Call, ...] = ()
+    kept: tuple[KeptTerms, ...] = ()
     notice: Notice | Optional = Absent
     posted: date | Optional = Absent
     accelerated: date | Optional = Absent
@@ -154,11 +188,19 @@ class Loan(Record, frozen=True, kw_only=True):
         return self.maturity if self.accelerated is Absent else self.accelerated
 
     @property
+    def rate_now(self) -> Rate:
+        """The agreed rate of the newest change."""
+        return self.rate_changes[-1].rate if self.rate_changes else self.rate
+
+    @property
     def late_rate(self) -> Rate:
         """The rate once it is due: where it was misused and is late too the heavier of the two, never their sum."""
+        return self._late_rate(self.penalty_rate)
+
+    def _late_rate(self, penalty_rate: Rate) -> Rate:
         if self.misused is Absent or self.misuse_rate is Absent:
-            return self.penalty_rate
-        return heavier(self.penalty_rate, self.misuse_rate)
+            return penalty_rate
+        return heavier(penalty_rate, self.misuse_rate)
 
     @property
     def drawn_minor(self) -> int:
@@ -199,19 +241,26 @@ class Loan(Record, frozen=True, kw_only=True):
         open_still = today <= self.available_until and self.accelerated is Absent
         return self.limit_minor - self.drawn_minor if open_still else 0
 
-    def accrued_minor(self, on: date) -> int:
-        """Interest at the agreed rate since the last posting, up to a day or the due day, not posted yet."""
+    def accrued_minor(self, on: date, kept: KeptTerms | None = None) -> int:
+        """Interest at the agreed rate since the last posting, up to a day or the due day, not posted yet.
+
+        Args:
+            on: The day.
+            kept: By whose terms, where not by the loan's own.
+        """
+        changes = self.rate_changes if kept is None else kept.rate_changes
         histories = [draw.balances for draw in self.draws]
         return interest_between(
-            histories, date.min, min(on, self.due_on), self.rate, self.day_count, self.round_at
+            histories, date.min, min(on, self.due_on), (*always(self.rate), *changes), self.day_count, self.round_at
         )  # fmt: skip
 
-    def accrued_penalty_minor(self, on: date) -> int:
+    def accrued_penalty_minor(self, on: date, kept: KeptTerms | None = None) -> int:
         """Interest at the penalty rate since the last posting, from the due day up to a day, not posted yet."""
+        rate = self.late_rate if kept is None else self._late_rate(kept.penalty_rate)
         histories = [draw.balances for draw in self.draws]
-        return interest_between(histories, self.due_on, on, self.late_rate, self.day_count, self.round_at)
+        return interest_between(histories, self.due_on, on, always(rate), self.day_count, self.round_at)
 
-    def accrued_compound_minor(self, on: date) -> int:
+    def accrued_compound_minor(self, on: date, kept: KeptTerms | None = None) -> int:
         """Interest at the penalty rate on agreed interest that was due and not paid, up to a day, not posted yet.
 
         Penalty and compound interest bear none themselves (PBOC 2003 No. 251 allows it on interest at the agreed rate).
@@ -219,9 +268,17 @@ class Loan(Record, frozen=True, kw_only=True):
         since = self.due_on if self.posted is Absent else max(self.due_on, self.posted)
         if on <= since:
             return 0
-        unpaid = self.charges.get("interest", Charge()).due_minor + self.accrued_minor(self.due_on)
-        days = count_days(since, on, self.day_count)
-        return interest(unpaid, self.late_rate, days, DAYS_IN_YEAR[self.day_count])
+        unpaid = self.charge_due_minor("interest", kept) + self.accrued_minor(self.due_on, kept)
+        rate = self.late_rate if kept is None else self._late_rate(kept.penalty_rate)
+        return interest(unpaid, rate, count_days(since, on, self.day_count), DAYS_IN_YEAR[self.day_count])
+
+    def charge_due_minor(self, name: ChargeName, kept: KeptTerms | None = None) -> int:
+        """What was posted of a charge, or would have been, less all that was paid, by whomever, or waived."""
+        charge = self.charges.get(name, Charge())
+        if kept is None:
+            return charge.due_minor
+        # All that was really paid counts: a guarantor is as well off as if nothing had been changed.
+        return max(0, kept.posted.get(name, charge.posted_minor) - charge.discharged_minor)
 
     def __str__(self) -> str:
         outstanding = format_minor(self.outstanding_minor, self.currency)
@@ -231,10 +288,13 @@ class Loan(Record, frozen=True, kw_only=True):
 class AgreeLoan(Instruction, frozen=True, tag="loan.agree"):
     """Agrees a loan; nothing is lent yet. Signed by lender and borrower.
 
+    With it the lender accepts the guarantees that it names, which take effect.
+
     Attributes:
         account: A controlled account of the borrower, of which the lender is a controller.
         waterfall: What money for the loan goes to first.
         misuse_rate: Rate per year where the money is used for something else; absent where none was agreed.
+        guarantees: Ids of guarantees that were offered for this loan.
     """
 
     id: str
@@ -253,6 +313,7 @@ class AgreeLoan(Instruction, frozen=True, tag="loan.agree"):
     account: str
     waterfall: Waterfall
     misuse_rate: Rate | Optional = Absent
+    guarantees: list[str] | Optional = Absent
 
 
 class PledgeLot(Instruction, frozen=True, tag="certificate.pledge"):
@@ -324,7 +385,7 @@ def _agree(do: AgreeLoan, book: Book) -> None:
                rule="domain.md 2.4", field="account", value=do.account,
                advice="name a controlled account of the borrower of which the lender is a controller",
                owner=account.owner, controllers=", ".join(account.controllers))  # fmt: skip
-    _check_interest(do)
+    check_interest(do.limit_minor, do.rate, do.penalty_rate, do.misuse_rate)
     if not 1 <= do.advance_bp <= WHOLE_BP:
         refuse("loan.advance", f"a share of {do.advance_bp} basis points", field="advance_bp", value=do.advance_bp,
                advice=f"state 1 to {WHOLE_BP}")  # fmt: skip
@@ -335,6 +396,14 @@ def _agree(do: AgreeLoan, book: Book) -> None:
             value=str(do.maturity), available_until=str(do.available_until), prepayment_days=do.prepayment_days,
             advice=f"order today, available_until, maturity; let notice be 0 to {PREPAYMENT_DAYS_MAX} days",
         )  # fmt: skip
+    guarantees = () if do.guarantees is Absent else tuple(do.guarantees)
+    check_together(book, guarantees)
+    for id in guarantees:
+        guarantee = check_offered(
+            book, id, secures="loan", debt=do.id, debtor=do.borrower, creditor=do.lender, currency=account.currency,
+            due=do.maturity,
+        )  # fmt: skip
+        take_effect(book, guarantee, do.limit_minor, do.maturity)
     book.put(
         Loan(
             id=do.id, rulebook=book.rulebook,
@@ -343,18 +412,23 @@ def _agree(do: AgreeLoan, book: Book) -> None:
             round_at=do.round_at, prepayment=do.prepayment, prepayment_days=do.prepayment_days,
             available_until=do.available_until, maturity=do.maturity, account=do.account,
             waterfall=do.waterfall, misuse_rate=do.misuse_rate, charges={},
+            guarantees=guarantees,
         )
     )  # fmt: skip
 
 
-def _check_interest(do: AgreeLoan) -> None:
-    """Refuses terms under which interest could outgrow what an amount can be, and then block a payment to others."""
-    late = do.penalty_rate if do.misuse_rate is Absent else heavier(do.penalty_rate, do.misuse_rate)
+def check_interest(limit_minor: int, rate: Rate, penalty_rate: Rate, misuse_rate: Rate | Optional) -> None:
+    """Refuses terms under which interest could outgrow what an amount can be, and then block a payment to others.
+
+    Raises:
+        Refused: `loan.amount`.
+    """
+    late = penalty_rate if misuse_rate is Absent else heavier(penalty_rate, misuse_rate)
     # Over the years: interest, penalty interest, and compound interest on the interest.
-    times = do.rate.value * late.scale + late.value * do.rate.scale + do.rate.value * late.value * INTEREST_YEARS
-    if do.limit_minor * INTEREST_YEARS * times > AMOUNT_MAX_MINOR * do.rate.scale * late.scale:
+    times = rate.value * late.scale + late.value * rate.scale + rate.value * late.value * INTEREST_YEARS
+    if limit_minor * INTEREST_YEARS * times > AMOUNT_MAX_MINOR * rate.scale * late.scale:
         refuse("loan.amount", f"{INTEREST_YEARS} years of interest would exceed 2^53-1 minor units",
-               field="limit_minor", value=do.limit_minor, advice="state a smaller limit or lower rates")  # fmt: skip
+               field="limit_minor", value=limit_minor, advice="state a smaller limit or lower rates")  # fmt: skip
 
 
 @rule(PledgeLot)
@@ -389,7 +463,7 @@ def _release(do: ReleaseLot, book: Book) -> None:
     needed = loan.outstanding_minor + loan.reserved_minor
     rest = lendable_minor(loan, book, besides=lot.id)
     if needed > rest:
-        refuse("loan.over_advance", f"the lots left would secure {rest} of {needed}", rule="domain.md I-5", field="id",
+        refuse("loan.over_advance", f"what is left would secure {rest} of {needed}", rule="domain.md I-5", field="id",
                value=do.id, advice="let the loan be repaid, or pledge other lots, first")  # fmt: skip
     drop_collateral(book, lot.id)
 
@@ -415,7 +489,7 @@ def _draw(do: DrawLoan, book: Book) -> None:
                drawn=loan.drawn_minor)  # fmt: skip
     lendable = lendable_minor(loan, book) - loan.outstanding_minor - loan.reserved_minor
     if do.amount_minor > lendable:
-        refuse("loan.over_advance", f"the pledged lots secure {max(lendable, 0)} more", rule="domain.md 2.4",
+        refuse("loan.over_advance", f"pledged lots and guarantees secure {max(lendable, 0)} more", rule="domain.md 2.4",
                field="amount_minor", value=do.amount_minor, advice=f"draw up to {max(lendable, 0)}, or pledge more",
                lots=len(loan.collateral), advance_bp=loan.advance_bp)  # fmt: skip
     draw = Draw(name=do.name, asked_minor=do.amount_minor)
@@ -497,6 +571,16 @@ def last_loan_posting(loan: Loan) -> date | None:
 
 
 def lendable_minor(loan: Loan, book: Book, *, besides: str = "") -> int:
-    """What the pledged lots secure, less one of them; a fraction of a minor unit is not lent."""
+    """What the pledged lots secure, less one of them, and what guarantees of the loan cover of its principal.
+
+    A fraction of a minor unit is not lent.
+    """
     face = sum(book.get(Lot, lot).live_minor for lot in loan.collateral if lot != besides)
-    return face * loan.advance_bp // WHOLE_BP
+    return face * loan.advance_bp // WHOLE_BP + guaranteed_minor([book.get(Guarantee, id) for id in loan.guarantees])
+
+
+def guaranteed_minor(guarantees: Iterable[Guarantee]) -> int:
+    """What guarantees in effect cover of a loan's limit; of several whose shares overlap, the largest cover."""
+    covers = [(each.sharing, min(each.covered_minor, each.room_minor)) for each in guarantees if each.is_in_effect]
+    joint = max((cover for sharing, cover in covers if sharing == "joint"), default=0)
+    return joint + sum(cover for sharing, cover in covers if sharing != "joint")

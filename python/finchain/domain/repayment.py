@@ -7,15 +7,18 @@ is owed for is not taken.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Final
 
 import msgspec
 
 from finchain.calendar import add_days
-from finchain.domain.accrual import Balances, changed, interest_between, without
+from finchain.domain import guarantee as guarantees
+from finchain.domain.accrual import Balances, Rates, always, changed, interest_between, without
 from finchain.domain.cash import enter_fact, move_cash
 from finchain.domain.check import check_amount
+from finchain.domain.guarantee import Guarantee
 from finchain.domain.loan import (
     BALANCES_MAX,
     DRAWS_MAX,
@@ -23,6 +26,7 @@ from finchain.domain.loan import (
     Charge,
     ChargeName,
     Draw,
+    KeptTerms,
     Loan,
     Notice,
     drop_collateral,
@@ -129,7 +133,7 @@ def _receive_repayment(do: ReceiveRepayment, book: Book) -> None:
 def _close(do: CloseLoan, book: Book) -> None:
     loan = live_loan(do.id, book)
     require(book, "loan", loan.borrower, field="borrower")
-    owed = _owed_minor(loan) + loan.reserved_minor
+    owed = _owed_minor(loan, book) + loan.reserved_minor
     if owed:
         refuse("loan.bad_state", f"{owed} of {loan.id} are owed or about to be paid out", field="id", value=do.id,
                advice="repay it first; interest that was not posted is due at maturity")  # fmt: skip
@@ -167,7 +171,7 @@ def repay(book: Book, id: str, amount_minor: int, on: date) -> int:
 def _pay_principal(loan: Loan, money: int, on: date) -> tuple[Loan, int]:
     """The loan with principal paid, and the money that is left."""
     paid = min(money, loan.outstanding_minor)
-    return _less_principal(loan, paid, on), money - paid
+    return _repaid(loan, paid, on), money - paid
 
 
 def _pay_charges(loan: Loan, money: int) -> tuple[Loan, int]:
@@ -183,20 +187,33 @@ def _pay_charges(loan: Loan, money: int) -> tuple[Loan, int]:
 
 
 def end_if_nothing_left(book: Book, id: str) -> None:
-    """Ends a loan of which nothing is owed and nothing left to draw, and with it its pledges (Civil Code 393)."""
+    """Ends a loan of which nothing is owed and nothing left to draw, and with it what secured it (Civil Code 393).
+
+    What a guarantor paid for the borrower is owed as well, to the guarantor, and the pledges secure it (Civil Code
+    700).
+    """
     loan = book.get(Loan, id)
-    if not _owed_minor(loan) and not loan.left_to_draw(book.today):
+    if loan.ended is Absent and not _owed_minor(loan, book) and not loan.left_to_draw(book.today):
         _end(book, loan)
 
 
-def _owed_minor(loan: Loan) -> int:
-    """Principal, and interest that was posted or will be."""
-    return loan.outstanding_minor + loan.due_minor + loan.accrued_minor(loan.due_on)
+def _owed_minor(loan: Loan, book: Book) -> int:
+    """Principal, interest that was posted or will be, and what guarantors paid and have not got back."""
+    subrogated = sum(each.subrogated_minor for tier in guarantors_of(book, loan) for each in tier)
+    return loan.outstanding_minor + loan.due_minor + loan.accrued_minor(loan.due_on) + subrogated
+
+
+def guarantors_of(book: Book, loan: Loan) -> tuple[list[Guarantee], list[Guarantee]]:
+    """The guarantees of a loan, and those behind them, in the order in which what they paid is paid back."""
+    own = [book.get(Guarantee, id) for id in loan.guarantees]
+    return own, [book.get(Guarantee, id) for each in own for id in each.counters]
 
 
 def _end(book: Book, loan: Loan) -> None:
     for lot in loan.collateral:
         drop_collateral(book, lot)
+    for guarantee in loan.guarantees:
+        guarantees.release(book, guarantee)
     book.put(msgspec.structs.replace(book.get(Loan, loan.id), ended=book.today))
 
 
@@ -211,24 +228,34 @@ def _received(do: ReceivePrepayment | ReceiveRepayment, loan: Loan, book: Book) 
 
 def posted_up_to(loan: Loan, on: date) -> Loan:
     """The loan with its interest posted up to a day, from which on the histories begin anew."""
-    accrued: dict[ChargeName, int] = {
-        "interest": loan.accrued_minor(on), "penalty": loan.accrued_penalty_minor(on),
-        "compound": loan.accrued_compound_minor(on),
-    }  # fmt: skip
     charges = dict(loan.charges)
-    for name, amount_minor in accrued.items():
+    for name, amount_minor in _accrued(loan, on).items():
         if amount_minor:
             charge = charges.get(name, Charge())
             charges[name] = msgspec.structs.replace(charge, posted_minor=charge.posted_minor + amount_minor)
+    kept = tuple(_posted_more(each, _accrued(loan, on, each)) for each in loan.kept)
     draws = tuple(
         msgspec.structs.replace(draw, balances=changed((), on, draw.outstanding_minor) if draw.lent_minor else ())
         for draw in loan.draws
     )
-    return msgspec.structs.replace(loan, charges=charges, draws=draws)
+    return msgspec.structs.replace(loan, charges=charges, draws=draws, kept=kept)
 
 
-def _less_principal(loan: Loan, amount_minor: int, on: date) -> Loan:
-    """The loan with so much principal repaid, the earliest draw first; it earns until that day."""
+def _accrued(loan: Loan, on: date, kept: KeptTerms | None = None) -> dict[ChargeName, int]:
+    """What a loan has earned since the last posting, by its own terms or by those that a guarantor kept."""
+    return {
+        "interest": loan.accrued_minor(on, kept), "penalty": loan.accrued_penalty_minor(on, kept),
+        "compound": loan.accrued_compound_minor(on, kept),
+    }  # fmt: skip
+
+
+def _posted_more(kept: KeptTerms, amounts: Mapping[ChargeName, int]) -> KeptTerms:
+    posted = {name: kept.posted[name] + amount for name, amount in amounts.items()}
+    return msgspec.structs.replace(kept, posted={**kept.posted, **posted})
+
+
+def less_principal(loan: Loan, amount_minor: int, on: date) -> Loan:
+    """The loan with so much less outstanding, the earliest draw first; it earns until that day."""
     draws = tuple(
         msgspec.structs.replace(
             draw, outstanding_minor=draw.outstanding_minor - paid,
@@ -236,16 +263,28 @@ def _less_principal(loan: Loan, amount_minor: int, on: date) -> Loan:
         ) if paid else draw
         for draw, paid in _by_draw(loan, amount_minor)
     )  # fmt: skip
-    return msgspec.structs.replace(loan, draws=draws, repaid_minor=loan.repaid_minor + amount_minor)
+    return msgspec.structs.replace(loan, draws=draws)
+
+
+def _repaid(loan: Loan, amount_minor: int, on: date) -> Loan:
+    """The loan with so much principal repaid."""
+    loan = less_principal(loan, amount_minor, on)
+    return msgspec.structs.replace(loan, repaid_minor=loan.repaid_minor + amount_minor)
 
 
 def _prepaid(loan: Loan, amount_minor: int, on: date) -> tuple[Loan, int]:
     """The loan with so much principal prepaid, and the interest that is paid with it."""
     if loan.prepayment != "interest_now":
-        return _less_principal(loan, amount_minor, on), 0
+        return _repaid(loan, amount_minor, on), 0
     shares = _by_draw(loan, amount_minor)
     parts: list[Balances] = [changed((), draw.balances[0].since, paid) for draw, paid in shares if paid]
-    now = interest_between(parts, date.min, on, loan.rate, loan.day_count, loan.round_at)
+
+    def earned(rate_changes: Rates) -> int:
+        rates = (*always(loan.rate), *rate_changes)
+        return interest_between(parts, date.min, on, rates, loan.day_count, loan.round_at)
+
+    now = earned(loan.rate_changes)
+    kept = tuple(_posted_more(each, {"interest": earned(each.rate_changes)}) for each in loan.kept)
     # With its interest paid the part is out of the histories, as if it had never been lent.
     draws = tuple(
         msgspec.structs.replace(
@@ -258,7 +297,8 @@ def _prepaid(loan: Loan, amount_minor: int, on: date) -> tuple[Loan, int]:
         charge, posted_minor=charge.posted_minor + now, paid_minor=charge.paid_minor + now
     )  # fmt: skip
     loan = msgspec.structs.replace(
-        loan, draws=draws, repaid_minor=loan.repaid_minor + amount_minor, charges={**loan.charges, "interest": charge}
+        loan, draws=draws, repaid_minor=loan.repaid_minor + amount_minor, charges={**loan.charges, "interest": charge},
+        kept=kept,
     )  # fmt: skip
     return loan, now
 

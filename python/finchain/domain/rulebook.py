@@ -32,7 +32,6 @@ from finchain.domain import (
     contribution,
     dilution,
     dispute,
-    extension,
     fingerprint,
     founding,
     guarantee,
@@ -40,6 +39,7 @@ from finchain.domain import (
     key,
     late,
     loan,
+    loan_guarantee,
     overdue,
     part,
     part_offer,
@@ -53,6 +53,7 @@ from finchain.domain import (
     reduction,
     reference,
     repayment,
+    rescheduling,
     rule,
     settlement,
     trade,
@@ -64,7 +65,8 @@ from finchain.errors import ConfigError
 INSTRUMENTS: Final[tuple[ModuleType, ...]] = (
     key, party, holiday, policy, founding, cash_fact, cash, trade, fingerprint, reference, dilution, late,
     prospective, receivable, part, part_offer, amendment, dispute, reduction, priority, guarantee, certificate,
-    transfer, account, payment, loan, extension, repayment, overdue, settlement, compensation, contribution, recourse,
+    transfer, account, payment, loan, rescheduling, repayment, overdue, loan_guarantee, settlement, compensation,
+    contribution, recourse,
 )  # fmt: skip
 """The rule files, each importing only from those before it."""
 

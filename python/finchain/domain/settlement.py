@@ -21,6 +21,7 @@ from finchain.domain.certificate import Certificate, Lot, Rank, lots_of
 from finchain.domain.check import check_amount
 from finchain.domain.guarantee import Guarantee
 from finchain.domain.loan import Loan, drop_collateral, lendable_minor
+from finchain.domain.loan_guarantee import recover_from
 from finchain.domain.party import require
 from finchain.domain.receivable import Bucket, Receivable, move
 from finchain.domain.repayment import repay
@@ -177,6 +178,9 @@ def pass_on(book: Book, payer: str, lot: Lot, paid: int, on: date, currency: str
     loan = book.get(Loan, lot.pledge.loan)
     left = repay(book, loan.id, paid, on)
     move_cash(book, payer, loan.lender, paid - left, currency)
+    if on >= loan.due_on:
+        # A guarantor of the loan that paid its lender has the lender's right to the pledge (Civil Code 700).
+        left = recover_from(book, loan.id, payer, left, on)
     move_cash(book, payer, lot.holder, left, currency)
     if left and on < loan.due_on:
         # What a loan that is not due does not take waits under the lender's control.

@@ -20,6 +20,7 @@ from finchain.domain.certificate import Certificate, Lot
 from finchain.domain.guarantee import Guarantee
 from finchain.domain.invariants import outstanding_behind
 from finchain.domain.loan import Loan
+from finchain.domain.loan_guarantee import outstanding_minor
 from finchain.domain.part import Part
 from finchain.domain.payment import Payment
 from finchain.domain.receivable import Receivable
@@ -38,6 +39,7 @@ GUARANTEE_AMOUNTS: Final[Names] = (
     "covered", "demanded", "compensated", "contributed", "shared", "recovered", "waived", "subrogated", "fee",
     "fee_paid", "interest_posted", "interest_paid",
 )  # fmt: skip
+CHARGE_AMOUNTS: Final[Names] = ("posted", "paid", "compensated", "waived", "due")
 ACCOUNT_AMOUNTS: Final[Names] = ("inflow", "outflow", "returned", "refunded", "settled", "reserved", "free")
 SECTIONS: Final[Names] = (
     "claims", "parts", "certificates", "lots", "debtors", "creditors", "loans", "guarantees", "accounts", "mandates",
@@ -183,21 +185,28 @@ def totals_of(records: Iterable[Record], *, today: date, height: int) -> Totals:
     return Totals(today, height, tables)
 
 
-def exposures(guarantees: Mapping[str, Guarantee], creditors: Mapping[str, int], today: date) -> dict[str, int]:
+def exposures(
+    guarantees: Mapping[str, Guarantee], creditors: Mapping[str, int], loans: Mapping[str, Loan], today: date
+) -> dict[str, int]:
     """What each guarantor may still have to pay, which rests on what others paid and on what is outstanding.
 
     Args:
         guarantees: All guarantees, by id.
         creditors: The live units of each certificate that no guarantor took over.
+        loans: All loans, by id.
         today: The day for which it is asked.
     """
-    paid: dict[tuple[str, object], int] = defaultdict(int)
+    paid: dict[tuple[str, str, object], int] = defaultdict(int)
     for each in guarantees.values():
-        paid[each.certificate, each.behind] += each.compensated_minor
+        paid[each.secures, each.debt, each.behind] += each.compensated_minor
     found = {}
     for each in guarantees.values():
-        others = paid[each.certificate, each.behind] - each.compensated_minor
-        found[each.id] = each.exposure_minor(outstanding_behind(each, creditors, guarantees), today, others)
+        others = paid[each.secures, each.debt, each.behind] - each.compensated_minor
+        if each.secures == "loan" and each.behind is Absent and each.effective is not Absent:
+            outstanding = outstanding_minor(loans[each.debt], each, today)
+        else:
+            outstanding = outstanding_behind(each, creditors, guarantees)
+        found[each.id] = each.exposure_minor(outstanding, today, others)
     return found
 
 
@@ -211,6 +220,7 @@ class _Sums:
         self.accounts: dict[str, str] = {}
         self.guarantees: dict[str, Guarantee] = {}
         self.creditors: dict[str, int] = defaultdict(int)
+        self.loans: dict[str, Loan] = {}
 
     def add(self, currency: str, section: str, record: Record, names: Names, suffix: str = "_minor") -> None:
         """Adds members of a record to the sums of the same names."""
@@ -252,25 +262,28 @@ class _Sums:
             amounts["lots", "subrogated"] += lot.live_minor
 
     def add_loan(self, loan: Loan) -> None:
-        self.add(loan.currency, "loans", loan, ("limit", "drawn", "outstanding", "repaid", "reserved"))
+        self.loans[loan.id] = loan
+        self.add(loan.currency, "loans", loan, ("limit", "drawn", "outstanding", "repaid", "compensated", "reserved"))
         amounts = self.amounts[loan.currency]
         if loan.ended is Absent:
             amounts["loans", "undrawn"] += max(0, loan.left_to_draw(self.today) - loan.reserved_minor)
         for charge in loan.charges.values():
-            self.add_charge(amounts, charge.posted_minor, charge.paid_minor, charge.waived_minor, charge.due_minor)
-
-    @staticmethod
-    def add_charge(amounts: Amounts, posted: int, paid: int, waived: int, due: int) -> None:
-        for name, amount in (("posted", posted), ("paid", paid), ("waived", waived), ("due", due)):
-            amounts["loans", f"charges {name}"] += amount
+            for name in CHARGE_AMOUNTS:
+                amounts["loans", f"charges {name}"] += getattr(charge, f"{name}_minor")
+        for call in loan.calls:
+            amounts["loans", "demanded"] += call.demanded_minor
+            tier = "lenders" if call.guarantee in loan.guarantees else "guarantors"
+            amounts["loans", f"paid to {tier}"] += call.paid_minor
 
     def add_guarantee(self, guarantee: Guarantee) -> None:
         self.guarantees[guarantee.id] = guarantee
         self.add(guarantee.currency, "guarantees", guarantee, GUARANTEE_AMOUNTS)
+        if guarantee.secures == "certificate":
+            self.amounts[guarantee.currency]["guarantees", "subrogated units"] += guarantee.subrogated_minor
 
     def add_exposures(self) -> None:
         """Adds what guarantors may still have to pay."""
-        for id, exposure in exposures(self.guarantees, self.creditors, self.today).items():
+        for id, exposure in exposures(self.guarantees, self.creditors, self.loans, self.today).items():
             self.amounts[self.guarantees[id].currency]["guarantees", "exposure"] += exposure
 
     def add_account(self, account: Account) -> None:
@@ -321,18 +334,23 @@ LINES: Final[tuple[tuple[str, str, Names, Names], ...]] = (
     ("I-4", "what certificates owe is in somebody's lots", ("certificates live",),
      tuple(f"lots {rank} {encumbrance}" for rank in ("none", "senior", "junior", "last")
            for encumbrance in ("none", "reserved", "pledged"))),
-    ("I-8", "what guarantors paid and did not get back are lots of theirs", ("guarantees subrogated",),
-     ("lots subrogated",)),
+    ("I-8", "what guarantors of certificates paid and did not get back are lots of theirs",
+     ("guarantees subrogated units",), ("lots subrogated",)),
     ("I-8", "what guarantors paid was got back, forgiven, shared, or is owed to them",
      ("guarantees compensated", "guarantees contributed"),
      ("guarantees recovered", "guarantees waived", "guarantees shared", "guarantees subrogated")),
-    ("I-8", "what was demanded of guarantors was demanded for lots", ("guarantees demanded",), ("lots demanded",)),
-    ("I-8", "what guarantors paid, holders of lots received", ("guarantees compensated",), ("lots compensated",)),
+    ("I-8", "what was demanded of guarantors was demanded for lots and loans", ("guarantees demanded",),
+     ("lots demanded", "loans demanded")),
+    ("I-8", "what guarantors paid, holders of lots, lenders and other guarantors received",
+     ("guarantees compensated",), ("lots compensated", "loans paid to lenders", "loans paid to guarantors")),
+    ("I-8", "what guarantors paid lenders, their loans have lost", ("loans paid to lenders",),
+     ("loans compensated", "loans charges compensated")),
     ("I-8", "what guarantors paid each other, others of them received", ("guarantees contributed",),
      ("guarantees shared",)),
-    ("I-10", "what was lent is owed or repaid", ("loans drawn",), ("loans outstanding", "loans repaid")),
-    ("I-11", "interest and costs are due, paid or waived", ("loans charges posted",),
-     ("loans charges due", "loans charges paid", "loans charges waived")),
+    ("I-10", "what was lent is owed, repaid or was paid by guarantors", ("loans drawn",),
+     ("loans outstanding", "loans repaid", "loans compensated")),
+    ("I-11", "interest and costs are due, paid by borrower or guarantor, or waived", ("loans charges posted",),
+     ("loans charges due", "loans charges paid", "loans charges compensated", "loans charges waived")),
     ("I-14", "what came onto accounts is there, or with payees",
      ("accounts inflow", "payments returned", "payments refunded"), ("accounts settled", "payments settled")),
     ("I-15", "what left accounts, left under mandates", ("accounts outflow",), ("mandates paid",)),

@@ -10,8 +10,8 @@ from typing import Literal
 import msgspec
 
 from finchain.domain.certificate import Certificate, Lot
-from finchain.domain.guarantee import Guarantee
-from finchain.domain.loan import WHOLE_BP, Loan
+from finchain.domain.guarantee import WHOLE_BP, Guarantee
+from finchain.domain.loan import Loan, guaranteed_minor
 from finchain.domain.part import Part
 from finchain.domain.party import Party
 from finchain.domain.receivable import Receivable
@@ -50,9 +50,10 @@ class Security(msgspec.Struct, frozen=True):
 
     Attributes:
         lots: Ids of the pledged lots.
-        guarantees: Ids of the guarantees of their certificates.
+        guarantees: Ids of the guarantees of the loan, and of the lots' certificates.
         eligible_minor: Live face of the pledged lots.
-        secured_minor: The share of it that may be lent.
+        guaranteed_minor: What guarantees of the loan itself cover of its principal.
+        secured_minor: The share of the lots that may be lent, and what is guaranteed.
         used_minor: What is outstanding or about to be paid out.
         left_minor: What may still be drawn, by limit, date and collateral.
         over_advance_minor: What is used beyond `secured_minor`.
@@ -63,6 +64,7 @@ class Security(msgspec.Struct, frozen=True):
     lots: tuple[str, ...]
     guarantees: tuple[str, ...]
     eligible_minor: int
+    guaranteed_minor: int
     advance_bp: int
     secured_minor: int
     used_minor: int
@@ -158,14 +160,17 @@ def security(ledger: Ledger, id: str) -> Security:
     loan = ledger.get(Loan, id)
     lots = [ledger.get(Lot, lot) for lot in loan.collateral]
     certificates = dict.fromkeys(lot.certificate for lot in lots)
-    guarantees = [each for id in certificates for each in ledger.get(Certificate, id).guarantees]
+    own = [ledger.get(Guarantee, each) for each in loan.guarantees]
+    guarantees = [*loan.guarantees, *(each for id in certificates for each in ledger.get(Certificate, id).guarantees)]
     eligible = sum(lot.live_minor for lot in lots)
-    secured = eligible * loan.advance_bp // WHOLE_BP
+    guaranteed = guaranteed_minor(own)
+    secured = eligible * loan.advance_bp // WHOLE_BP + guaranteed
     used = loan.outstanding_minor + loan.reserved_minor
     left = min(loan.left_to_draw(ledger.today) - loan.reserved_minor, secured - used)
     return Security(
         loan=loan.id, currency=loan.currency, lots=tuple(lot.id for lot in lots), guarantees=tuple(guarantees),
-        eligible_minor=eligible, advance_bp=loan.advance_bp, secured_minor=secured, used_minor=used,
+        eligible_minor=eligible, guaranteed_minor=guaranteed, advance_bp=loan.advance_bp, secured_minor=secured,
+        used_minor=used,
         left_minor=max(0, left), over_advance_minor=max(0, used - secured),
     )  # fmt: skip
 
@@ -204,7 +209,8 @@ def promises(ledger: Ledger, guarantor: str) -> list[Promise]:
     creditors: dict[str, int] = defaultdict(int)
     for lot in ledger.find(Lot, lambda each: each.guarantee is Absent):
         creditors[lot.certificate] += lot.live_minor
-    exposure = exposures(guarantees, creditors, ledger.today)
+    loans = {each.id: each for each in ledger.find(Loan)}
+    exposure = exposures(guarantees, creditors, loans, ledger.today)
     return [
         Promise(
             guarantee=each.id, debtor=each.debtor, currency=each.currency, exposure_minor=exposure[each.id],
