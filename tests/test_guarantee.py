@@ -69,7 +69,7 @@ def test_an_id_is_used_once() -> None:
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
-        ({"certificate": "C9"}, "guarantee.other_debt"),
+        ({"debt": "C9"}, "guarantee.other_debt"),
         ({"currency": "USD"}, "guarantee.other_debt"),
         ({"period_end": MATURITY}, "guarantee.period"),
         ({"period_end": date(2026, 9, 1)}, None),
@@ -129,6 +129,80 @@ def test_no_fee_before_effect_or_where_none_was_agreed() -> None:
     ledger = guaranteed(but(GUARANTEE, fee_rate=do.Rate(0, 1)))
     with refused(ledger, "guarantee.bad_state"):
         ledger.apply(but(FEE, amount_minor=0), by=["core"])
+
+
+def test_a_fee_that_is_a_condition_comes_before_the_guarantee() -> None:
+    """Accepted, and nothing can be demanded until the fee has come."""
+    ledger = guaranteed(but(GUARANTEE, fee_first=True))
+    assert ledger.get(Guarantee, "G").status == "accepted"
+    assert ledger.get(Guarantee, "G").exposure_minor(A, ledger.today) == 0
+    waiting = ledger.copy()
+    waiting.move_to(MATURITY)
+    apply(waiting, do.DishonourCertificate("C", "clearer"), by=["clearer"])
+    with refused(waiting, "guarantee.bad_state"):
+        waiting.apply(do.DemandCompensation("G", "C 1", 1), by=["shop"])
+    apply(ledger, FEE, by=["core"])
+    assert ledger.get(Guarantee, "G").status == "accepted", "ordered is not received"
+    apply(ledger, RECEIPT, by=["guarantor"])
+    guarantee = ledger.get(Guarantee, "G")
+    assert (guarantee.status, guarantee.effective) == ("effective", ISSUED)
+
+
+def test_a_condition_of_nothing_is_met() -> None:
+    ledger = guaranteed(but(GUARANTEE, fee_first=True, fee_rate=do.Rate(0, 1)))
+    assert ledger.get(Guarantee, "G").status == "effective"
+
+
+def test_a_fee_that_was_waited_for_in_vain_is_not_owed() -> None:
+    ledger = guaranteed(but(GUARANTEE, fee_first=True))
+    ledger.move_to(MATURITY)
+    apply(ledger, do.PayCertificate("C", A, "PAY-1", digest("payment")), by=["clearer"])
+    assert ledger.get(Guarantee, "G").status == "released"
+    with refused(ledger, "guarantee.bad_state"):
+        ledger.apply(FEE, by=["core"])
+
+
+def test_the_fee_for_days_after_an_early_release_is_given_back() -> None:
+    """30 of 180 days were covered: 77,333 of 464,000 are earned, 386,667 come back (464,000 / 6 is 77,333.33)."""
+    refund = do.RefundGuaranteeFee("G", 386_667, "REF-1", digest("refund"))
+    ledger = guaranteed(but(GUARANTEE, fee_refund=True))
+    apply(ledger, FEE, by=["core"])
+    apply(ledger, RECEIPT, by=["guarantor"])
+    ledger.advance(30)
+    with refused(ledger, "guarantee.refund"):
+        ledger.apply(refund, by=["core"])
+    apply(ledger, do.ReleaseGuarantee("G"), by=["shop"])
+    for wrong in (386_666, 386_668):
+        with refused(ledger, "guarantee.refund"):
+            ledger.apply(but(refund, amount_minor=wrong), by=["core"])
+    with refused(ledger, "guarantee.not_signed"):
+        ledger.apply(refund, by=["guarantor"])
+    apply(ledger, refund, by=["core"])
+    assert ledger.get(Cash, "guarantor CNY").net_minor == 77_333
+    with refused(ledger, "guarantee.refund"):
+        ledger.apply(but(refund, reference="REF-2"), by=["core"])
+
+
+@pytest.mark.parametrize(("agreed", "days", "owed"), [(False, 30, 0), (True, 180, 0), (True, 179, 2_578)])
+def test_what_of_a_fee_is_given_back(agreed: bool, days: int, owed: int) -> None:
+    """Nothing where it was not agreed, or once the debt is due; one of 180 days is 2,577.78."""
+    ledger = guaranteed(but(GUARANTEE, fee_refund=agreed))
+    apply(ledger, FEE, by=["core"])
+    apply(ledger, RECEIPT, by=["guarantor"])
+    ledger.advance(days)
+    apply(ledger, do.ReleaseGuarantee("G"), by=["shop"])
+    assert ledger.get(Guarantee, "G").fee_unearned_minor == owed
+
+
+def test_a_fee_that_was_not_paid_yet_is_owed_for_the_covered_days() -> None:
+    ledger = guaranteed(but(GUARANTEE, fee_refund=True))
+    ledger.advance(30)
+    apply(ledger, do.ReleaseGuarantee("G"), by=["shop"])
+    with refused(ledger, "guarantee.fee"):
+        ledger.apply(FEE, by=["core"])
+    apply(ledger, but(FEE, amount_minor=77_333), by=["core"])
+    apply(ledger, but(RECEIPT, amount_minor=77_333), by=["guarantor"])
+    assert ledger.get(Guarantee, "G").fee_unearned_minor == 0
 
 
 def test_a_receipt_is_not_valued_before_the_order() -> None:

@@ -19,7 +19,8 @@ from finchain.domain.compensation import (
 from finchain.domain.contribution import ContributeShare
 from finchain.domain.dispute import DisputeReceivable, ResolveDispute
 from finchain.domain.founding import ActivateRulebook, CreateLedger, Founder, SetCheckpointKeys
-from finchain.domain.guarantee import OfferGuarantee, PayGuaranteeFee, ReceiveGuaranteeFee
+from finchain.domain.guarantee import OfferGuarantee
+from finchain.domain.guarantee_fee import PayGuaranteeFee, ReceiveGuaranteeFee, RefundGuaranteeFee
 from finchain.domain.holiday import SetCalendar
 from finchain.domain.key import NewKey
 from finchain.domain.late import LateTerms, ReceiveLateInterest, SetReferenceRate, WaiveLateInterest
@@ -144,6 +145,7 @@ __all__ = [
     "ReceivePrepayment",
     "ReceiveRecovery",
     "ReceiveRepayment",
+    "RefundGuaranteeFee",
     "RefundPayment",
     "RefuseCertificate",
     "RegisterPart",

@@ -14,7 +14,6 @@ import msgspec
 
 from finchain.calendar import DAYS_IN_YEAR, DayCount, count_days
 from finchain.domain.arithmetic import Rate, interest, round_half_up
-from finchain.domain.cash import enter_fact, move_cash
 from finchain.domain.check import check_amount, check_currency, check_digest, check_identifier, check_rate
 from finchain.domain.party import require, require_role
 from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
@@ -30,7 +29,7 @@ Sharing = Literal["several", "joint"]
 Secures = Literal["certificate", "loan"]
 """What kind of debt is guaranteed."""
 
-Status = Literal["offered", "effective", "called", "released"]
+Status = Literal["offered", "accepted", "effective", "called", "released"]
 
 GUARANTEES_MAX: Final = 8
 """Guarantees of one debt: what was demanded under each has to fit into a lot's record of 16,384 bytes."""
@@ -86,8 +85,12 @@ class Guarantee(Record, frozen=True, kw_only=True):
         convention: `proportional`: the share of each loss; `first_loss`: the whole loss, up to the cap.
         coverage_bp: The share, in basis points.
         cap_minor: The most that is ever paid.
-        fee_payer: Who owes the fee, which is `fee_minor` from the day of effect on.
+        fee_payer: Who owes the fee, which is `fee_minor` from the day of acceptance on.
+        fee_first: Whether it takes effect only when the fee has come.
+        fee_refund: Whether the fee for the days after an early release is given back.
+        fee_until: The day on which the debt was due at acceptance, up to which the fee counts.
         fee_ordered: The day on which the payer ordered it paid.
+        fee_refunded_minor: What of it the guarantor gave back.
         period_end: Last day on which a demand (for `general`: a suit) is in time.
         offered_until: Last day on which it may take effect.
         covered_minor: What of the debt it covered on the day of effect.
@@ -125,6 +128,9 @@ class Guarantee(Record, frozen=True, kw_only=True):
     covered_minor: int = 0
     fee_minor: int = 0
     fee_paid_minor: int = 0
+    fee_refunded_minor: int = 0
+    fee_first: bool = False
+    fee_refund: bool = False
     demanded_minor: int = 0
     # I-8: subrogated = compensated + contributed - shared - recovered - waived; what it gains a beneficiary has lost.
     compensated_minor: int = 0
@@ -143,6 +149,8 @@ class Guarantee(Record, frozen=True, kw_only=True):
     recovery_day_count: DayCount | Optional = Absent
     interest_from: date | Optional = Absent
     fee_ordered: date | Optional = Absent
+    fee_until: date | Optional = Absent
+    accepted: date | Optional = Absent
     effective: date | Optional = Absent
     released: date | Optional = Absent
 
@@ -151,8 +159,10 @@ class Guarantee(Record, frozen=True, kw_only=True):
         """Where the guarantee stands."""
         if self.released is not Absent:
             return "released"
-        if self.effective is Absent:
+        if self.accepted is Absent:
             return "offered"
+        if self.effective is Absent:
+            return "accepted"
         return "called" if self.demanded_minor else "effective"
 
     @property
@@ -193,13 +203,30 @@ class Guarantee(Record, frozen=True, kw_only=True):
             today: The day for which it is asked.
             others_minor: What other guarantors paid to them.
         """
-        if self.status in ("offered", "released"):
+        if not self.is_in_effect:
             return 0
         loss = outstanding_minor + self.compensated_minor + others_minor
         paid = self.compensated_minor + (others_minor if self.sharing == "joint" else 0)
         payable = self.payable_minor(round_half_up(self.coverage_bp * loss, WHOLE_BP), paid)
         in_time = today <= self.period_end or self.sued is not Absent
         return payable if in_time else min(payable, self.open_minor)
+
+    def fee_earned_minor(self, on: date) -> int:
+        """What of the fee is earned by a day: all of it once the debt is due."""
+        since, until = self.accepted, self.fee_until
+        if since is Absent or until is Absent or on >= until:
+            return self.fee_minor
+        days = count_days(since, max(since, on), self.fee_day_count)
+        return min(
+            self.fee_minor, interest(self.covered_minor, self.fee_rate, days, DAYS_IN_YEAR[self.fee_day_count])
+        )  # fmt: skip
+
+    @property
+    def fee_unearned_minor(self) -> int:
+        """What the guarantor has still to give back of the fee after an early release, where that was agreed."""
+        if self.released is Absent or not self.fee_refund:
+            return 0
+        return max(0, self.fee_paid_minor - self.fee_earned_minor(self.released) - self.fee_refunded_minor)
 
     def interest_owed_minor(self, on: date) -> int:
         """Interest that the debtor owes the guarantor up to a day, posted or not."""
@@ -224,6 +251,8 @@ class OfferGuarantee(Instruction, frozen=True, tag="guarantee.offer"):
         sharing: Needed where the debt has several guarantors.
         document: SHA-256 of a paper that joint guarantors sign together, and by which they share what they lose.
         behind: Makes it a counter-guarantee: the guarantee whose guarantor it will pay back.
+        fee_first: Makes the fee a condition: nothing is guaranteed before it has come.
+        fee_refund: Agrees that the fee for the days after an early release is given back.
     """
 
     id: str
@@ -246,23 +275,8 @@ class OfferGuarantee(Instruction, frozen=True, tag="guarantee.offer"):
     sharing: Sharing | Optional = Absent
     behind: str | Optional = Absent
     document: str | Optional = Absent
-
-
-class PayGuaranteeFee(Instruction, frozen=True, tag="guarantee.pay_fee"):
-    """Orders the fee paid, to the minor unit. Signed by the payer; money moves when the guarantor has received it."""
-
-    id: str
-    amount_minor: int
-
-
-class ReceiveGuaranteeFee(Instruction, frozen=True, tag="guarantee.receive_fee"):
-    """States that the fee arrived. Signed by the guarantor, who would be the one to lose."""
-
-    id: str
-    amount_minor: int
-    reference: str
-    digest: str
-    value_date: date | Optional = Absent
+    fee_first: bool | Optional = Absent
+    fee_refund: bool | Optional = Absent
 
 
 @rule(OfferGuarantee)
@@ -298,7 +312,8 @@ def _offer(do: OfferGuarantee, book: Book) -> None:
             purpose=do.purpose, liability=do.liability, convention=do.convention, coverage_bp=do.coverage_bp,
             cap_minor=do.cap_minor, scope=tuple(sorted(do.scope)), fee_rate=do.fee_rate,
             fee_day_count=do.fee_day_count, fee_payer=do.fee_payer, period_end=do.period_end, offered_until=do.until,
-            sharing=do.sharing, behind=do.behind, document=do.document,
+            sharing=do.sharing, behind=do.behind, document=do.document, fee_first=do.fee_first is True,
+            fee_refund=do.fee_refund is True,
         )
     )  # fmt: skip
 
@@ -311,46 +326,6 @@ def _check_share(do: OfferGuarantee) -> None:
     if "principal" not in do.scope or len(set(do.scope)) != len(do.scope):
         refuse("guarantee.scope", "the scope leaves out the principal sum, or names something twice", field="scope",
                value=", ".join(do.scope), advice="state principal, and what else is covered, each once")  # fmt: skip
-
-
-@rule(PayGuaranteeFee)
-def _pay_fee(do: PayGuaranteeFee, book: Book) -> None:
-    guarantee = book.get(Guarantee, do.id, field="id")
-    require(book, "guarantee", guarantee.fee_payer, field="fee_payer")
-    if guarantee.fee_ordered is not Absent:
-        refuse("guarantee.bad_state", f"the fee was ordered on {guarantee.fee_ordered}", field="id", value=do.id,
-               advice="let the guarantor state its receipt")  # fmt: skip
-    _check_fee(guarantee, do.amount_minor)
-    book.put(msgspec.structs.replace(guarantee, fee_ordered=book.today))
-
-
-@rule(ReceiveGuaranteeFee)
-def _receive_fee(do: ReceiveGuaranteeFee, book: Book) -> None:
-    guarantee = book.get(Guarantee, do.id, field="id")
-    require(book, "guarantee", guarantee.guarantor, field="guarantor", service_ok=True)
-    ordered = guarantee.fee_ordered
-    if ordered is Absent or guarantee.fee_paid_minor:
-        refuse("guarantee.bad_state", "the fee was not ordered, or was received before", field="id", value=do.id,
-               advice=f"let {guarantee.fee_payer} order it first, once", fee_paid=guarantee.fee_paid_minor)  # fmt: skip
-    _check_fee(guarantee, do.amount_minor)
-    enter_fact(
-        book, "guarantee", do, by=guarantee.guarantor, amount_minor=do.amount_minor, currency=guarantee.currency,
-        last=ordered,
-    )  # fmt: skip
-    move_cash(book, guarantee.fee_payer, guarantee.guarantor, do.amount_minor, guarantee.currency)
-    book.put(msgspec.structs.replace(guarantee, fee_paid_minor=do.amount_minor))
-
-
-def _check_fee(guarantee: Guarantee, amount_minor: int) -> None:
-    if guarantee.effective is Absent or guarantee.fee_minor == 0:
-        refuse("guarantee.bad_state", f"no fee of {guarantee.id} is owed", field="id", value=guarantee.id,
-               advice="a fee is owed from the day on which the guarantee takes effect")  # fmt: skip
-    if amount_minor != guarantee.fee_minor:
-        refuse(
-            "guarantee.fee", f"the fee is {format_minor(guarantee.fee_minor, guarantee.currency)}",
-            rule="domain.md 2.3", field="amount_minor", value=amount_minor, advice=f"state {guarantee.fee_minor}",
-            covered=guarantee.covered_minor, rate=str(guarantee.fee_rate), day_count=guarantee.fee_day_count,
-        )  # fmt: skip
 
 
 def check_offered(
@@ -391,12 +366,19 @@ def check_offered(
 
 
 def take_effect(book: Book, guarantee: Guarantee, amount_minor: int, due: date) -> None:
-    """Brings an offered guarantee into effect today, for a debt of this amount that is due then."""
+    """Accepts an offered guarantee today, for a debt of this amount that is due then.
+
+    It takes effect with that, or when its fee has come where that is a condition.
+    """
     covered_minor = min(guarantee.cap_minor, round_half_up(guarantee.coverage_bp * amount_minor, WHOLE_BP))
     days = count_days(book.today, due, guarantee.fee_day_count)
     fee_minor = interest(covered_minor, guarantee.fee_rate, days, DAYS_IN_YEAR[guarantee.fee_day_count])
+    waits = guarantee.fee_first and fee_minor
     book.put(
-        msgspec.structs.replace(guarantee, effective=book.today, covered_minor=covered_minor, fee_minor=fee_minor)
+        msgspec.structs.replace(
+            guarantee, accepted=book.today, effective=Absent if waits else book.today, covered_minor=covered_minor,
+            fee_minor=fee_minor, fee_until=due,
+        )
     )  # fmt: skip
 
 
@@ -465,6 +447,9 @@ def release(book: Book, id: str) -> None:
     """Ends a guarantee whose debt has ended (Civil Code 393), with those behind it; the exposure is 0 from then on."""
     held = book.get(Guarantee, id)
     if held.released is Absent:
-        book.put(msgspec.structs.replace(held, released=book.today))
+        # A fee that nobody has ordered yet is owed for the days that were covered, where no more was agreed.
+        waits, unpaid = held.effective is Absent, held.fee_ordered is Absent
+        fee_minor = held.fee_earned_minor(book.today) if unpaid and held.fee_refund else held.fee_minor
+        book.put(msgspec.structs.replace(held, released=book.today, fee_minor=0 if waits and unpaid else fee_minor))
     for counter in held.counters:
         release(book, counter)

@@ -190,7 +190,7 @@ def check_guarantees(ledger: Ledger) -> None:
             _check_loan_exposure(guarantee, loans, ledger.all(Guarantee))
             continue
         certificate = ledger.all(Certificate).get(guarantee.debt)
-        if guarantee.status == "offered" or certificate is None:
+        if not guarantee.is_in_effect or certificate is None:
             continue
         outstanding = outstanding_behind(guarantee, creditors, ledger.all(Guarantee))
         exposure = guarantee.exposure_minor(outstanding, certificate.issued)
@@ -207,7 +207,7 @@ def check_guarantees(ledger: Ledger) -> None:
 
 def _check_loan_exposure(guarantee: Guarantee, loans: Mapping[str, Loan], guarantees: Mapping[str, Guarantee]) -> None:
     """I-7: below its cap while the loan lives, whatever the interest, and nothing once it has ended."""
-    if guarantee.status == "offered":
+    if not guarantee.is_in_effect:
         return
     loan = loans[guarantee.debt]
     outstanding = outstanding_minor(loan, guarantee, loan.due_on)

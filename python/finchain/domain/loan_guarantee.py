@@ -90,7 +90,7 @@ def _waive(do: WaiveRecovery, book: Book) -> None:
 def _of_loan(id: str, book: Book) -> tuple[Guarantee, Loan]:
     """A guarantee of a loan, and the loan."""
     guarantee = book.get(Guarantee, id, field="id")
-    if guarantee.secures != "loan" or guarantee.effective is Absent:
+    if guarantee.secures != "loan" or guarantee.accepted is Absent:
         refuse("guarantee.other_debt", f"{id} is no guarantee of a loan, or not in effect", field="id", value=id,
                advice="name a guarantee that a lender has accepted", secures=guarantee.secures)  # fmt: skip
     return guarantee, book.get(Loan, guarantee.debt)

@@ -35,6 +35,7 @@ from finchain.domain import (
     fingerprint,
     founding,
     guarantee,
+    guarantee_fee,
     holiday,
     key,
     late,
@@ -64,9 +65,9 @@ from finchain.errors import ConfigError
 
 INSTRUMENTS: Final[tuple[ModuleType, ...]] = (
     key, party, holiday, policy, founding, cash_fact, cash, trade, fingerprint, reference, dilution, late,
-    prospective, receivable, part, part_offer, amendment, dispute, reduction, priority, guarantee, certificate,
-    transfer, account, payment, loan, rescheduling, repayment, overdue, loan_guarantee, settlement, compensation,
-    contribution, recourse,
+    prospective, receivable, part, part_offer, amendment, dispute, reduction, priority, guarantee, guarantee_fee,
+    certificate, transfer, account, payment, loan, rescheduling, repayment, overdue, loan_guarantee, settlement,
+    compensation, contribution, recourse,
 )  # fmt: skip
 """The rule files, each importing only from those before it."""
 

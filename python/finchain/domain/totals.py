@@ -37,7 +37,7 @@ CLAIM_BUCKETS: Final[Names] = (
 PART_BUCKETS: Final[Names] = ("settled", "released", "reversed", "credited", "setoff", "written_off")
 GUARANTEE_AMOUNTS: Final[Names] = (
     "covered", "demanded", "compensated", "contributed", "shared", "recovered", "waived", "subrogated", "fee",
-    "fee_paid", "interest_posted", "interest_paid",
+    "fee_paid", "fee_refunded", "interest_posted", "interest_paid",
 )  # fmt: skip
 CHARGE_AMOUNTS: Final[Names] = ("posted", "paid", "compensated", "waived", "due")
 ACCOUNT_AMOUNTS: Final[Names] = ("inflow", "outflow", "returned", "refunded", "settled", "reserved", "free")
@@ -202,7 +202,7 @@ def exposures(
     found = {}
     for each in guarantees.values():
         others = paid[each.secures, each.debt, each.behind] - each.compensated_minor
-        if each.secures == "loan" and each.behind is Absent and each.effective is not Absent:
+        if each.secures == "loan" and each.behind is Absent and each.is_in_effect:
             outstanding = outstanding_minor(loans[each.debt], each, today)
         else:
             outstanding = outstanding_behind(each, creditors, guarantees)
