@@ -18,7 +18,7 @@ unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check fmt format lint types deny test-rust test-python bench bench-smoke fuzz clean
+.PHONY: help demo test check fmt format lint types deny test-rust test-python bench bench-smoke fuzz torture torture-night clean
 
 help: ## says what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,6 +74,13 @@ fuzz: $(VENV)/native.stamp ## long random runs: Hypothesis nightly, many proptes
 	  cd rust && for target in $$($(CARGO) +nightly fuzz list); do \
 	    $(CARGO) +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS) || exit 1; done; \
 	else echo "cargo-fuzz: skipped, no rust/fuzz here or it is not installed (cargo install cargo-fuzz)"; fi
+
+torture: $(VENV)/native.stamp ## minutes of faults: kills, full disks, other Pythons and hash seeds, level memory
+	FINCHAIN_KILLS=200 $(BIN)/python -m pytest tests/test_kill.py tests/torture/*.py
+
+torture-night: $(VENV)/native.stamp ## hours of the same
+	FINCHAIN_KILLS=10000 FINCHAIN_SOAK_SECONDS=7200 FINCHAIN_TORTURE_ROWS=1000000 \
+	  $(BIN)/python -m pytest -o timeout=0 tests/test_kill.py tests/torture/*.py
 
 clean: ## removes what was built: .venv, target, caches
 	rm -rf $(VENV) target .asv .mypy_cache .ruff_cache .pytest_cache .hypothesis
