@@ -12,11 +12,16 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 import finchain as fc
 from conftest import PROFILE
 from real_ledger import START, claim, found, key, reopen
 
-ROUNDS = int(os.environ.get("FINCHAIN_KILLS") or {"dev": 8, "ci": 40}.get(PROFILE, 200))
+KILLS = int(os.environ.get("FINCHAIN_KILLS") or {"dev": 8, "ci": 40}.get(PROFILE, 200))
+ROUNDS = min(KILLS, 40)
+"""Kills of one ledger: it grows, and opening it takes longer each time."""
+
 SENDERS = 4
 EACH = 400
 
@@ -44,8 +49,9 @@ for number in range({SENDERS}):
 """
 
 
-def test_kill_at_any_moment(tmp_path: Path) -> None:
-    chance = random.Random(20_261_124)
+@pytest.mark.parametrize("ledger_number", range(-(-KILLS // ROUNDS)))
+def test_kill_at_any_moment(tmp_path: Path, ledger_number: int) -> None:
+    chance = random.Random(20_261_124 + ledger_number)
     with found(tmp_path) as ledger:
         transactions = sum(1 for _ in range(ledger.height))
         trust = ledger.name
@@ -59,8 +65,7 @@ def test_kill_at_any_moment(tmp_path: Path) -> None:
         promised |= answers
         struck += 0 < len(answers) < len(texts)
         with reopen(tmp_path) as ledger:
-            for id, (height, entry) in promised.items():
-                assert ledger._core.entered(height, entry)["id"] == id
+            _check_there(ledger, answers)
             outcomes = list(ledger.submit_all(texts))
             assert {outcome.status for outcome in outcomes} <= {"applied", "already"}
             for outcome in outcomes:
@@ -68,10 +73,17 @@ def test_kill_at_any_moment(tmp_path: Path) -> None:
                     assert (outcome.status, outcome.height, outcome.entry) == ("already", *answers[outcome.id])
             promised |= {outcome.id: (outcome.height, outcome.entry) for outcome in outcomes}
             assert sum(1 for _ in ledger.find(fc.Receivable)) == (number + 1) * len(texts)
+    with reopen(tmp_path) as ledger:
+        _check_there(ledger, promised)
     assert len(set(promised.values())) == len(promised) == ROUNDS * SENDERS * EACH
     assert struck >= ROUNDS // 2, "most kills came too early or too late to say anything"
     audit = fc.check(tmp_path / "real.finchain")
     assert audit.transactions == transactions + len(promised)
+
+
+def _check_there(ledger: fc.Ledger, answers: dict[str, tuple[int, int]]) -> None:
+    for id, (height, entry) in answers.items():
+        assert ledger._core.entered(height, entry)["id"] == id
 
 
 def _orders(ledger: str, number: int) -> list[bytes]:
