@@ -28,7 +28,7 @@ demo: $(VENV)/native.stamp ## plays one receivable from confirmation to loan, an
 
 test: test-rust test-python ## runs the tests of Rust, then those of Python
 
-check: fmt lint types deny test ## all that a change must pass: format, lint, types, licences, tests, short mutation runs
+check: $(VENV)/quantlib.stamp fmt lint types deny test ## all that a change must pass: format, lint, types, licences, tests, short mutation runs
 
 fmt: $(VENV)/dev.stamp ## checks the format of Rust and Python; `make format` mends it
 	$(CARGO) fmt --all --check
@@ -97,6 +97,10 @@ $(VENV)/dev.stamp: pyproject.toml
 
 $(VENV)/bench.stamp: $(VENV)/dev.stamp
 	$(BIN)/python -m pip install --quiet --group bench
+	@touch $@
+
+$(VENV)/quantlib.stamp: $(VENV)/dev.stamp
+	$(BIN)/python -m pip install --quiet --group quantlib
 	@touch $@
 
 $(VENV)/native.stamp: $(VENV)/dev.stamp $(RUST_SOURCES)
