@@ -13,10 +13,10 @@ from typing import ClassVar, Final, Literal
 
 import msgspec
 
-from finchain.calendar import add_days, exceeds_months
+from finchain.calendar import Shift, add_days, exceeds_months
 from finchain.domain.check import check_amount, check_identifier
 from finchain.domain.guarantee import Call, Calls, call_under, check_offered, check_together, take_effect
-from finchain.domain.holiday import days_before
+from finchain.domain.holiday import days_from, newest, shifted
 from finchain.domain.party import Party, require, require_role
 from finchain.domain.policy import in_force
 from finchain.domain.receivable import Receivable, claim_of, move
@@ -55,6 +55,10 @@ class Certificate(Record, frozen=True, kw_only=True):
         creditor: Who was offered it first.
         bank: The settlement bank, which states the debtor's payments.
         issued: Date of issue, from which the tenor counts.
+        maturity: The day that was agreed; what falls due then is paid on `payable`.
+        calendar: Calendar whose business days its deadlines count, in the version `calendar_version`.
+        shift: How maturity is moved to a business day of that calendar.
+        shifted: The business day to which it is moved; absent where it is `maturity` itself.
         discharge: `pro_solvendo`: the claims are paid only when the certificate is; `pro_soluto`: at acceptance.
         guarantees: Ids of the guarantees that cover it.
         offered_until: Last day on which the creditor may accept.
@@ -93,10 +97,19 @@ class Certificate(Record, frozen=True, kw_only=True):
     cancelled_minor: int = 0
     suspense_minor: int = 0
     guarantees: tuple[str, ...] = ()
+    calendar: str | Optional = Absent
+    calendar_version: int | Optional = Absent
+    shift: Shift | Optional = Absent
+    shifted: date | Optional = Absent
     accepted: date | Optional = Absent
     posted: date | Optional = Absent
     dishonoured: date | Optional = Absent
     shortfall_minor: int = 0
+
+    @property
+    def payable(self) -> date:
+        """The day on which the debtor is to pay."""
+        return self.maturity if self.shifted is Absent else self.shifted
 
     @property
     def status(self) -> Status:
@@ -113,7 +126,7 @@ class Certificate(Record, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         live = format_minor(self.live_minor, self.currency)
-        return f"{self.id} {self.status.replace('_', ' ')}: {live} {self.currency} due {self.maturity}"
+        return f"{self.id} {self.status.replace('_', ' ')}: {live} {self.currency} due {self.payable}"
 
 
 class Offer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -235,7 +248,8 @@ class IssueCertificate(Instruction, frozen=True, tag="certificate.issue"):
         claims: What it is made of; the shares sum to `amount_minor`.
         until: Last day for acceptance; absent for the policy's term.
         guarantees: Ids of guarantees that were offered for this certificate.
-        calendar: Calendar whose business days the cut-off counts; calendar days where absent.
+        calendar: Calendar whose business days cut-off and dishonour count; calendar days where absent.
+        shift: How maturity is moved to a business day of the calendar; not at all where absent.
     """
 
     id: str
@@ -250,6 +264,7 @@ class IssueCertificate(Instruction, frozen=True, tag="certificate.issue"):
     guarantees: list[str] | Optional = Absent
     until: date | Optional = Absent
     calendar: str | Optional = Absent
+    shift: Shift | Optional = Absent
 
 
 class AcceptCertificate(Instruction, frozen=True, tag="certificate.accept"):
@@ -278,23 +293,26 @@ def _issue(do: IssueCertificate, book: Book) -> None:
     require_role(book, "certificate", do.bank, role="settlement_bank", field="bank")
     check_amount("certificate", do.amount_minor)
     policy = in_force(book)
-    _check_tenor(do, book)
-    until = checked_until(book, do.until, last=add_days(do.maturity, -1))
+    payable = _payable(do, book)
+    _check_tenor(do, payable, book)
+    until = checked_until(book, do.until, last=add_days(min(do.maturity, payable), -1))
     _convert_claims(do, book)
     guarantees = () if do.guarantees is Absent else tuple(do.guarantees)
     check_together(book, guarantees)
     for guarantee in guarantees:
         check_offered(book, guarantee, secures="certificate", debt=do.id, debtor=do.issuer,
-                      creditor=do.creditor, currency=do.currency, due=do.maturity)  # fmt: skip
+                      creditor=do.creditor, currency=do.currency, due=payable)  # fmt: skip
     book.put(
         Certificate(
             id=do.id, rulebook=book.rulebook,
             issuer=do.issuer, creditor=do.creditor, bank=do.bank, currency=do.currency, issued=book.today,
             maturity=do.maturity, claims=tuple(do.claims), discharge=do.discharge, offered_until=until,
             min_lot_minor=policy.min_lot_minor,
-            cut_off=days_before(book, do.maturity, policy.cut_off_days, do.calendar),
-            dishonour_from=add_days(do.maturity, policy.dishonour_days), lots_max=policy.lots_max, lots=1,
-            amount_minor=do.amount_minor, live_minor=do.amount_minor, guarantees=guarantees,
+            cut_off=days_from(book, payable, -policy.cut_off_days, do.calendar),
+            dishonour_from=days_from(book, payable, policy.dishonour_days, do.calendar), lots_max=policy.lots_max,
+            lots=1, amount_minor=do.amount_minor, live_minor=do.amount_minor, guarantees=guarantees,
+            calendar=do.calendar, shift=do.shift, shifted=Absent if payable == do.maturity else payable,
+            calendar_version=Absent if do.calendar is Absent else newest(book, do.calendar),
         )
     )  # fmt: skip
     # Until the creditor accepts, the issuer holds the promise that it makes.
@@ -306,9 +324,9 @@ def _issue(do: IssueCertificate, book: Book) -> None:
     )  # fmt: skip
 
 
-def _check_tenor(do: IssueCertificate, book: Book) -> None:
+def _check_tenor(do: IssueCertificate, payable: date, book: Book) -> None:
     policy = in_force(book)
-    if do.maturity <= book.today or exceeds_months(book.today, do.maturity, policy.tenor_max_months):
+    if min(do.maturity, payable) <= book.today or exceeds_months(book.today, do.maturity, policy.tenor_max_months):
         refuse(
             "certificate.tenor", f"from {book.today} to {do.maturity} is no tenor of a certificate",
             rule="domain.md 2.2", field="maturity", value=str(do.maturity),
@@ -316,6 +334,16 @@ def _check_tenor(do: IssueCertificate, book: Book) -> None:
         )  # fmt: skip
     if exceeds_months(book.today, do.maturity, policy.tenor_warn_months):
         book.note(f"certificate {do.id} runs for more than {policy.tenor_warn_months} months")
+
+
+def _payable(do: IssueCertificate, book: Book) -> date:
+    """The business day on which what is due at maturity is paid, where the certificate has a calendar and a shift."""
+    if do.shift is Absent:
+        return do.maturity
+    if do.calendar is Absent:
+        refuse("certificate.shift", "a shift without a calendar moves nothing", rule="domain.md 2.10", field="shift",
+               value=do.shift, advice="name the calendar, or leave the shift out")  # fmt: skip
+    return shifted(book, do.calendar, newest(book, do.calendar), do.maturity, do.shift)
 
 
 def _convert_claims(do: IssueCertificate, book: Book) -> None:
@@ -346,7 +374,7 @@ def _accept(do: AcceptCertificate, book: Book) -> None:
     for id in certificate.guarantees:
         guarantee = check_offered(
             book, id, secures="certificate", debt=do.id, debtor=certificate.issuer, creditor=certificate.creditor,
-            currency=certificate.currency, due=certificate.maturity,
+            currency=certificate.currency, due=certificate.payable,
         )  # fmt: skip
         take_effect(book, guarantee, certificate.amount_minor, certificate.maturity)
     lot = book.get(Lot, lot_id(do.id, 1))

@@ -181,12 +181,14 @@ def shifted(book: Book, calendar: str, version: int, day: date, shift: Shift) ->
     return shift_day(day, shift, opening(book, calendar, version))
 
 
-def days_before(book: Book, day: date, days: int, calendar: str | Optional) -> date:
-    """The day so many business days before another; calendar days where no calendar is named.
+def days_from(book: Book, day: date, days: int, calendar: str | Optional) -> date:
+    """The day so many business days after another, or before it where `days` is negative.
+
+    They are calendar days where no calendar is named.
 
     Raises:
         Refused: `calendar.not_found`, `calendar.not_covered`.
     """
     if calendar is Absent:
-        return add_days(day, -days)
-    return step_business_days(day, -days, opening(book, calendar, newest(book, calendar)))
+        return add_days(day, days)
+    return step_business_days(day, days, opening(book, calendar, newest(book, calendar)))

@@ -48,7 +48,7 @@ class PayCertificate(Instruction, frozen=True, tag="certificate.pay"):
 class DishonourCertificate(Instruction, frozen=True, tag="certificate.dishonour"):
     """States that the debtor did not pay, which fixes the shortfall and lets guarantees be called.
 
-    Signed by the settlement bank from maturity on, or some days later by the holder or pledgee of any lot.
+    Signed by the settlement bank from the day of payment on, or some days later by the holder or pledgee of any lot.
 
     Attributes:
         by: Who states it.
@@ -88,7 +88,7 @@ def _dishonour(do: DishonourCertificate, book: Book) -> None:
                advice="only a debt that is owed and not paid is dishonoured, and once")  # fmt: skip
     if do.by == certificate.bank:
         require(book, "certificate", do.by, role="settlement_bank")
-        earliest = certificate.maturity
+        earliest = certificate.payable
     elif do.by in {lot.beneficiary for lot in live}:
         require(book, "certificate", do.by)
         earliest = certificate.dishonour_from
@@ -97,7 +97,7 @@ def _dishonour(do: DishonourCertificate, book: Book) -> None:
                advice=f"let {certificate.bank}, a holder or a pledgee state it")  # fmt: skip
     if book.today < earliest:
         refuse("certificate.not_due", f"{do.by} cannot state it before {earliest}", rule="domain.md 2.2", field="by",
-               value=do.by, advice="wait for the day", maturity=str(certificate.maturity))  # fmt: skip
+               value=do.by, advice="wait for the day", payable=str(certificate.payable))  # fmt: skip
     for lot in live:
         book.put(msgspec.structs.replace(lot, rank="senior", offer=Absent))
     book.put(

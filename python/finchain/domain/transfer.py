@@ -11,7 +11,7 @@ from datetime import date
 
 import msgspec
 
-from finchain.calendar import DAYS_IN_YEAR, DayCount, count_days
+from finchain.calendar import DAYS_IN_YEAR, DayCount, discount_days
 from finchain.domain.arithmetic import Rate, interest
 from finchain.domain.cash import enter_fact, move_cash
 from finchain.domain.certificate import RECOURSE_MAX, Aim, Certificate, Lot, Offer, checked_until, take_free
@@ -68,6 +68,7 @@ class OfferSale(Instruction, frozen=True, tag="certificate.offer_sale"):
         price_minor: Face less discount; stated, so that nobody signs a price that they have not seen.
         discount_rate: Rate per year of the discount, over the days from `on` to maturity.
         on: The day on which the buyer pays.
+        extends_days: Whether those days go on to the business day to which maturity is moved; needed where it is.
         recourse: Whether the seller will answer for the debtor.
         until: Last day for acceptance and money; absent for the policy's term.
     """
@@ -81,6 +82,7 @@ class OfferSale(Instruction, frozen=True, tag="certificate.offer_sale"):
     on: date
     recourse: bool
     until: date | Optional = Absent
+    extends_days: bool | Optional = Absent
 
 
 class AcceptSale(Instruction, frozen=True, tag="certificate.accept_sale"):
@@ -162,13 +164,14 @@ def _offer_sale(do: OfferSale, book: Book) -> None:
         refuse("certificate.date", f"the price cannot be paid on {do.on}", field="on", value=str(do.on),
                advice=f"state a date from {book.today} to {until}")  # fmt: skip
     check_rate("certificate", do.discount_rate, "discount_rate")
-    discount = discount_minor(do.amount_minor, do.discount_rate, do.on, certificate.maturity, do.day_count)
+    days = _days_of_discount(do, certificate)
+    discount = interest(do.amount_minor, do.discount_rate, days, DAYS_IN_YEAR[do.day_count])
     price = do.amount_minor - discount
     if price < 1 or do.price_minor != price:
         refuse(
             "certificate.price", f"{do.amount_minor} less the discount of {discount} is {price}", rule="domain.md 2.4",
             field="price_minor", value=do.price_minor, advice=f"state {price}" if price > 0 else "state another rate",
-            rate=str(do.discount_rate), days=count_days(do.on, certificate.maturity, do.day_count),
+            rate=str(do.discount_rate), days=days,
         )  # fmt: skip
     offer = Offer(do.to, until, "sale", do.recourse, price_minor=do.price_minor, on=do.on)
     book.put(msgspec.structs.replace(lot, offer=offer))
@@ -209,9 +212,17 @@ def _settle_sale(do: SettleSale, book: Book) -> None:
     _hand_over(lot, offer, book)
 
 
-def discount_minor(face_minor: int, rate: Rate, start: date, maturity: date, day_count: DayCount) -> int:
-    """The discount on a face amount: the rate over the days to maturity, the first counted and the last not."""
-    return interest(face_minor, rate, count_days(start, maturity, day_count), DAYS_IN_YEAR[day_count])
+def _days_of_discount(do: OfferSale, certificate: Certificate) -> int:
+    """Days from the payment of the price to maturity, or to the business day to which that is moved."""
+    if certificate.shifted is not Absent and do.extends_days is Absent:
+        refuse(
+            "certificate.days", f"{certificate.id} is due on {certificate.maturity}, paid on {certificate.payable}",
+            rule="domain.md 2.10", field="extends_days",
+            advice="state whether the discount is for the days up to the day of payment, or to maturity only",
+            calendar=str(certificate.calendar), calendar_version=str(certificate.calendar_version),
+        )  # fmt: skip
+    extends = do.extends_days is True
+    return discount_days(do.on, certificate.maturity, certificate.payable, do.day_count, extends=extends)
 
 
 def _lot_to_give(id: str, to: str, amount_minor: int, book: Book) -> tuple[Certificate, Lot]:
@@ -228,7 +239,7 @@ def _check_cut_off(certificate: Certificate, book: Book) -> None:
     if book.today > certificate.cut_off:
         refuse("certificate.cut_off", f"lots of {certificate.id} changed hands until {certificate.cut_off}",
                rule="domain.md 2.2", field="id", value=certificate.id,
-               advice=f"wait for the payment, due on {certificate.maturity}")  # fmt: skip
+               advice=f"wait for the payment, due on {certificate.payable}")  # fmt: skip
 
 
 def _standing_offer(id: str, aim: Aim, book: Book) -> tuple[Lot, Offer]:

@@ -187,10 +187,10 @@ def due(ledger: Ledger, until: date | None = None) -> list[Due]:
 
 def _due(ledger: Ledger) -> Iterator[Due]:
     for claim in ledger.find(Receivable):
-        yield Due(claim.due, claim.kind, claim.id, claim.debtor, claim.currency, claim.open)
+        yield Due(claim.payable, claim.kind, claim.id, claim.debtor, claim.currency, claim.open)
     for certificate in ledger.find(Certificate, lambda each: each.accepted is not Absent):
         yield Due(
-            certificate.maturity, certificate.kind, certificate.id, certificate.issuer, certificate.currency,
+            certificate.payable, certificate.kind, certificate.id, certificate.issuer, certificate.currency,
             certificate.live_minor,
         )  # fmt: skip
     for loan in ledger.find(Loan):
