@@ -59,7 +59,8 @@ def check_reductions(ledger: MemoryBook) -> None:
     counters: dict[tuple[str, str], int] = defaultdict(int)
     for entry in ledger.all(Reduction):
         if entry.reversed is Absent:
-            totals[entry.receivable, entry.form] += entry.amount_minor
+            assert 0 <= entry.recovered_minor <= entry.amount_minor, entry.id
+            totals[entry.receivable, entry.form] += entry.open_minor
             if entry.form == "set_off":
                 counters[ledger.get(Receivable, entry.receivable).debtor, entry.paper] += entry.amount_minor
     for dispute in ledger.all(Dispute):

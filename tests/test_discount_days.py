@@ -20,7 +20,7 @@ from finchain.domain.certificate import Certificate, Lot
 from finchain.domain.rule import Absent
 from finchain.report import due
 from real_ledger import key
-from stories import ISSUED, A, apply, but, confirmed
+from stories import GUARANTEE, ISSUED, A, apply, but, confirmed
 from test_holiday import CN, KEEPERS
 
 SATURDAY, MONDAY = date(2026, 8, 29), date(2026, 8, 31)
@@ -157,10 +157,7 @@ def test_a_guarantee_outlasts_the_day_of_payment() -> None:
     ledger = confirmed()
     ledger.apply(CN, by=KEEPERS)
     for id, period_end in (("G", MONDAY), ("H", MONDAY + timedelta(1))):
-        offer = do.OfferGuarantee(
-            id, "guarantor", "core", "C", "CNY", "non_financing", "joint_several", "proportional", 8_000, A,
-            ["principal"], RATE, "act/360", "core", period_end, ISSUED,
-        )  # fmt: skip
+        offer = but(GUARANTEE, id=id, period_end=period_end)
         apply(ledger, offer, by=["guarantor"])
     with refused(ledger, "guarantee.period"):
         ledger.apply(but(ISSUE, guarantees=["G"]), by=["core"])

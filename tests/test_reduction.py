@@ -379,3 +379,46 @@ def test_a_part_that_a_reversal_brings_back_is_known_to_its_claim_again(ledger: 
     ledger.apply(back, by={"shop", "factor"})
     assert ledger.get(Part, "A-1").amount_minor == 40
     check_all(ledger)
+
+
+def test_what_was_written_off_is_owed_and_can_be_paid(ledger: MemoryBook) -> None:
+    """The books take it back with the money, to the cent; what was paid is written off no more, and stays paid."""
+    ledger.move_to(LATE)
+    ledger.apply(do.WriteOffReceivable("W", "R-1", 300, "no trace", digest("no trace")), by={"shop"})
+    paid = do.RecoverReceivable("W", 100, "shop", "late money", digest("late money"))
+    with refused(ledger, "receivable.over_recover"):
+        ledger.apply(msgspec.structs.replace(paid, amount_minor=301), by={"shop"})
+    with refused(ledger, "receivable.wrong_payee"):
+        ledger.apply(msgspec.structs.replace(paid, payee="factor"), by={"factor"})
+    ledger.apply(paid, by={"shop"})
+    claim = ledger.get(Receivable, "R-1")
+    assert (claim.written_off, claim.settled) == (200, 100)
+    check_all(ledger)
+    with refused(ledger, "receivable.dependant"):
+        ledger.apply(do.ReverseReduction("W", "an error"), by={"shop"})
+    rest = msgspec.structs.replace(paid, amount_minor=200, reference="the rest")
+    ledger.copy().apply(rest, by={"shop"})
+    with refused(ledger, "receivable.over_recover"):
+        ledger.apply(msgspec.structs.replace(rest, amount_minor=201), by={"shop"})
+
+
+def test_only_a_write_off_is_recovered_and_only_while_it_stands(ledger: MemoryBook) -> None:
+    ledger.move_to(LATE)
+    ledger.apply(do.CreditReceivable("N", "R-1", 10, "CN-1", digest("credit")), by={"shop"})
+    ledger.apply(do.WriteOffReceivable("W", "R-1", 200, "no trace", digest("no trace")), by={"shop"})
+    ledger.apply(do.ReverseReduction("W", "an error"), by={"shop"})
+    for id in ("N", "W"):
+        with refused(ledger, "receivable.over_recover"):
+            ledger.apply(do.RecoverReceivable(id, 1, "shop", "late money", digest("late")), by={"shop"})
+
+
+def test_a_part_that_was_written_off_is_paid_to_its_holder(ledger: MemoryBook) -> None:
+    ledger.apply(do.AssignReceivable("P", "R-1", "factor", 300, notice=digest("notice")), by={"shop", "factor"})
+    ledger.move_to(LATE)
+    ledger.apply(do.WriteOffReceivable("W", "R-1", 300, "no trace", digest("no trace"), "P"), by={"factor"})
+    with refused(ledger, "receivable.wrong_payee"):
+        ledger.apply(do.RecoverReceivable("W", 300, "shop", "late money", digest("late")), by={"shop"})
+    ledger.apply(do.RecoverReceivable("W", 300, "factor", "late money", digest("late")), by={"factor"})
+    part = ledger.get(Part, "P")
+    assert (part.written_off_minor, part.settled_minor) == (0, 300)
+    check_all(ledger)

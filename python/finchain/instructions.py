@@ -8,6 +8,8 @@ from finchain.domain.account import OpenAccount, Payee, SetMandate
 from finchain.domain.amendment import AmendReceivable
 from finchain.domain.arithmetic import Rate
 from finchain.domain.certificate import AcceptCertificate, ClaimShare, IssueCertificate, RefuseCertificate
+from finchain.domain.collateral import PledgeLot, ReleaseLot, ReleaseReceivable, SecureLoan
+from finchain.domain.collection import RecoverReceivable, SettleReceivable
 from finchain.domain.compensation import (
     AcceptCounterGuarantee,
     AgreeRecovery,
@@ -24,13 +26,7 @@ from finchain.domain.guarantee_fee import PayGuaranteeFee, ReceiveGuaranteeFee, 
 from finchain.domain.holiday import SetCalendar
 from finchain.domain.key import NewKey
 from finchain.domain.late import LateTerms, ReceiveLateInterest, SetReferenceRate, WaiveLateInterest
-from finchain.domain.loan import (
-    AgreeLoan,
-    DisburseLoan,
-    DrawLoan,
-    PledgeLot,
-    ReleaseLot,
-)
+from finchain.domain.loan import AgreeLoan, DisburseLoan, DrawLoan
 from finchain.domain.loan_guarantee import ReceiveRecovery, WaiveRecovery
 from finchain.domain.overdue import AccelerateLoan, ChargeLoan, WaiveCharge, WriteOffLoan
 from finchain.domain.part import (
@@ -38,9 +34,7 @@ from finchain.domain.part import (
     NotifyDebtor,
     PledgeReceivable,
     RegisterPart,
-    ReleaseReceivable,
     ReversePart,
-    SettleReceivable,
 )
 from finchain.domain.part_offer import AcceptPart, OfferPart, WithdrawPartOffer
 from finchain.domain.party import AddKey, EndKey, RegisterParty, RotateKey, SetRoles, SetThreshold
@@ -145,6 +139,7 @@ __all__ = [
     "ReceivePrepayment",
     "ReceiveRecovery",
     "ReceiveRepayment",
+    "RecoverReceivable",
     "RefundGuaranteeFee",
     "RefundPayment",
     "RefuseCertificate",
@@ -162,6 +157,7 @@ __all__ = [
     "ReverseReduction",
     "ReverseTransfer",
     "RotateKey",
+    "SecureLoan",
     "SetCalendar",
     "SetCheckpointKeys",
     "SetMandate",

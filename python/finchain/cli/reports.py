@@ -81,7 +81,8 @@ def security(screen: Screen, path: Path, loan: str, ledger_options: dict[str, An
     """Shows what secures LOAN, and what may still be drawn."""
     with open_ledger(screen, path, ledger_options) as ledger:
         found = security_of(ledger, loan)
-    lines = [f"lots          {', '.join(found.lots)}", f"guarantees    {', '.join(found.guarantees)}"]
+    named = (("lots", found.lots), ("claims", found.claims), ("guarantees", found.guarantees))
+    lines = [f"{name:<12}  {', '.join(ids)}" for name, ids in named]
     for name in ("eligible", "guaranteed", "secured", "used", "left", "over_advance"):
         amount = format_minor(getattr(found, f"{name}_minor"), found.currency)
         lines.append(f"{name.replace('_', ' '):<12}  {amount:>22} {found.currency}")

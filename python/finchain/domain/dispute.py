@@ -13,6 +13,7 @@ import msgspec
 
 from finchain.domain.check import check_amount, check_digest, check_identifier, check_reference
 from finchain.domain.dilution import count
+from finchain.domain.loan import note_shortfall
 from finchain.domain.part import Part, part_of, take_open
 from finchain.domain.party import require
 from finchain.domain.receivable import Bucket, Receivable, claim_of, money_text, move, put_and_free, require_award
@@ -108,6 +109,7 @@ def _dispute(do: DisputeReceivable, book: Book) -> None:
         _check_defences(do, claim)
         _check_holder_knows(do, part, book)
         claim = take_open(claim, part, do.amount_minor, _bucket(part), book)
+        note_shortfall(book, Absent if part is None else part.loan)
     book.put(claim)
     book.put(
         Dispute(

@@ -16,6 +16,7 @@ from finchain.domain.certificate import Certificate, Lot, Rank, lot_id
 from finchain.domain.guarantee import Guarantee
 from finchain.domain.loan import Loan
 from finchain.domain.loan_guarantee import outstanding_minor
+from finchain.domain.part import Part
 from finchain.domain.payment import Payment
 from finchain.domain.receivable import Receivable
 from finchain.domain.rule import Absent, Record
@@ -269,6 +270,9 @@ def check_loans(ledger: Ledger) -> None:
     for lot in ledger.all(Lot).values():
         if lot.pledge is not Absent:
             pledged[lot.pledge.loan].add(lot.id)
+    for part in ledger.all(Part).values():
+        if part.loan is not Absent:
+            pledged[part.loan].add(part.id)
     for loan in ledger.all(Loan).values():
         what = f"loan {loan.id}"
         for draw in loan.draws:
@@ -286,8 +290,9 @@ def check_loans(ledger: Ledger) -> None:
             if min(charge.paid_minor, charge.compensated_minor, charge.due_minor, charge.waived_minor) < 0:
                 _fail("I-11", f"{name} of {what}: {charge}")
         _check_compensated(loan, ledger.all(Guarantee))
-        if set(loan.collateral) != pledged[loan.id]:
-            _fail("I-5", f"{what} names {loan.collateral}, pledged are {sorted(pledged[loan.id])}")
+        if {*loan.collateral, *loan.claims} != pledged[loan.id]:
+            named = sorted((*loan.collateral, *loan.claims))
+            _fail("I-5", f"{what} names {named}, pledged are {sorted(pledged[loan.id])}")
 
 
 def _check_compensated(loan: Loan, guarantees: Mapping[str, Guarantee]) -> None:

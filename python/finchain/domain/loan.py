@@ -1,6 +1,6 @@
-"""Loans: a limit, lots pledged for it, draws, and money that the lender has really paid out.
+"""Loans: a limit, what is pledged for it, draws, and money that the lender has really paid out.
 
-Never more is lent than the agreed share of the pledged lots, and interest is never deducted in advance: the principal
+Never more is lent than the agreed share of what is pledged, and interest is never deducted in advance: the principal
 is what arrived. How a loan is repaid stands in `repayment`.
 """
 
@@ -17,17 +17,16 @@ from finchain.domain.account import Account, credit, last_posting
 from finchain.domain.accrual import Balances, Rates, RoundAt, always, changed, interest_between
 from finchain.domain.arithmetic import Rate, heavier, interest
 from finchain.domain.cash import enter_fact, move_cash
-from finchain.domain.certificate import Lot, Pledge, take_free
+from finchain.domain.certificate import Lot
 from finchain.domain.check import (
     check_amount,
-    check_digest,
     check_identifier,
-    check_not_future,
     check_rate,
-    check_reference,
 )
 from finchain.domain.guarantee import WHOLE_BP, Call, Guarantee, check_offered, check_together, take_effect
+from finchain.domain.part import Part, take_open
 from finchain.domain.party import require
+from finchain.domain.receivable import claim_of
 from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
 from finchain.money import AMOUNT_MAX_MINOR, format_minor
 
@@ -125,7 +124,7 @@ class Loan(Record, frozen=True, kw_only=True):
     """A loan that is not revolving: what was drawn does not become free again.
 
     Attributes:
-        advance_bp: The share of the pledged lots' face, in basis points, up to which is lent.
+        advance_bp: The share of what is pledged, in basis points, up to which is lent.
         rate: Rate per year as first agreed, and `rate_changes` what was agreed later, from its day on.
         penalty_rate: Rate per year in the place of `rate` once it is due, and on interest that is not paid.
         misuse_rate: Rate per year instead of both where the money was used for something else.
@@ -133,6 +132,7 @@ class Loan(Record, frozen=True, kw_only=True):
         prepayment_days: How many days before a prepayment its notice must be given.
         account: The controlled account that it is paid into.
         collateral: Ids of the lots that are pledged for it.
+        claims: Ids of the pledged parts of claims that secure it.
         guarantees: Ids of the guarantees that cover it.
         calls: What was demanded and paid under them.
         kept: The terms by which guarantors answer that did not sign a heavier change.
@@ -166,6 +166,7 @@ class Loan(Record, frozen=True, kw_only=True):
     waterfall: Waterfall
     misuse_rate: Rate | Optional = Absent
     collateral: tuple[str, ...] = ()
+    claims: tuple[str, ...] = ()
     draws: tuple[Draw, ...] = ()
     charges: dict[ChargeName, Charge]
     # I-10: drawn = outstanding + repaid + compensated, and drawn <= limit
@@ -316,29 +317,6 @@ class AgreeLoan(Instruction, frozen=True, tag="loan.agree"):
     guarantees: list[str] | Optional = Absent
 
 
-class PledgeLot(Instruction, frozen=True, tag="certificate.pledge"):
-    """Pledges the lower units of a lot for a loan. Signed by the holder, who is the borrower, and the lender.
-
-    Attributes:
-        id: Id of the lot.
-        registration: Number of the entry in the public register, made on `registered`.
-        description: SHA-256 of the description of the collateral in that entry.
-    """
-
-    id: str
-    amount_minor: int
-    loan: str
-    registration: str
-    registered: date
-    description: str
-
-
-class ReleaseLot(Instruction, frozen=True, tag="certificate.release"):
-    """Ends a pledge before the loan does. Signed by the lender."""
-
-    id: str
-
-
 class DrawLoan(Instruction, frozen=True, tag="loan.draw"):
     """Signs for a draw, which reserves it. Signed by borrower and lender.
 
@@ -431,43 +409,6 @@ def check_interest(limit_minor: int, rate: Rate, penalty_rate: Rate, misuse_rate
                field="limit_minor", value=limit_minor, advice="state a smaller limit or lower rates")  # fmt: skip
 
 
-@rule(PledgeLot)
-def _pledge(do: PledgeLot, book: Book) -> None:
-    loan = live_loan(do.loan, book, field="loan")
-    require(book, "certificate", loan.lender, role="lender", field="lender")
-    certificate, lot = take_free(book, do.id, do.amount_minor)
-    if lot.holder != loan.borrower or certificate.currency != loan.currency:
-        refuse("certificate.other_loan", f"{loan.id} is {loan.borrower}'s, in {loan.currency}", field="loan",
-               value=do.loan, advice="pledge the borrower's own lots, in the loan's currency", holder=lot.holder,
-               currency=certificate.currency)  # fmt: skip
-    if len(loan.collateral) >= COLLATERAL_MAX:
-        refuse("loan.collateral", f"{loan.id} is secured by {len(loan.collateral)} lots", field="loan", value=do.loan,
-               advice=f"pledge larger lots; {COLLATERAL_MAX} are the most")  # fmt: skip
-    # A pledge of receivables exists only from its registration on (Civil Code 445).
-    check_reference("certificate", do.registration, "registration")
-    check_not_future("certificate", do.registered, book.today, "registered")
-    check_digest("certificate", do.description, "description")
-    pledge = Pledge(loan.lender, loan.id, do.registration, do.registered, do.description)
-    book.put(msgspec.structs.replace(lot, pledge=pledge))
-    book.put(msgspec.structs.replace(loan, collateral=(*loan.collateral, lot.id)))
-
-
-@rule(ReleaseLot)
-def _release(do: ReleaseLot, book: Book) -> None:
-    lot = book.get(Lot, do.id, field="id")
-    if lot.pledge is Absent:
-        refuse("certificate.bad_state", f"{do.id} is not pledged", field="id", value=do.id,
-               advice="name a pledged lot")  # fmt: skip
-    require(book, "certificate", lot.pledge.to, field="lender")
-    loan = book.get(Loan, lot.pledge.loan)
-    needed = loan.outstanding_minor + loan.reserved_minor
-    rest = lendable_minor(loan, book, besides=lot.id)
-    if needed > rest:
-        refuse("loan.over_advance", f"what is left would secure {rest} of {needed}", rule="domain.md I-5", field="id",
-               value=do.id, advice="let the loan be repaid, or pledge other lots, first")  # fmt: skip
-    drop_collateral(book, lot.id)
-
-
 @rule(DrawLoan)
 def _draw(do: DrawLoan, book: Book) -> None:
     loan = live_loan(do.id, book)
@@ -489,9 +430,9 @@ def _draw(do: DrawLoan, book: Book) -> None:
                drawn=loan.drawn_minor)  # fmt: skip
     lendable = lendable_minor(loan, book) - loan.outstanding_minor - loan.reserved_minor
     if do.amount_minor > lendable:
-        refuse("loan.over_advance", f"pledged lots and guarantees secure {max(lendable, 0)} more", rule="domain.md 2.4",
+        refuse("loan.over_advance", f"pledges and guarantees secure {max(lendable, 0)} more", rule="domain.md 2.4",
                field="amount_minor", value=do.amount_minor, advice=f"draw up to {max(lendable, 0)}, or pledge more",
-               lots=len(loan.collateral), advance_bp=loan.advance_bp)  # fmt: skip
+               pledged=collateral_minor(loan, book), advance_bp=loan.advance_bp)  # fmt: skip
     draw = Draw(name=do.name, asked_minor=do.amount_minor)
     book.put(msgspec.structs.replace(loan, draws=(*loan.draws, draw)))
 
@@ -533,6 +474,19 @@ def drop_collateral(book: Book, id: str) -> None:
     replace_collateral(book, lot.pledge.loan, id, None)
 
 
+def drop_claims(book: Book, loan: Loan) -> None:
+    """Ends the pledges of parts of claims for a loan that has ended: what is open of them is the creditor's again.
+
+    What is disputed of them stays with the lender until the dispute is resolved, because nobody knows yet whether it
+    is there to be given back.
+    """
+    for id in loan.claims:
+        part = book.get(Part, id)
+        if part.amount_minor:
+            book.put(take_open(claim_of(book, part.receivable), part, part.amount_minor, "free", book))
+        book.put(msgspec.structs.replace(book.get(Part, id), loan=Absent))
+
+
 def replace_collateral(book: Book, loan_id: str, old: str, new: str | None) -> None:
     """Names another lot in the place of one that secured a loan, or none; the rule that calls changes the lots."""
     loan = book.get(Loan, loan_id)
@@ -570,12 +524,18 @@ def last_loan_posting(loan: Loan) -> date | None:
     return None if loan.posted is Absent else loan.posted
 
 
-def lendable_minor(loan: Loan, book: Book, *, besides: str = "") -> int:
-    """What the pledged lots secure, less one of them, and what guarantees of the loan cover of its principal.
+def collateral_minor(loan: Loan, book: Book) -> int:
+    """What is pledged: the live units of its lots, and what is open and undisputed of its parts of claims."""
+    lots = sum(book.get(Lot, lot).live_minor for lot in loan.collateral)
+    return lots + sum(book.get(Part, part).amount_minor for part in loan.claims)
+
+
+def lendable_minor(loan: Loan, book: Book, *, less_minor: int = 0) -> int:
+    """What is pledged secures, if so much of it were given back, and what guarantees cover of the principal.
 
     A fraction of a minor unit is not lent.
     """
-    face = sum(book.get(Lot, lot).live_minor for lot in loan.collateral if lot != besides)
+    face = collateral_minor(loan, book) - less_minor
     return face * loan.advance_bp // WHOLE_BP + guaranteed_minor([book.get(Guarantee, id) for id in loan.guarantees])
 
 
@@ -584,3 +544,16 @@ def guaranteed_minor(guarantees: Iterable[Guarantee]) -> int:
     covers = [(each.sharing, min(each.covered_minor, each.room_minor)) for each in guarantees if each.is_in_effect]
     joint = max((cover for sharing, cover in covers if sharing == "joint"), default=0)
     return joint + sum(cover for sharing, cover in covers if sharing != "joint")
+
+
+def note_shortfall(book: Book, id: str | Optional) -> None:
+    """Notes that a loan is secured no more, after an event that made its collateral smaller (domain.md I-13).
+
+    A margin call is the lender's to make; that it may is worth a note and not a refusal.
+    """
+    if id is Absent:
+        return
+    loan = book.get(Loan, id)
+    secured = lendable_minor(loan, book)
+    if loan.outstanding_minor > secured:
+        book.note(f"loan {loan.id}: {loan.outstanding_minor} outstanding, its collateral secures {secured}")

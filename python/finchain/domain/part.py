@@ -1,7 +1,7 @@
-"""Parts of a confirmed claim: assigned, pledged, given back and paid.
+"""Parts of a confirmed claim: assigned, pledged, and taken back as if they had never been.
 
-A part has one holder. What is pledged exists only from its registration on, and after notice the debtor is discharged
-only by paying the holder: a payment to anybody else is refused, and the attempt is kept.
+A part has one holder, and what is pledged exists only from its registration on. What is open of a part goes back to
+the creditor by `collateral`, and is paid by `collection`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,8 @@ from typing import ClassVar, Final
 
 import msgspec
 
-from finchain.domain.cash import move_cash
-from finchain.domain.cash_fact import require_cash_signer, state_cash_fact
 from finchain.domain.check import check_amount, check_digest, check_identifier, check_reference
-from finchain.domain.late import charge_late, late_interest
 from finchain.domain.party import Role, require, require_role
-from finchain.domain.policy import value_date
 from finchain.domain.receivable import Bucket, Mark, Receivable, check_enough, claim_of, money_text, move
 from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
 from finchain.money import format_minor
@@ -46,6 +42,7 @@ class Part(Record, frozen=True, kw_only=True):
         registration: Number of the entry in the public register, made at `registered_ms`.
         description: SHA-256 of the description of the part in that entry.
         financed_minor: What the holder paid or lent on it, or its fee; the last rule of the order of holders needs it.
+        loan: The loan that a pledged part secures, where it is one of this ledger.
     """
 
     kind: ClassVar[str] = "part"
@@ -72,6 +69,12 @@ class Part(Record, frozen=True, kw_only=True):
     registered_ms: int | Optional = Absent
     description: str | Optional = Absent
     financed_minor: int | Optional = Absent
+    loan: str | Optional = Absent
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing of it is open or disputed any more."""
+        return self.amount_minor + self.disputed_minor == 0
 
     def __str__(self) -> str:
         amount = format_minor(self.amount_minor, self.currency)
@@ -139,13 +142,6 @@ class NotifyDebtor(Instruction, frozen=True, tag="receivable.notify"):
     notice: str
 
 
-class ReleaseReceivable(Instruction, frozen=True, tag="receivable.release"):
-    """Gives a part, or some of it, back to the creditor. Signed by its holder."""
-
-    id: str
-    amount_minor: int
-
-
 class ReversePart(Instruction, frozen=True, tag="receivable.reverse_part"):
     """Takes an assignment or a pledge back as if it had never been, in its month and while all of it is untouched.
 
@@ -154,25 +150,6 @@ class ReversePart(Instruction, frozen=True, tag="receivable.reverse_part"):
 
     id: str
     reason: str
-
-
-class SettleReceivable(Instruction, frozen=True, tag="receivable.settle"):
-    """States that the debtor paid. Signed by the claim's settlement bank, or the payee where the claim names none.
-
-    Attributes:
-        payee: Who got the money.
-        reference: The bank's number of the entry; it counts once.
-        digest: SHA-256 of the bank's message.
-        part: The part that was paid; absent for the creditor's own free part.
-    """
-
-    id: str
-    amount_minor: int
-    payee: str
-    reference: str
-    digest: str
-    part: str | Optional = Absent
-    value_date: date | Optional = Absent
 
 
 @rule(AssignReceivable)
@@ -228,15 +205,6 @@ def _notify(do: NotifyDebtor, book: Book) -> None:
     book.put(msgspec.structs.replace(part, notified=book.today, notified_ms=book.time_ms, notice=do.notice))
 
 
-@rule(ReleaseReceivable)
-def _release(do: ReleaseReceivable, book: Book) -> None:
-    part = book.get(Part, do.id, field="id")
-    require(book, "receivable", part.holder, field="holder")
-    check_amount("receivable", do.amount_minor)
-    claim = claim_of(book, part.receivable)
-    book.put(take_open(claim, part, do.amount_minor, "free", book))
-
-
 @rule(ReversePart)
 def _reverse(do: ReversePart, book: Book) -> None:
     part = book.get(Part, do.id, field="id")
@@ -245,6 +213,9 @@ def _reverse(do: ReversePart, book: Book) -> None:
     for party in (claim.creditor, part.holder, *debtor):
         require(book, "receivable", party, field="by")
     check_reference("receivable", do.reason, "reason")
+    if part.loan is not Absent:
+        refuse("receivable.dependant", f"{do.id} secures {part.loan} since", rule="domain.md 2.0", field="id",
+               value=do.id, advice="release it, which leaves the loan enough, instead")  # fmt: skip
     if part.amount_minor != part.face_minor:
         refuse(
             "receivable.dependant", f"of {do.id} only {money_text(claim, part.amount_minor)} are as they were taken",
@@ -255,29 +226,6 @@ def _reverse(do: ReversePart, book: Book) -> None:
     check_period(part.taken, book, do.id)
     book.put(msgspec.structs.replace(part, amount_minor=0, reversed_minor=part.face_minor))
     book.put(move(claim, part.face_minor, part.mark, "free"))
-
-
-@rule(SettleReceivable)
-def _settle(do: SettleReceivable, book: Book) -> None:
-    claim = claim_of(book, do.id)
-    by = require_cash_signer(book, "receivable", claim.bank, do.payee)
-    check_amount("receivable", do.amount_minor)
-    last = None if claim.posted is Absent else claim.posted
-    on = value_date(book, "receivable", do.value_date, last=last, bank_fact=claim.bank is not Absent)
-    part = part_of(claim, do.part, book)
-    _check_payee(claim, do.payee, _payees(claim, part, on))
-    claim = take_open(claim, part, do.amount_minor, "settled", book)
-    state_cash_fact(
-        book, "receivable", by=by, reference=do.reference, digest=do.digest, amount_minor=do.amount_minor,
-        currency=claim.currency, on=on,
-    )  # fmt: skip
-    move_cash(book, claim.debtor, do.payee, do.amount_minor, claim.currency)
-    if claim.late is not Absent:
-        charge_late(
-            book, receivable=claim.id, debtor=claim.debtor, payee=do.payee, currency=claim.currency, bank=claim.bank,
-            earned=late_interest(claim.late, do.amount_minor, claim.payable, on), on=on,
-        )  # fmt: skip
-    book.put(msgspec.structs.replace(claim, posted=on))
 
 
 def part_of(claim: Receivable, id: str | Optional, book: Book) -> Part | None:
@@ -358,14 +306,6 @@ def require_owners(claim: Receivable, part: Part | None, book: Book) -> tuple[st
     for owner in owners:
         require(book, "receivable", owner, field="by")
     return owners
-
-
-def _payees(claim: Receivable, part: Part | None, on: date) -> set[str]:
-    """Whom paying discharges the debtor: until notice the creditor as well, after it only the holder (CC 546)."""
-    if part is None:
-        return {claim.creditor}
-    told = part.notified is not Absent and part.notified <= on
-    return {part.holder} if told else {part.holder, claim.creditor}
 
 
 def claim_to_take(
@@ -466,12 +406,4 @@ def _naming(claim: Receivable, id: str, book: Book) -> Receivable:
 def live_parts(claim: Receivable, book: Book) -> list[Part]:
     """The parts of a claim of which something is open or disputed, in the order in which they were taken."""
     parts = [book.get(Part, id) for id in claim.parts]
-    return [part for part in parts if part.amount_minor or part.disputed_minor]
-
-
-def _check_payee(claim: Receivable, payee: str, owed: set[str]) -> None:
-    if payee not in owed:
-        refuse(
-            "receivable.wrong_payee", f"paying {payee} does not discharge this part of {claim.id}",
-            rule="Civil Code 546", field="payee", value=payee, advice=f"pay {' or '.join(sorted(owed))}",
-        )  # fmt: skip
+    return [part for part in parts if not part.done]

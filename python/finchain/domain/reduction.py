@@ -14,6 +14,7 @@ import msgspec
 from finchain.domain.check import check_amount, check_digest, check_identifier, check_not_future, check_reference
 from finchain.domain.dilution import count
 from finchain.domain.fingerprint import fingerprint_id, take_fingerprint
+from finchain.domain.loan import note_shortfall
 from finchain.domain.part import Part, check_period, give_back, part_of, require_owners, take_open
 from finchain.domain.party import require
 from finchain.domain.receivable import Bucket, Receivable, claim_of, money_text, require_award
@@ -69,6 +70,7 @@ class Reduction(Record, frozen=True, kw_only=True):
         payload: Digest of the instruction.
         entered: The day on which the ledger got it.
         reversed: The day on which it was reversed.
+        recovered_minor: Of a write-off: what the debtor has paid of it since.
     """
 
     kind: ClassVar[str] = "reduction"
@@ -82,6 +84,12 @@ class Reduction(Record, frozen=True, kw_only=True):
     entered: date
     part: str | Optional = Absent
     reversed: date | Optional = Absent
+    recovered_minor: int = 0
+
+    @property
+    def open_minor(self) -> int:
+        """What of it stands: it was neither reversed nor, where it was written off, paid since."""
+        return 0 if self.reversed is not Absent else self.amount_minor - self.recovered_minor
 
 
 class CreditReceivable(Instruction, frozen=True, tag="receivable.credit"):
@@ -176,7 +184,7 @@ def _credit(do: CreditReceivable, book: Book) -> None:
         book, "receivable", by=claim.creditor, scheme="credit_note", reference=do.number, field="number",
         payload=payload, of=do.id,
     )  # fmt: skip
-    book.put(take_open(claim, part, do.amount_minor, "credited", book))
+    _take(claim, part, do.amount_minor, "credited", book)
     count(book, claim.debtor, claim.currency, credited_minor=do.amount_minor)
     book.put(
         Reduction(
@@ -233,7 +241,7 @@ def _set_off(do: SetOffReceivable, book: Book) -> None:
         signers = (claim.debtor, *require_owners(claim, part, book))
     _check_may_set_off(do.counterclaim, claim, part, book)
     _use_counterclaim(do.counterclaim, claim, do.amount_minor, book)
-    book.put(take_open(claim, part, do.amount_minor, "setoff", book))
+    _take(claim, part, do.amount_minor, "setoff", book)
     book.put(
         Reduction(
             id=do.id, receivable=claim.id, form="set_off", amount_minor=do.amount_minor, paper=do.counterclaim.digest,
@@ -290,7 +298,7 @@ def _write_off(do: WriteOffReceivable, book: Book) -> None:
             "receivable.bad_state", f"{claim.id} is due on {claim.payable}", rule="domain.md 2.1", field="receivable",
             value=claim.id, advice="only what is overdue is written off; a credit note reduces a claim before",
         )  # fmt: skip
-    book.put(take_open(claim, part, do.amount_minor, "written_off", book))
+    _take(claim, part, do.amount_minor, "written_off", book)
     book.put(
         Reduction(
             id=do.id, receivable=claim.id, form="write_off", amount_minor=do.amount_minor, paper=do.digest,
@@ -308,6 +316,9 @@ def _reverse(do: ReverseReduction, book: Book) -> None:
     if reduction.reversed is not Absent:
         refuse("receivable.bad_state", f"{do.id} was reversed on {reduction.reversed}", rule="domain.md 2.0",
                field="id", value=do.id, advice="enter it anew")  # fmt: skip
+    if reduction.recovered_minor:
+        refuse("receivable.dependant", f"the debtor has paid {reduction.recovered_minor} of {do.id} since",
+               rule="domain.md 2.0", field="id", value=do.id, advice="let what is paid stand")  # fmt: skip
     check_period(reduction.entered, book, do.id)
     claim = claim_of(book, reduction.receivable)
     part = part_of(claim, reduction.part, book)
@@ -319,6 +330,12 @@ def _reverse(do: ReverseReduction, book: Book) -> None:
         counter = book.get(Counterclaim, f"{claim.debtor} {reduction.paper}")
         book.put(msgspec.structs.replace(counter, used_minor=counter.used_minor - reduction.amount_minor))
     book.put(msgspec.structs.replace(reduction, reversed=book.today))
+
+
+def _take(claim: Receivable, part: Part | None, amount_minor: int, target: Bucket, book: Book) -> None:
+    """Takes an amount out of what is open, with a note where a loan is then secured no more."""
+    book.put(take_open(claim, part, amount_minor, target, book))
+    note_shortfall(book, Absent if part is None else part.loan)
 
 
 def _begin(

@@ -29,6 +29,7 @@ from finchain.domain.loan import (
     KeptTerms,
     Loan,
     Notice,
+    drop_claims,
     drop_collateral,
     last_loan_posting,
     live_loan,
@@ -212,9 +213,10 @@ def guarantors_of(book: Book, loan: Loan) -> tuple[list[Guarantee], list[Guarant
 def _end(book: Book, loan: Loan) -> None:
     for lot in loan.collateral:
         drop_collateral(book, lot)
+    drop_claims(book, loan)
     for guarantee in loan.guarantees:
         guarantees.release(book, guarantee)
-    book.put(msgspec.structs.replace(book.get(Loan, loan.id), ended=book.today))
+    book.put(msgspec.structs.replace(book.get(Loan, loan.id), claims=(), ended=book.today))
 
 
 def _received(do: ReceivePrepayment | ReceiveRepayment, loan: Loan, book: Book) -> date:

@@ -28,6 +28,8 @@ from finchain.domain import (
     cash_fact,
     certificate,
     check,
+    collateral,
+    collection,
     compensation,
     contribution,
     dilution,
@@ -65,9 +67,9 @@ from finchain.errors import ConfigError
 
 INSTRUMENTS: Final[tuple[ModuleType, ...]] = (
     key, party, holiday, policy, founding, cash_fact, cash, trade, fingerprint, reference, dilution, late,
-    prospective, receivable, part, part_offer, amendment, dispute, reduction, priority, guarantee, guarantee_fee,
-    certificate, transfer, account, payment, loan, rescheduling, repayment, overdue, loan_guarantee, settlement,
-    compensation, contribution, recourse,
+    prospective, receivable, part, part_offer, amendment, priority, guarantee, guarantee_fee, certificate, transfer,
+    account, payment, loan, rescheduling, repayment, overdue, loan_guarantee, collateral, dispute, reduction,
+    collection, settlement, compensation, contribution, recourse,
 )  # fmt: skip
 """The rule files, each importing only from those before it."""
 

@@ -14,17 +14,15 @@ from typing import Final
 import msgspec
 
 from finchain.domain import guarantee as guarantees
-from finchain.domain.account import credit
 from finchain.domain.arithmetic import share_pro_rata
 from finchain.domain.cash import enter_fact, move_cash
 from finchain.domain.certificate import Certificate, Lot, Rank, lots_of
 from finchain.domain.check import check_amount
+from finchain.domain.collateral import repay_from_collateral
 from finchain.domain.guarantee import Guarantee
-from finchain.domain.loan import Loan, drop_collateral, lendable_minor
-from finchain.domain.loan_guarantee import recover_from
+from finchain.domain.loan import drop_collateral
 from finchain.domain.party import require
 from finchain.domain.receivable import Bucket, Receivable, move
-from finchain.domain.repayment import repay
 from finchain.domain.rule import Absent, Book, Instruction, Optional, refuse, rule
 
 GUARANTORS: Final[tuple[Rank, ...]] = ("junior", "last")
@@ -175,21 +173,7 @@ def pass_on(book: Book, payer: str, lot: Lot, paid: int, on: date, currency: str
     if lot.pledge is Absent:
         move_cash(book, payer, lot.holder, paid, currency)
         return
-    loan = book.get(Loan, lot.pledge.loan)
-    left = repay(book, loan.id, paid, on)
-    move_cash(book, payer, loan.lender, paid - left, currency)
-    if on >= loan.due_on:
-        # A guarantor of the loan that paid its lender has the lender's right to the pledge (Civil Code 700).
-        left = recover_from(book, loan.id, payer, left, on)
-    move_cash(book, payer, lot.holder, left, currency)
-    if left and on < loan.due_on:
-        # What a loan that is not due does not take waits under the lender's control.
-        credit(book, loan.account, left, on)
-    loan = book.get(Loan, loan.id)
-    secured = lendable_minor(loan, book)
-    if loan.outstanding_minor > secured:
-        # A margin call is the lender's to make; that it may is worth a note and not a refusal (domain.md I-13).
-        book.note(f"loan {loan.id}: {loan.outstanding_minor} outstanding, its lots secure {secured}")
+    repay_from_collateral(book, lot.pledge.loan, payer=payer, owner=lot.holder, paid_minor=paid, on=on)
 
 
 def move_claims(book: Book, certificate: Certificate, first: int, last: int, target: Bucket) -> None:

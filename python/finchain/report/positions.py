@@ -51,12 +51,13 @@ class Security(msgspec.Struct, frozen=True):
     Attributes:
         lots: Ids of the pledged lots.
         guarantees: Ids of the guarantees of the loan, and of the lots' certificates.
-        eligible_minor: Live face of the pledged lots.
+        eligible_minor: Live face of the pledged lots, and what is open and undisputed of the pledged parts of claims.
         guaranteed_minor: What guarantees of the loan itself cover of its principal.
-        secured_minor: The share of the lots that may be lent, and what is guaranteed.
+        secured_minor: The share of what is pledged that may be lent, and what is guaranteed.
         used_minor: What is outstanding or about to be paid out.
         left_minor: What may still be drawn, by limit, date and collateral.
         over_advance_minor: What is used beyond `secured_minor`.
+        claims: Ids of the pledged parts of claims.
     """
 
     loan: str
@@ -70,6 +71,7 @@ class Security(msgspec.Struct, frozen=True):
     used_minor: int
     left_minor: int
     over_advance_minor: int
+    claims: tuple[str, ...] = ()
 
 
 class Due(msgspec.Struct, frozen=True, order=True):
@@ -162,7 +164,7 @@ def security(ledger: Ledger, id: str) -> Security:
     certificates = dict.fromkeys(lot.certificate for lot in lots)
     own = [ledger.get(Guarantee, each) for each in loan.guarantees]
     guarantees = [*loan.guarantees, *(each for id in certificates for each in ledger.get(Certificate, id).guarantees)]
-    eligible = sum(lot.live_minor for lot in lots)
+    eligible = sum(lot.live_minor for lot in lots) + sum(ledger.get(Part, id).amount_minor for id in loan.claims)
     guaranteed = guaranteed_minor(own)
     secured = eligible * loan.advance_bp // WHOLE_BP + guaranteed
     used = loan.outstanding_minor + loan.reserved_minor
@@ -170,8 +172,7 @@ def security(ledger: Ledger, id: str) -> Security:
     return Security(
         loan=loan.id, currency=loan.currency, lots=tuple(lot.id for lot in lots), guarantees=tuple(guarantees),
         eligible_minor=eligible, guaranteed_minor=guaranteed, advance_bp=loan.advance_bp, secured_minor=secured,
-        used_minor=used,
-        left_minor=max(0, left), over_advance_minor=max(0, used - secured),
+        used_minor=used, left_minor=max(0, left), over_advance_minor=max(0, used - secured), claims=loan.claims,
     )  # fmt: skip
 
 
