@@ -47,6 +47,9 @@ ABOUT = {
 
 KIND_OF = {f"receivable.{name}": kind for kind, names in ABOUT.items() for name in names}
 
+NAMED_BY = {"behind": "guarantee", "chosen": "loan"}
+"""Members that name a record of this kind, and are not called after it."""
+
 DIGEST_MEMBERS = frozenset(
     {"award", "decree", "description", "digest", "document", "evidence", "notice", "rulebook_digest"}
 )
@@ -135,8 +138,8 @@ def text_member(tag: str, name: str) -> st.SearchStrategy[str]:
         return st.sampled_from(["a", "b", "c"]).map(public_key)
     if name == "possession":
         return st.builds(possession, st.sampled_from(["a", "b", "c"]), key_ids)
-    if name == "behind":
-        return ids_of("guarantee")
+    if name in NAMED_BY:
+        return ids_of(NAMED_BY[name])
     # A member that names another record is called after its kind, in the plural where there are several.
     return currencies if name == "currency" else ids_of(name.removesuffix("s"))
 

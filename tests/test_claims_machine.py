@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import date, timedelta
 from fractions import Fraction
+from math import ceil, floor
 
 import msgspec
 from hypothesis import strategies as st
@@ -171,6 +172,24 @@ class Claims(Machine):
             expected = "receivable.duplicate" if self.model[claim, "free"] else "receivable.insufficient_free"
             assert self.outcome(again, by={"shop"}) == expected
 
+    @rule(first=claims, second=claims, amount=st.integers(1, 600))
+    def pay_two(self, first: str, second: str, amount: int) -> None:
+        """Both are due on one day, so what is paid is shared, and of two equal claims the one named first is first."""
+        entry = self.next_id("entry")
+        paid = do.ReceiveForDebts("core", "shop", amount, [], [first, second], [], entry, digest(entry))
+        code = self.outcome(paid, by={"shop"})
+        free = [self.model[claim, "free"] for claim in (first, second)]
+        if first == second:
+            assert code == "debt.debts"
+        elif amount > sum(free):
+            assert code == "debt.over_paid"
+        else:
+            assert code == ""
+            exact = [Fraction(amount * each, sum(free)) for each in free]
+            share = ceil(exact[0]) if exact[0] % 1 >= Fraction(1, 2) else floor(exact[0])
+            self.count(first, free=-share, settled=share)
+            self.count(second, free=share - amount, settled=amount - share)
+
     @rule(target=offers, claim=claims, amount=small, to=st.sampled_from(["bank", "factor"]), pledge=st.booleans())
     def offer(self, claim: str, amount: int, to: str, pledge: bool) -> object:
         id = self.next_id("P")
@@ -303,12 +322,27 @@ class Claims(Machine):
         if form == "credited":
             self.dilute(0, amount)
 
+    @rule(reduction=reductions, amount=small)
+    def pay_what_was_written_off(self, reduction: str, amount: int) -> None:
+        claim, part, form, whole, _ = self.reduced[reduction]
+        entry, payee = self.next_id("entry"), self.holders[part][1] if part else "shop"
+        code = self.outcome(do.RecoverReceivable(reduction, amount, payee, entry, digest(entry)), by={payee})
+        paid = self.model[reduction, "recovered"]
+        if form != "written_off" or self.model[reduction, "reversed"] or amount > whole - paid:
+            assert code == "receivable.over_recover"
+        else:
+            assert code == ""
+            self.model[reduction, "recovered"] += amount
+            self.count(claim, written_off=-amount, settled=amount)
+
     @rule(reduction=reductions)
     def take_a_reduction_back(self, reduction: str) -> None:
         claim, part, form, amount, entered = self.reduced[reduction]
         code = self.outcome(do.ReverseReduction(reduction, "wrong"), by={"shop", "core", "bank", "factor"})
         if self.model[reduction, "reversed"]:
             assert code == "receivable.bad_state"
+        elif self.model[reduction, "recovered"]:
+            assert code == "receivable.dependant"
         elif (entered.year, entered.month) != (self.ledger.today.year, self.ledger.today.month):
             assert code == "receivable.period"
         else:

@@ -19,6 +19,7 @@ from finchain.domain.compensation import (
     ReleaseGuarantee,
 )
 from finchain.domain.contribution import ContributeShare
+from finchain.domain.debts import ReceiveForDebts
 from finchain.domain.dispute import DisputeReceivable, ResolveDispute
 from finchain.domain.founding import ActivateRulebook, CreateLedger, Founder, SetCheckpointKeys
 from finchain.domain.guarantee import OfferGuarantee
@@ -134,6 +135,7 @@ __all__ = [
     "PolicyTerms",
     "PrepayLoan",
     "Rate",
+    "ReceiveForDebts",
     "ReceiveGuaranteeFee",
     "ReceiveLateInterest",
     "ReceivePrepayment",

@@ -162,6 +162,13 @@ def check_late_terms(kind: str, terms: LateTerms, signed: date, book: Book) -> N
         )  # fmt: skip
 
 
+def late_rate(terms: LateTerms) -> Rate:
+    """What is charged per year: the agreed rate, or what the law says for 365 days."""
+    if terms.rate is not Absent:
+        return terms.rate
+    return Rate(STATUTORY_PER_DAY.value * DAYS_IN_YEAR["act/365f"], STATUTORY_PER_DAY.scale)
+
+
 def late_interest(terms: LateTerms, amount_minor: int, due: date, paid: date) -> int:
     """Interest on an amount that was due on one day and paid on another; 0 where it was in time."""
     if paid <= due:
