@@ -105,6 +105,47 @@ def test_what_cannot_be_mandated(changes: dict[str, Any], by: list[str], code: s
         ledger.apply(but(but(MANDATE, name="other"), **changes), by=by)
 
 
+AMEND = do.AmendMandate("acc", "boards", 40_000_000, 5_000_000, date(2026, 7, 1), ["invoice", "delivery_note"])
+
+
+def test_owner_and_controllers_change_a_mandate_but_not_its_payee() -> None:
+    ledger = agreed()
+    for by in (["shop"], ["bank"]):
+        with refused(ledger, "mandate.not_signed"):
+            ledger.apply(AMEND, by=by)
+    apply(ledger, AMEND, by=["shop", "bank"])
+    held = ledger.get(Mandate, "acc boards")
+    assert (held.cap_minor, held.per_payment_minor, held.end) == (40_000_000, 5_000_000, date(2026, 7, 1))
+    assert (held.payee, held.category, held.evidence) == (PAYEE, "goods", ("delivery_note", "invoice"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"name": "other"}, "mandate.not_found"), ({"account": "none"}, "account.not_found"),
+        ({"cap_minor": 14_999_999}, "mandate.cap_exceeded"), ({"cap_minor": 15_000_000}, None),
+        ({"per_payment_minor": 0}, "mandate.amount"), ({"end": date(2026, 3, 7)}, "mandate.date"),
+        ({"end": date(2026, 3, 8)}, None),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("begin", ["requested", "settled"])
+def test_what_was_asked_for_keeps_its_mandate(begin: str, changes: dict[str, Any], code: str | None) -> None:
+    """15 m are asked for, or paid, on 9 March: the cap covers them still, and the last day is not moved before."""
+    ledger = {"requested": requested, "settled": settled}[begin]()
+    if code is None:
+        apply(ledger, but(AMEND, **changes), by=["shop", "bank"])
+        return
+    with refused(ledger, code):
+        ledger.apply(but(AMEND, **changes), by=["shop", "bank"])
+
+
+def test_a_mandate_that_ended_yesterday_pays_nothing_more() -> None:
+    ledger = lent()
+    apply(ledger, but(AMEND, end=date(2026, 3, 8), evidence=[]), by=["shop", "bank"])
+    with refused(ledger, "payment.expired"):
+        ledger.apply(but(ASK, amount_minor=1), by=["shop"])
+
+
 # --- requests ---------------------------------------------------------------------------------------------------
 
 

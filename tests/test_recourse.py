@@ -14,7 +14,7 @@ from finchain.domain.guarantee import Guarantee
 from finchain.domain.receivable import Receivable
 from finchain.domain.rule import Absent
 from stories import ACCOUNT, LOAN, MATURITY, A, apply, but, draw, held, lent, pledge
-from test_compensation import COMPENSATE, DEMAND, OFFER, due, unpaid
+from test_compensation import COMPENSATE, DEMAND, OFFER, due, guaranteed, unpaid
 
 PRICE = 35_203_200
 BACK = do.BuyBackLot("C 1", "tier2", PRICE, "recourse", "BACK-1", digest("back"))
@@ -174,6 +174,54 @@ def test_a_guarantor_forgives_what_it_paid(waived: bool) -> None:
     assert ledger.get(Guarantee, "G").subrogated_minor == (0 if waived else 3_200_000)
     apply(ledger, do.PayCertificate("C", 6_800_000, "PAY-1", digest("p")), by=["clearer"])
     assert ledger.get(Guarantee, "G").status == ("released" if waived else "called")
+
+
+# --- called off -------------------------------------------------------------------------------------------------
+
+CANCEL = do.CancelCertificate("C")
+
+
+def test_issuer_and_all_holders_call_a_certificate_off_and_the_claims_are_free_again() -> None:
+    ledger = guaranteed(OFFER)
+    for by in (["core", "shop"], ["core", "tier2"], ["shop", "tier2"]):
+        with refused(ledger, "certificate.not_signed"):
+            ledger.apply(CANCEL, by=by)
+    apply(ledger, CANCEL, by=["core", "shop", "tier2"])
+    certificate, claim = ledger.get(Certificate, "C"), ledger.get(Receivable, "R")
+    assert (certificate.status, certificate.live_minor, certificate.lots) == ("cancelled", 0, 0)
+    assert (claim.free, claim.converted, claim.credited) == (claim.confirmed, 0, 0)
+    assert ledger.get(Guarantee, "G").status == "released"
+    with refused(ledger, "certificate.bad_state"):
+        ledger.apply(CANCEL, by=["core", "shop", "tier2"])
+    again = do.IssueCertificate(
+        "C2", "core", "shop", claim.free, "CNY", MATURITY, [do.ClaimShare("R", claim.free)], "clearer", "pro_solvendo"
+    )  # fmt: skip
+    apply(ledger, again, by=["core"])
+
+
+def test_what_was_forgiven_before_stays_forgiven() -> None:
+    ledger = guaranteed(OFFER)
+    apply(ledger, do.WaiveLot("C 1"), by=["tier2"])
+    apply(ledger, CANCEL, by=["core", "shop"])
+    claim = ledger.get(Receivable, "R")
+    assert (claim.free, claim.credited) == (claim.confirmed - 4_000_000, 4_000_000)
+
+
+def test_what_others_rely_on_is_not_called_off() -> None:
+    """A standing offer, a pledge, a payment: each is a reason why not."""
+    offer = do.OfferTransfer("C 1", "payee", 4_000_000, digest("trade"), recourse=False)
+    ledger = guaranteed(OFFER)
+    apply(ledger, offer, by=["tier2"])
+    with refused(ledger, "certificate.insufficient_free"):
+        ledger.apply(CANCEL, by=["core", "shop", "tier2"])
+    ledger.advance(11)
+    ledger.copy().apply(CANCEL, by=["core", "shop", "tier2"])
+    apply(ledger, do.PayCertificate("C", 1, "PAY-1", digest("p")), by=["clearer"])
+    with refused(ledger, "certificate.bad_state"):
+        ledger.apply(CANCEL, by=["core", "shop", "tier2"])
+    ledger = lent()
+    with refused(ledger, "certificate.insufficient_free"):
+        ledger.apply(CANCEL, by=["core", "shop", "tier2"])
 
 
 # --- written off ------------------------------------------------------------------------------------------------

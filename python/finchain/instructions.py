@@ -4,7 +4,7 @@ Each is an immutable value whose members stand in the order in which a person wo
 nothing; the rules do, and say what they would have accepted.
 """
 
-from finchain.domain.account import OpenAccount, Payee, SetMandate
+from finchain.domain.account import AmendMandate, OpenAccount, Payee, SetMandate
 from finchain.domain.amendment import AmendReceivable
 from finchain.domain.arithmetic import Rate
 from finchain.domain.certificate import AcceptCertificate, ClaimShare, IssueCertificate, RefuseCertificate
@@ -53,7 +53,7 @@ from finchain.domain.payment import (
 from finchain.domain.policy import DEFAULT_POLICY, PolicyTerms, SetPolicy
 from finchain.domain.prospective import SubmitProspective, WithdrawProspective
 from finchain.domain.receivable import CancelReceivable, ConfirmReceivable, RejectReceivable, SubmitReceivable
-from finchain.domain.recourse import BuyBackLot, WaiveLot, WriteOffLot
+from finchain.domain.recourse import BuyBackLot, CancelCertificate, WaiveLot, WriteOffLot
 from finchain.domain.reduction import (
     Counter,
     CreditConverted,
@@ -88,10 +88,12 @@ __all__ = [
     "AddKey",
     "AgreeLoan",
     "AgreeRecovery",
+    "AmendMandate",
     "AmendReceivable",
     "ApprovePayment",
     "AssignReceivable",
     "BuyBackLot",
+    "CancelCertificate",
     "CancelReceivable",
     "ChangeLoanRate",
     "ChargeLoan",

@@ -157,6 +157,24 @@ class SetMandate(Instruction, frozen=True, tag="mandate.set"):
     evidence: list[EvidenceForm]
 
 
+class AmendMandate(Instruction, frozen=True, tag="mandate.amend"):
+    """Changes how much a mandate allows, until when, and on which papers. Signed by the owner and all controllers.
+
+    Payee and category stay: for another payee a new mandate is set, which waits its days.
+
+    Attributes:
+        cap_minor: The most that may be paid in all; not below what is used and reserved.
+        end: Last day on which a payment may be requested; yesterday ends it at once.
+    """
+
+    account: str
+    name: str
+    cap_minor: int
+    per_payment_minor: int
+    end: date
+    evidence: list[EvidenceForm]
+
+
 @rule(OpenAccount)
 def _open(do: OpenAccount, book: Book) -> None:
     check_identifier("account", do.id)
@@ -213,6 +231,31 @@ def _set_mandate(do: SetMandate, book: Book) -> None:
         Mandate(
             id=id, account=do.account, name=do.name, category=do.category, payee=do.payee, cap_minor=do.cap_minor,
             per_payment_minor=do.per_payment_minor, start=do.start, end=do.end,
+            evidence=tuple(sorted(set(do.evidence))),
+        )
+    )  # fmt: skip
+
+
+@rule(AmendMandate)
+def _amend_mandate(do: AmendMandate, book: Book) -> None:
+    account = book.get(Account, do.account, field="account")
+    require(book, "mandate", account.owner, field="owner")
+    require_controllers("mandate", account, book)
+    mandate = book.get(Mandate, f"{do.account} {do.name}", field="name")
+    check_amount("mandate", do.cap_minor, "cap_minor")
+    check_amount("mandate", do.per_payment_minor, "per_payment_minor")
+    taken = mandate.used_minor + mandate.reserved_minor
+    if do.cap_minor < taken:
+        refuse("mandate.cap_exceeded", f"{taken} are paid or asked for under {mandate.id}", rule="domain.md I-15",
+               field="cap_minor", value=do.cap_minor, advice=f"state {taken} or more",
+               used=mandate.used_minor, reserved=mandate.reserved_minor)  # fmt: skip
+    earliest = add_days(book.today, -1)
+    if do.end < earliest:
+        refuse("mandate.date", f"{do.end} is past, and what was asked for since would be without a mandate",
+               field="end", value=str(do.end), advice=f"state {earliest}, which ends it at once, or later")  # fmt: skip
+    book.put(
+        msgspec.structs.replace(
+            mandate, cap_minor=do.cap_minor, per_payment_minor=do.per_payment_minor, end=do.end,
             evidence=tuple(sorted(set(do.evidence))),
         )
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a holder does about a lot besides waiting: gives it back to who sold it, writes it off, or forgives it.
+"""What a holder does about a lot besides waiting: gives it back, writes it off, forgives it, or calls all of it off.
 
 Who transferred without recourse is out, and owes nothing when the debtor does not pay. It answers for one thing only:
 that what it transferred exists, is not disputed, and was transferred once (domain.md I-12).
@@ -13,9 +13,10 @@ import msgspec
 
 from finchain.domain import guarantee as guarantees
 from finchain.domain.cash import enter_fact, move_cash
-from finchain.domain.certificate import Certificate, Lot
+from finchain.domain.certificate import Certificate, Lot, lots_of
 from finchain.domain.check import check_amount, check_digest
 from finchain.domain.party import require
+from finchain.domain.receivable import Bucket
 from finchain.domain.rule import Absent, Book, Instruction, Optional, refuse, rule
 from finchain.domain.settlement import end_if_paid, move_claims
 
@@ -63,6 +64,15 @@ class WriteOffLot(Instruction, frozen=True, tag="certificate.write_off"):
     digest: str
 
 
+class CancelCertificate(Instruction, frozen=True, tag="certificate.cancel"):
+    """Calls a certificate off, and frees the claims that it was made of. Signed by the issuer and all holders.
+
+    Only while nothing of it is paid, offered or pledged.
+    """
+
+    id: str
+
+
 @rule(BuyBackLot)
 def _buy_back(do: BuyBackLot, book: Book) -> None:
     certificate, lot = _free_lot(do.id, book)
@@ -93,8 +103,7 @@ def _waive(do: WaiveLot, book: Book) -> None:
     certificate, lot = _free_lot(do.id, book)
     require(book, "certificate", lot.holder, field="holder")
     units = lot.live_minor
-    move_claims(book, certificate, lot.first, lot.last, "credited")
-    book.put(msgspec.structs.replace(lot, first=lot.last + 1, waived_minor=units, offer=Absent))
+    _forgive(certificate, lot, "credited", book)
     if lot.guarantee is not Absent:
         guarantees.waive(book, lot.guarantee, units)
     book.put(
@@ -115,6 +124,32 @@ def _write_off(do: WriteOffLot, book: Book) -> None:
         refuse("certificate.bad_state", f"{do.id} is not owed after a default, or was written off", field="id",
                value=do.id, advice="write off a dishonoured lot, once")  # fmt: skip
     book.put(msgspec.structs.replace(lot, written_off=book.today))
+
+
+@rule(CancelCertificate)
+def _cancel(do: CancelCertificate, book: Book) -> None:
+    certificate = book.get(Certificate, do.id, field="id")
+    if certificate.status != "active":
+        refuse("certificate.bad_state", f"{do.id} is {certificate.status.replace('_', ' ')}", rule="domain.md 2.2",
+               field="id", value=do.id,
+               advice="an offered one is refused; of one that is paid in part, holders forgive the rest")  # fmt: skip
+    require(book, "certificate", certificate.issuer, field="issuer")
+    for each in list(lots_of(book, do.id)):
+        # Lots that were forgiven are nobody's any more.
+        if each.live_minor:
+            _, lot = _free_lot(each.id, book)
+            require(book, "certificate", lot.holder, field="holder")
+            _forgive(certificate, lot, "free", book)
+    book.put(
+        msgspec.structs.replace(certificate, live_minor=0, cancelled_minor=certificate.amount_minor, lots=0)
+    )  # fmt: skip
+    end_if_paid(book, do.id)
+
+
+def _forgive(certificate: Certificate, lot: Lot, target: Bucket, book: Book) -> None:
+    """Takes the live units of a lot out of the debt, and what they were made of to where it belongs then."""
+    move_claims(book, certificate, lot.first, lot.last, target)
+    book.put(msgspec.structs.replace(lot, first=lot.last + 1, waived_minor=lot.live_minor, offer=Absent))
 
 
 def _free_lot(id: str, book: Book) -> tuple[Certificate, Lot]:
