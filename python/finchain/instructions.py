@@ -19,6 +19,7 @@ from finchain.domain.compensation import (
     ReleaseGuarantee,
 )
 from finchain.domain.contribution import ContributeShare
+from finchain.domain.correction import CancelDraw, ReverseDisbursement, ReversePayment
 from finchain.domain.debts import ReceiveForDebts
 from finchain.domain.dispute import DisputeReceivable, ResolveDispute
 from finchain.domain.founding import ActivateRulebook, CreateLedger, Founder, SetCheckpointKeys
@@ -94,6 +95,7 @@ __all__ = [
     "AssignReceivable",
     "BuyBackLot",
     "CancelCertificate",
+    "CancelDraw",
     "CancelReceivable",
     "ChangeLoanRate",
     "ChargeLoan",
@@ -157,7 +159,9 @@ __all__ = [
     "RequestPayment",
     "ResolveDispute",
     "ReturnPayment",
+    "ReverseDisbursement",
     "ReversePart",
+    "ReversePayment",
     "ReverseReduction",
     "ReverseTransfer",
     "RotateKey",

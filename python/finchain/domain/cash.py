@@ -11,7 +11,7 @@ from typing import ClassVar, Protocol
 
 from finchain.domain.cash_fact import state_cash_fact
 from finchain.domain.policy import value_date
-from finchain.domain.rule import Book, Optional, Record, record, refuse
+from finchain.domain.rule import Absent, Book, Optional, Record, record, refuse
 from finchain.money import AMOUNT_MAX_MINOR
 
 
@@ -65,8 +65,9 @@ def move_cash(book: Book, payer: str, payee: str, amount_minor: int, currency: s
 
 
 def enter_fact(
-    book: Book, kind: str, entry: BankEntry, *, by: str, amount_minor: int, currency: str, last: date | None = None
-) -> date:
+    book: Book, kind: str, entry: BankEntry, *, by: str, amount_minor: int, currency: str, last: date | None = None,
+    of: str | Optional = Absent,
+) -> date:  # fmt: skip
     """Keeps a bank's entry, so that it counts once, and gives the date on which it has its value.
 
     Args:
@@ -77,6 +78,7 @@ def enter_fact(
         amount_minor: What was moved, `> 0`.
         currency: Its currency.
         last: The object's last posting, which the fact may not precede.
+        of: Id of what it is posted to, where that can be taken back.
 
     Raises:
         Refused: `<kind>.value_date`, `<kind>.reference`, `<kind>.digest`, or `<kind>.duplicate`.
@@ -84,6 +86,6 @@ def enter_fact(
     on = value_date(book, kind, entry.value_date, last=last, bank_fact=True)
     state_cash_fact(
         book, kind, by=by, reference=entry.reference, digest=entry.digest, amount_minor=amount_minor, currency=currency,
-        on=on,
+        on=on, of=of,
     )  # fmt: skip
     return on

@@ -65,9 +65,9 @@ def _settle(do: SettleReceivable, book: Book) -> None:
     claim = claim_of(book, do.id)
     by = require_cash_signer(book, "receivable", claim.bank, do.payee)
     check_amount("receivable", do.amount_minor)
-    settle_claim(
-        book, claim, part_of(claim, do.part, book), do.amount_minor, payee=do.payee, on=_enter(do, claim, by, book)
-    )
+    part = part_of(claim, do.part, book)
+    on = _enter(do, claim, by, book, of=posted_to(claim, part, do.payee))
+    settle_claim(book, claim, part, do.amount_minor, payee=do.payee, on=on)
 
 
 @rule(RecoverReceivable)
@@ -82,21 +82,30 @@ def _recover(do: RecoverReceivable, book: Book) -> None:
                rule="domain.md 2.1", field="amount_minor", value=do.amount_minor,
                advice=f"state up to {most}" if most else "name a write-off of which something is not paid",
                recovered=entry.recovered_minor)  # fmt: skip
-    on = _enter(do, claim, by, book)
+    on = _enter(do, claim, by, book, of=Absent)
     book.put(msgspec.structs.replace(entry, recovered_minor=entry.recovered_minor + do.amount_minor))
     claim = give_back(claim, part_of(claim, entry.part, book), do.amount_minor, "written_off", book)
     settle_claim(book, claim, part_of(claim, entry.part, book), do.amount_minor, payee=do.payee, on=on)
 
 
-def _enter(do: SettleReceivable | RecoverReceivable, claim: Receivable, by: str, book: Book) -> date:
+def _enter(
+    do: SettleReceivable | RecoverReceivable, claim: Receivable, by: str, book: Book, *, of: str | Optional
+) -> date:  # fmt: skip
     """Keeps the statement of a payment of a claim, and gives its value date."""
     last = None if claim.posted is Absent else claim.posted
     on = value_date(book, "receivable", do.value_date, last=last, bank_fact=claim.bank is not Absent)
     state_cash_fact(
         book, "receivable", by=by, reference=do.reference, digest=do.digest, amount_minor=do.amount_minor,
-        currency=claim.currency, on=on,
+        currency=claim.currency, on=on, of=of,
     )  # fmt: skip
     return on
+
+
+def posted_to(claim: Receivable, part: Part | None, payee: str) -> str | Optional:
+    """What a payment is posted to, as cash facts name it: absent where its money repays a loan."""
+    if part is None:
+        return claim.id
+    return part.id if part.loan is Absent or payee != part.holder else Absent
 
 
 def settle_claim(
@@ -117,7 +126,7 @@ def settle_claim(
         )  # fmt: skip
     book.put(msgspec.structs.replace(claim, posted=on))
     loan = Absent if part is None else part.loan
-    if part is None or loan is Absent or payee != part.holder:
+    if loan is Absent or posted_to(claim, part, payee) is not Absent:
         move_cash(book, claim.debtor, payee, amount_minor, claim.currency)
         note_shortfall(book, loan)
         return

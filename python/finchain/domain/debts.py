@@ -171,10 +171,10 @@ def _of_loan(loan: Loan, on: date, book: Book) -> Debt:
         refuse("loan.not_due", f"{loan.id} is due on {loan.due_on}", rule="Civil Code 560", field="loans",
                value=loan.id, advice="name loans that are due; a prepayment needs its notice")  # fmt: skip
     owed = posted_up_to(loan, on)
+    covered = guaranteed_minor(book.get(Guarantee, id) for id in loan.guarantees)
     return Debt(
         id=loan.id, owed_minor=owed.outstanding_minor + owed.due_minor, due=loan.due_on,
-        secured_minor=collateral_minor(loan, book) + guaranteed_minor(book.get(Guarantee, id) for id in loan.guarantees),
-        rate=loan.late_rate,
+        secured_minor=collateral_minor(loan, book) + covered, rate=loan.late_rate,
     )  # fmt: skip
 
 

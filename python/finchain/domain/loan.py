@@ -450,7 +450,8 @@ def _disburse(do: DisburseLoan, book: Book) -> None:
                advice="let borrower and lender sign for a draw first, and pay it out once")  # fmt: skip
     last = max(filter(None, (last_posting(account), last_loan_posting(loan))), default=None)
     on = enter_fact(
-        book, "loan", do, by=by, amount_minor=do.amount_minor, currency=loan.currency, last=last
+        book, "loan", do, by=by, amount_minor=do.amount_minor, currency=loan.currency, last=last,
+        of=f"{loan.id} {do.name}",
     )  # fmt: skip
     if on >= loan.due_on or loan.accelerated is not Absent:
         refuse("loan.expired", f"{loan.id} was due on {loan.due_on}", field="value_date", value=str(on),

@@ -13,6 +13,7 @@ import msgspec
 
 from finchain.domain.check import check_amount, check_digest, check_identifier, check_reference
 from finchain.domain.party import Role, require, require_role
+from finchain.domain.policy import check_open_month
 from finchain.domain.receivable import Bucket, Mark, Receivable, check_enough, claim_of, money_text, move
 from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
 from finchain.money import format_minor
@@ -223,7 +224,7 @@ def _reverse(do: ReversePart, book: Book) -> None:
             advice="reverse first what came later, or release what is left", face=part.face_minor,
             disputed=part.disputed_minor, settled=part.settled_minor, released=part.released_minor,
         )  # fmt: skip
-    check_period(part.taken, book, do.id)
+    check_open_month(book, "receivable", part.taken, do.id)
     book.put(msgspec.structs.replace(part, amount_minor=0, reversed_minor=part.face_minor))
     book.put(move(claim, part.face_minor, part.mark, "free"))
 
@@ -279,19 +280,6 @@ def give_back(claim: Receivable, part: Part | None, amount_minor: int, source: B
     changed = {"amount_minor": part.amount_minor + amount_minor, member: getattr(part, member) - amount_minor}
     book.put(msgspec.structs.replace(part, **changed))
     return move(claim, amount_minor, source, part.mark)
-
-
-def check_period(entered: date, book: Book, id: str) -> None:
-    """Refuses to reverse what was entered in a month that is over, and that books may have been closed on.
-
-    Raises:
-        Refused: `receivable.period`.
-    """
-    if (entered.year, entered.month) != (book.today.year, book.today.month):
-        refuse(
-            "receivable.period", f"{id} was entered on {entered}, in a month that is over", rule="domain.md 2.0",
-            field="id", value=id, advice="adjust it by a new entry: a credit note, a refund, or a new assignment",
-        )  # fmt: skip
 
 
 def require_owners(claim: Receivable, part: Part | None, book: Book) -> tuple[str, ...]:

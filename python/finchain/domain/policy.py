@@ -135,6 +135,19 @@ def value_date(
     return day
 
 
+def check_open_month(book: Book, kind: str, entered: date, id: str) -> None:
+    """Refuses to reverse what was entered in a month that is over, and that books may have been closed on.
+
+    Raises:
+        Refused: `<kind>.period`.
+    """
+    if (entered.year, entered.month) != (book.today.year, book.today.month):
+        refuse(
+            f"{kind}.period", f"{id} was entered on {entered}, in a month that is over", rule="domain.md 2.0",
+            field="id", value=id, advice="adjust it by a new entry: a credit note, a refund, or another transfer",
+        )  # fmt: skip
+
+
 def check_terms(terms: PolicyTerms) -> None:
     """Refuses limits that make no sense.
 

@@ -15,8 +15,9 @@ from finchain.domain.check import check_amount, check_digest, check_identifier, 
 from finchain.domain.dilution import count
 from finchain.domain.fingerprint import fingerprint_id, take_fingerprint
 from finchain.domain.loan import note_shortfall
-from finchain.domain.part import Part, check_period, give_back, part_of, require_owners, take_open
+from finchain.domain.part import Part, give_back, part_of, require_owners, take_open
 from finchain.domain.party import require
+from finchain.domain.policy import check_open_month
 from finchain.domain.receivable import Bucket, Receivable, claim_of, money_text, require_award
 from finchain.domain.reference import payload_digest, refuse_duplicate, take_reference
 from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
@@ -319,7 +320,7 @@ def _reverse(do: ReverseReduction, book: Book) -> None:
     if reduction.recovered_minor:
         refuse("receivable.dependant", f"the debtor has paid {reduction.recovered_minor} of {do.id} since",
                rule="domain.md 2.0", field="id", value=do.id, advice="let what is paid stand")  # fmt: skip
-    check_period(reduction.entered, book, do.id)
+    check_open_month(book, "receivable", reduction.entered, do.id)
     claim = claim_of(book, reduction.receivable)
     part = part_of(claim, reduction.part, book)
     book.put(give_back(claim, part, reduction.amount_minor, _TARGETS[reduction.form], book))

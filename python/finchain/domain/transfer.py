@@ -17,6 +17,7 @@ from finchain.domain.cash import enter_fact, move_cash
 from finchain.domain.certificate import RECOURSE_MAX, Aim, Certificate, Lot, Offer, checked_until, take_free
 from finchain.domain.check import check_digest, check_rate
 from finchain.domain.party import require, require_role
+from finchain.domain.policy import check_open_month
 from finchain.domain.rule import Absent, Book, Instruction, Optional, refuse, rule
 
 
@@ -132,9 +133,7 @@ def _reverse_transfer(do: ReverseTransfer, book: Book) -> None:
         refuse("certificate.depends", f"{lot.id} is {encumbrance}, paid in part or dishonoured since", field="id",
                value=do.id, rule="domain.md 2.0", advice="undo first what came after the transfer",
                live=lot.live_minor)  # fmt: skip
-    if (lot.taken.year, lot.taken.month) != (book.today.year, book.today.month):
-        refuse("certificate.period", f"{lot.id} was transferred on {lot.taken}, and that month is closed", field="id",
-               value=do.id, rule="domain.md 2.0", advice="transfer it back instead")  # fmt: skip
+    check_open_month(book, "certificate", lot.taken, lot.id)
     _check_cut_off(book.get(Certificate, lot.certificate), book)
     chain = lot.recourse[: lot.recourse.index(lot.source)] if lot.source in lot.recourse else lot.recourse
     book.put(
