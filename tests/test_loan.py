@@ -15,7 +15,8 @@ from finchain.domain.accrual import Balance, always, changed, interest_between, 
 from finchain.domain.cash import Cash
 from finchain.domain.certificate import Lot
 from finchain.domain.loan import BALANCES_MAX, COLLATERAL_MAX, DRAWS_MAX, Charge, Draw, Loan
-from stories import ACCOUNT, LOAN, MATURITY, agreed, apply, but, draw, lent, pledge, transferred
+from finchain.domain.rule import Absent
+from stories import ACCOUNT, LOAN, MATURITY, A, agreed, apply, but, draw, lent, pledge, transferred
 
 PREPAID = do.ReceivePrepayment("L", 10_000_000, "IN-1", digest("prepayment"))
 
@@ -398,3 +399,57 @@ def test_collateral_has_an_end() -> None:
         apply(ledger, pledge(f"C {36_000_001 + 100_000 * number}", 100_000), by=["shop", "bank"])
     with refused(ledger, "loan.collateral"):
         ledger.apply(pledge(f"C {36_000_001 + 100_000 * COLLATERAL_MAX}", 100_000), by=["shop", "bank"])
+
+
+# --- a revolving loan -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("revolving", [True, False, None])
+def test_i_10_of_a_revolving_loan_what_is_repaid_is_drawn_again(revolving: bool | None) -> None:
+    """Of 72 m, 50 m are drawn and 30 m repaid: 52 m are free where the loan revolves, and 22 m where not."""
+    ledger = lent(but(LOAN, revolving=Absent if revolving is None else revolving))
+    apply(ledger, do.PrepayLoan("L", 30_000_000), by=["shop"])
+    apply(ledger, do.ReceivePrepayment("L", 30_000_000, "IN-1", digest("in")), by=["bank"])
+    free = 52_000_000 if revolving else 22_000_000
+    assert loan(ledger).left_to_draw(ledger.today) == free
+    assert (loan(ledger).drawn_minor, loan(ledger).outstanding_minor) == (50_000_000, 20_000_000)
+    with refused(ledger, "loan.cap_exceeded"):
+        ledger.apply(do.DrawLoan("L", "two", free + 1), by=["shop", "bank"])
+    draw(ledger, ledger.today, free, "two")
+    with refused(ledger, "loan.cap_exceeded"):
+        ledger.apply(do.DrawLoan("L", "three", 1), by=["shop", "bank"])
+
+
+def test_a_revolving_loan_that_is_repaid_goes_on_until_its_last_day_of_draws() -> None:
+    ledger = lent(but(LOAN, revolving=True, prepayment="interest_now"))
+    apply(ledger, do.PrepayLoan("L", 50_000_000), by=["shop"])
+    apply(ledger, do.ReceivePrepayment("L", 50_000_000, "IN-1", digest("in")), by=["bank"])
+    assert (loan(ledger).status, loan(ledger).collateral) == ("repaid", ("C 36000001",))
+    draw(ledger, LOAN.available_until, 72_000_000, "two")
+    ledger.move_to(MATURITY)
+    apply(ledger, do.PayCertificate("C", A, "PAY-1", digest("p")), by=["clearer"])
+    assert loan(ledger).status == "ended"
+
+
+# --- what a bank may charge -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rate", "penalty", "misuse", "noted"),
+    [
+        (do.Rate(4, 100), do.Rate(52, 1_000), None, 0), (do.Rate(4, 100), do.Rate(60, 1_000), None, 0),
+        (do.Rate(4, 100), do.Rate(519, 10_000), None, 1), (do.Rate(4, 100), do.Rate(601, 10_000), None, 1),
+        (do.Rate(4, 100), do.Rate(6, 100), do.Rate(6, 100), 0), (do.Rate(4, 100), do.Rate(6, 100), do.Rate(8, 100), 0),
+        (do.Rate(4, 100), do.Rate(6, 100), do.Rate(599, 10_000), 1),
+        (do.Rate(4, 100), do.Rate(6, 100), do.Rate(801, 10_000), 1),
+        (do.Rate(4, 100), do.Rate(1, 100), do.Rate(1, 100), 2), (do.Rate(0, 1), do.Rate(6, 100), None, 1),
+    ],
+)  # fmt: skip
+def test_a_penalty_beyond_what_banks_may_take_is_noted(
+    rate: do.Rate, penalty: do.Rate, misuse: do.Rate | None, noted: int
+) -> None:
+    """Late money costs 1.3 to 1.5 times the agreed rate, misused money 1.5 to 2 times (PBOC 2003 No. 251)."""
+    ledger = with_account()
+    terms = but(LOAN, rate=rate, penalty_rate=penalty, misuse_rate=Absent if misuse is None else misuse)
+    apply(ledger, terms, by=["shop", "bank"])
+    assert len(ledger.notes) == noted, ledger.notes

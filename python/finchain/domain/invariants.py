@@ -282,8 +282,8 @@ def check_loans(ledger: Ledger) -> None:
             _equal("I-10", f"history of draw {draw.name} of {what}", last, draw.outstanding_minor)
         parts = loan.outstanding_minor + loan.repaid_minor + loan.compensated_minor
         _equal("I-10", what, parts, loan.drawn_minor)
-        if loan.drawn_minor + loan.reserved_minor > loan.limit_minor:
-            _fail("I-10", f"{what} has drawn {loan.drawn_minor} of {loan.limit_minor}")
+        if loan.used_minor + loan.reserved_minor > loan.limit_minor:
+            _fail("I-10", f"{what} has used {loan.used_minor} of {loan.limit_minor}")
         for name, charge in loan.charges.items():
             parts = charge.paid_minor + charge.compensated_minor + charge.due_minor + charge.waived_minor
             _equal("I-11", f"{name} of {what}", parts, charge.posted_minor)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
+from fractions import Fraction
 from typing import ClassVar, Final, Literal
 
 import msgspec
@@ -47,6 +48,10 @@ INTEREST_YEARS: Final = 100
 
 LATE_DAYS: Final = 90
 """A loan overdue for longer is non-performing by every bank's rules."""
+
+PENALTY_PERCENT: Final = (130, 150)
+MISUSE_PERCENT: Final = (150, 200)
+"""What a bank may charge for late and for misused money, of the agreed rate (PBOC 2003 No. 251)."""
 
 PREPAYMENT_DAYS_MAX: Final = 366
 """A notice given more than a year ahead is a change of the maturity."""
@@ -121,7 +126,7 @@ class Notice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @record
 class Loan(Record, frozen=True, kw_only=True):
-    """A loan that is not revolving: what was drawn does not become free again.
+    """A loan: of a revolving one what is repaid can be drawn again, of any other nothing.
 
     Attributes:
         advance_bp: The share of what is pledged, in basis points, up to which is lent.
@@ -136,6 +141,7 @@ class Loan(Record, frozen=True, kw_only=True):
         guarantees: Ids of the guarantees that cover it.
         calls: What was demanded and paid under them.
         kept: The terms by which guarantors answer that did not sign a heavier change.
+        revolving: Whether what is repaid becomes free again.
         draws: All draws, the earliest first.
         charges: Interest that was posted, by its kind.
         posted: Value date of the last posting.
@@ -165,11 +171,12 @@ class Loan(Record, frozen=True, kw_only=True):
     account: str
     waterfall: Waterfall
     misuse_rate: Rate | Optional = Absent
+    revolving: bool | Optional = Absent
     collateral: tuple[str, ...] = ()
     claims: tuple[str, ...] = ()
     draws: tuple[Draw, ...] = ()
     charges: dict[ChargeName, Charge]
-    # I-10: drawn = outstanding + repaid + compensated, and drawn <= limit
+    # I-10: drawn = outstanding + repaid + compensated, and used <= limit
     repaid_minor: int = 0
     compensated_minor: int = 0
     rate_changes: Rates = ()
@@ -209,6 +216,11 @@ class Loan(Record, frozen=True, kw_only=True):
         return sum(draw.lent_minor for draw in self.draws)
 
     @property
+    def used_minor(self) -> int:
+        """What of the limit is used up: what is owed of a revolving loan, all that was ever lent of another (I-10)."""
+        return self.outstanding_minor if self.revolving is True else self.drawn_minor
+
+    @property
     def reserved_minor(self) -> int:
         """What was signed for and not paid out yet."""
         return sum(draw.asked_minor for draw in self.draws if not draw.lent_minor)
@@ -240,7 +252,7 @@ class Loan(Record, frozen=True, kw_only=True):
     def left_to_draw(self, today: date) -> int:
         """What may still be drawn, collateral permitting."""
         open_still = today <= self.available_until and self.accelerated is Absent
-        return self.limit_minor - self.drawn_minor if open_still else 0
+        return self.limit_minor - self.used_minor if open_still else 0
 
     def accrued_minor(self, on: date, kept: KeptTerms | None = None) -> int:
         """Interest at the agreed rate since the last posting, up to a day or the due day, not posted yet.
@@ -296,6 +308,7 @@ class AgreeLoan(Instruction, frozen=True, tag="loan.agree"):
         waterfall: What money for the loan goes to first.
         misuse_rate: Rate per year where the money is used for something else; absent where none was agreed.
         guarantees: Ids of guarantees that were offered for this loan.
+        revolving: Whether what is repaid can be drawn again; not where absent.
     """
 
     id: str
@@ -315,6 +328,7 @@ class AgreeLoan(Instruction, frozen=True, tag="loan.agree"):
     waterfall: Waterfall
     misuse_rate: Rate | Optional = Absent
     guarantees: list[str] | Optional = Absent
+    revolving: bool | Optional = Absent
 
 
 class DrawLoan(Instruction, frozen=True, tag="loan.draw"):
@@ -364,6 +378,7 @@ def _agree(do: AgreeLoan, book: Book) -> None:
                advice="name a controlled account of the borrower of which the lender is a controller",
                owner=account.owner, controllers=", ".join(account.controllers))  # fmt: skip
     check_interest(do.limit_minor, do.rate, do.penalty_rate, do.misuse_rate)
+    note_penalty(book, do.id, do.rate, do.penalty_rate, do.misuse_rate)
     if not 1 <= do.advance_bp <= WHOLE_BP:
         refuse("loan.advance", f"a share of {do.advance_bp} basis points", field="advance_bp", value=do.advance_bp,
                advice=f"state 1 to {WHOLE_BP}")  # fmt: skip
@@ -389,7 +404,7 @@ def _agree(do: AgreeLoan, book: Book) -> None:
             advance_bp=do.advance_bp, rate=do.rate, penalty_rate=do.penalty_rate, day_count=do.day_count,
             round_at=do.round_at, prepayment=do.prepayment, prepayment_days=do.prepayment_days,
             available_until=do.available_until, maturity=do.maturity, account=do.account,
-            waterfall=do.waterfall, misuse_rate=do.misuse_rate, charges={},
+            waterfall=do.waterfall, misuse_rate=do.misuse_rate, revolving=do.revolving, charges={},
             guarantees=guarantees,
         )
     )  # fmt: skip
@@ -409,6 +424,18 @@ def check_interest(limit_minor: int, rate: Rate, penalty_rate: Rate, misuse_rate
                field="limit_minor", value=limit_minor, advice="state a smaller limit or lower rates")  # fmt: skip
 
 
+def note_penalty(book: Book, id: str, rate: Rate, penalty_rate: Rate, misuse_rate: Rate | Optional) -> None:
+    """Notes a penalty that banks in China may not take (PBOC 2003 No. 251); elsewhere it is for the contract to say."""
+    for name, late, (low, high) in (
+        ("penalty", penalty_rate, PENALTY_PERCENT), ("misuse", misuse_rate, MISUSE_PERCENT),
+    ):  # fmt: skip
+        if late is Absent:
+            continue
+        percent = Fraction(100 * late.value * rate.scale, late.scale * rate.value) if rate.value else 0
+        if not low <= percent <= high:
+            book.note(f"loan {id}: the {name} rate of {late} is not {low} to {high} per cent of {rate}")
+
+
 @rule(DrawLoan)
 def _draw(do: DrawLoan, book: Book) -> None:
     loan = live_loan(do.id, book)
@@ -423,11 +450,11 @@ def _draw(do: DrawLoan, book: Book) -> None:
         end = min(loan.available_until, loan.due_on)
         refuse("loan.expired", f"{loan.id} could be drawn until {end}", field="id", value=do.id,
                advice="agree another loan")  # fmt: skip
-    free = loan.limit_minor - loan.drawn_minor - loan.reserved_minor
+    free = loan.limit_minor - loan.used_minor - loan.reserved_minor
     if do.amount_minor > free:
         refuse("loan.cap_exceeded", f"{free} of {loan.id} can be drawn", rule="domain.md I-10", field="amount_minor",
                value=do.amount_minor, advice=f"draw up to {free}", limit=loan.limit_minor,
-               drawn=loan.drawn_minor)  # fmt: skip
+               used=loan.used_minor)  # fmt: skip
     lendable = lendable_minor(loan, book) - loan.outstanding_minor - loan.reserved_minor
     if do.amount_minor > lendable:
         refuse("loan.over_advance", f"pledges and guarantees secure {max(lendable, 0)} more", rule="domain.md 2.4",

@@ -18,7 +18,7 @@ from finchain.domain.accrual import Rates, RateStep
 from finchain.domain.arithmetic import Rate, heavier
 from finchain.domain.check import check_rate
 from finchain.domain.guarantee import Guarantee
-from finchain.domain.loan import Charge, ChargeName, KeptTerms, Loan, check_interest, live_loan
+from finchain.domain.loan import Charge, ChargeName, KeptTerms, Loan, check_interest, live_loan, note_penalty
 from finchain.domain.party import require
 from finchain.domain.rule import Absent, Book, Instruction, Optional, refuse, rule
 
@@ -94,6 +94,7 @@ def _change_rate(do: ChangeLoanRate, book: Book) -> None:
     check_rate("loan", do.rate, "rate")
     check_rate("loan", do.penalty_rate, "penalty_rate")
     check_interest(loan.limit_minor, do.rate, do.penalty_rate, loan.misuse_rate)
+    note_penalty(book, do.id, do.rate, do.penalty_rate, loan.misuse_rate)
     if (do.rate, do.penalty_rate) == (loan.rate_now, loan.penalty_rate):
         refuse("loan.rate", f"{loan.id} bears these rates already", field="rate", value=str(do.rate),
                rule="domain.md 2.4", advice="state another rate")  # fmt: skip
