@@ -13,7 +13,9 @@ from finchain.domain.arithmetic import Rate
 from finchain.domain.guarantee import Guarantee
 from finchain.domain.loan import Loan
 from finchain.domain.rescheduling import RATE_CHANGES_MAX
-from stories import LOAN, MATURITY, agreed, apply, but, draw, lent
+from finchain.domain.rule import Absent
+from stories import ACCOUNT, LOAN, MATURITY, agreed, apply, but, draw, lent, transferred
+from test_holiday import CN, KEEPERS
 from test_loan_guarantee import OFFER, PERIOD_END, REPAID, compensate, due
 from test_loan_guarantee import lent as guaranteed
 
@@ -253,3 +255,56 @@ def test_many_guarantors_with_terms_of_their_own_fit_into_a_record() -> None:
     assert len(loan.kept) == len(names)
     assert len(loan.kept[0].rate_changes) == RATE_CHANGES_MAX
     assert ledger.get(Guarantee, offers[0].id).is_in_effect
+
+
+# --- a maturity on a free day -----------------------------------------------------------------------------------
+
+SATURDAY, MONDAY = date(2026, 8, 29), date(2026, 8, 31)
+SHIFTED = but(LOAN, maturity=SATURDAY, calendar="CN", shift="following")
+
+
+def on_calendar(loan: do.AgreeLoan = SHIFTED) -> MemoryBook:
+    """A loan that matures on a Saturday and is due on the Monday after it."""
+    ledger = transferred()
+    ledger.apply(CN, by=KEEPERS)
+    ledger.move_to(date(2026, 3, 6))
+    ledger.apply(ACCOUNT, loan, by=["shop", "bank"])
+    return ledger
+
+
+def test_a_loan_that_matures_on_a_free_day_is_due_on_a_business_day() -> None:
+    """Interest at the agreed rate runs until the Monday, and no penalty on the way."""
+    ledger = on_calendar()
+    loan = ledger.get(Loan, "L")
+    assert (loan.maturity, loan.due_on, loan.calendar_version) == (SATURDAY, MONDAY, 1)
+    drawn = but(lent().get(Loan, "L"), maturity=loan.maturity, shifted=loan.shifted)
+    assert drawn.accrued_penalty_minor(MONDAY) == 0 < drawn.accrued_penalty_minor(MONDAY + timedelta(1))
+    assert drawn.accrued_minor(MONDAY) == 1_057_292, "175 days at 4.35% on 50 m"
+    assert drawn.accrued_minor(MONDAY + timedelta(1)) == drawn.accrued_minor(MONDAY)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"calendar": Absent}, "loan.shift"), ({"shift": Absent}, "loan.shift"),
+        ({"calendar": "XX"}, "calendar.not_found"), ({"maturity": date(2027, 1, 2)}, "calendar.not_covered"),
+        ({"shift": "preceding", "available_until": date(2026, 8, 29)}, "loan.date"),
+        ({"shift": "preceding", "available_until": date(2026, 8, 28)}, None),
+    ],
+)  # fmt: skip
+def test_a_calendar_knows_the_day_on_which_a_loan_is_due(changes: dict[str, object], code: str | None) -> None:
+    ledger = on_calendar(but(SHIFTED, id="other"))
+    if code is None:
+        apply(ledger, but(SHIFTED, **changes), by=["shop", "bank"])
+        return
+    with refused(ledger, code):
+        ledger.apply(but(SHIFTED, **changes), by=["shop", "bank"])
+
+
+def test_an_extension_reads_the_newest_calendar() -> None:
+    """3 October is a Saturday: a second version gives the week back, and the loan is due on Monday the 5th."""
+    ledger = on_calendar()
+    ledger.apply(but(CN, version=2, holidays=CN.holidays[:2]), by=KEEPERS)
+    apply(ledger, do.ExtendLoan("L", date(2026, 10, 3)), by=["shop", "bank"])
+    loan = ledger.get(Loan, "L")
+    assert (loan.due_on, loan.calendar_version) == (date(2026, 10, 5), 2)

@@ -16,7 +16,7 @@ import msgspec
 from finchain.calendar import Shift, add_days, exceeds_months
 from finchain.domain.check import check_amount, check_identifier
 from finchain.domain.guarantee import Call, Calls, call_under, check_offered, check_together, take_effect
-from finchain.domain.holiday import days_from, newest, shifted
+from finchain.domain.holiday import check_shift, days_from, newest, payable_on
 from finchain.domain.party import Party, require, require_role
 from finchain.domain.policy import in_force
 from finchain.domain.receivable import Receivable, claim_of, move
@@ -293,7 +293,9 @@ def _issue(do: IssueCertificate, book: Book) -> None:
     require_role(book, "certificate", do.bank, role="settlement_bank", field="bank")
     check_amount("certificate", do.amount_minor)
     policy = in_force(book)
-    payable = _payable(do, book)
+    if do.shift is not Absent:
+        check_shift("certificate", do.calendar, do.shift)
+    payable = payable_on(book, do.maturity, do.calendar, do.shift)
     _check_tenor(do, payable, book)
     until = checked_until(book, do.until, last=add_days(min(do.maturity, payable), -1))
     _convert_claims(do, book)
@@ -334,16 +336,6 @@ def _check_tenor(do: IssueCertificate, payable: date, book: Book) -> None:
         )  # fmt: skip
     if exceeds_months(book.today, do.maturity, policy.tenor_warn_months):
         book.note(f"certificate {do.id} runs for more than {policy.tenor_warn_months} months")
-
-
-def _payable(do: IssueCertificate, book: Book) -> date:
-    """The business day on which what is due at maturity is paid, where the certificate has a calendar and a shift."""
-    if do.shift is Absent:
-        return do.maturity
-    if do.calendar is Absent:
-        refuse("certificate.shift", "a shift without a calendar moves nothing", rule="domain.md 2.10", field="shift",
-               value=do.shift, advice="name the calendar, or leave the shift out")  # fmt: skip
-    return shifted(book, do.calendar, newest(book, do.calendar), do.maturity, do.shift)
 
 
 def _convert_claims(do: IssueCertificate, book: Book) -> None:

@@ -181,6 +181,28 @@ def shifted(book: Book, calendar: str, version: int, day: date, shift: Shift) ->
     return shift_day(day, shift, opening(book, calendar, version))
 
 
+def check_shift(kind: str, calendar: str | Optional, shift: Shift | Optional) -> None:
+    """Refuses a shift without the calendar by which it moves, and a calendar that then moves nothing.
+
+    Raises:
+        Refused: `<kind>.shift`.
+    """
+    if (calendar is Absent) is not (shift is Absent):
+        refuse(f"{kind}.shift", "a calendar without a shift moves nothing, nor a shift without a calendar",
+               rule="domain.md 2.10", field="shift", advice="state both or none")  # fmt: skip
+
+
+def payable_on(book: Book, day: date, calendar: str | Optional, shift: Shift | Optional) -> date:
+    """The day on which what is due on a day is paid, by the newest version of the calendar of a contract of today.
+
+    Raises:
+        Refused: `calendar.not_found`, `calendar.not_covered`.
+    """
+    if calendar is Absent or shift is Absent:
+        return day
+    return shifted(book, calendar, newest(book, calendar), day, shift)
+
+
 def days_from(book: Book, day: date, days: int, calendar: str | Optional) -> date:
     """The day so many business days after another, or before it where `days` is negative.
 

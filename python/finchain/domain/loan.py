@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
-from fractions import Fraction
 from typing import ClassVar, Final, Literal
 
 import msgspec
 
-from finchain.calendar import DAYS_IN_YEAR, DayCount, count_days
+from finchain.calendar import DAYS_IN_YEAR, DayCount, Shift, count_days
 from finchain.domain.account import Account, credit, last_posting
 from finchain.domain.accrual import Balances, Rates, RoundAt, always, changed, interest_between
 from finchain.domain.arithmetic import Rate, heavier, interest
@@ -25,11 +24,13 @@ from finchain.domain.check import (
     check_rate,
 )
 from finchain.domain.guarantee import WHOLE_BP, Call, Guarantee, check_offered, check_together, take_effect
+from finchain.domain.holiday import check_shift, newest, payable_on
 from finchain.domain.part import Part, take_open
 from finchain.domain.party import require
+from finchain.domain.rates import check_interest, note_penalty
 from finchain.domain.receivable import claim_of
 from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
-from finchain.money import AMOUNT_MAX_MINOR, format_minor
+from finchain.money import format_minor
 
 Prepayment = Literal["none", "interest_now", "interest_at_maturity"]
 """Whether the borrower may repay early, and when the interest on that part is then paid."""
@@ -43,15 +44,8 @@ only until the loan is `LATE_DAYS` overdue, when a bank counts no interest on it
 
 Status = Literal["agreed", "active", "repaid", "ended"]
 
-INTEREST_YEARS: Final = 100
-"""Interest of so many years must fit into an amount; no debt that is enforced at all waits longer."""
-
 LATE_DAYS: Final = 90
 """A loan overdue for longer is non-performing by every bank's rules."""
-
-PENALTY_PERCENT: Final = (130, 150)
-MISUSE_PERCENT: Final = (150, 200)
-"""What a bank may charge for late and for misused money, of the agreed rate (PBOC 2003 No. 251)."""
 
 PREPAYMENT_DAYS_MAX: Final = 366
 """A notice given more than a year ahead is a change of the maturity."""
@@ -142,6 +136,9 @@ class Loan(Record, frozen=True, kw_only=True):
         calls: What was demanded and paid under them.
         kept: The terms by which guarantors answer that did not sign a heavier change.
         revolving: Whether what is repaid becomes free again.
+        calendar: Calendar by which maturity is moved to a business day, in the version `calendar_version`.
+        shift: How it is moved; interest at the agreed rate runs until then.
+        shifted: The business day to which it is moved; absent where it is `maturity` itself.
         draws: All draws, the earliest first.
         charges: Interest that was posted, by its kind.
         posted: Value date of the last posting.
@@ -172,6 +169,10 @@ class Loan(Record, frozen=True, kw_only=True):
     waterfall: Waterfall
     misuse_rate: Rate | Optional = Absent
     revolving: bool | Optional = Absent
+    calendar: str | Optional = Absent
+    calendar_version: int | Optional = Absent
+    shift: Shift | Optional = Absent
+    shifted: date | Optional = Absent
     collateral: tuple[str, ...] = ()
     claims: tuple[str, ...] = ()
     draws: tuple[Draw, ...] = ()
@@ -193,7 +194,9 @@ class Loan(Record, frozen=True, kw_only=True):
     @property
     def due_on(self) -> date:
         """The day on which all of it is due."""
-        return self.maturity if self.accelerated is Absent else self.accelerated
+        if self.accelerated is not Absent:
+            return self.accelerated
+        return self.maturity if self.shifted is Absent else self.shifted
 
     @property
     def rate_now(self) -> Rate:
@@ -309,6 +312,7 @@ class AgreeLoan(Instruction, frozen=True, tag="loan.agree"):
         misuse_rate: Rate per year where the money is used for something else; absent where none was agreed.
         guarantees: Ids of guarantees that were offered for this loan.
         revolving: Whether what is repaid can be drawn again; not where absent.
+        calendar: Calendar by which maturity is moved to a business day, as `shift` says; both or none.
     """
 
     id: str
@@ -329,6 +333,8 @@ class AgreeLoan(Instruction, frozen=True, tag="loan.agree"):
     misuse_rate: Rate | Optional = Absent
     guarantees: list[str] | Optional = Absent
     revolving: bool | Optional = Absent
+    calendar: str | Optional = Absent
+    shift: Shift | Optional = Absent
 
 
 class DrawLoan(Instruction, frozen=True, tag="loan.draw"):
@@ -382,58 +388,37 @@ def _agree(do: AgreeLoan, book: Book) -> None:
     if not 1 <= do.advance_bp <= WHOLE_BP:
         refuse("loan.advance", f"a share of {do.advance_bp} basis points", field="advance_bp", value=do.advance_bp,
                advice=f"state 1 to {WHOLE_BP}")  # fmt: skip
+    check_shift("loan", do.calendar, do.shift)
+    due_on = payable_on(book, do.maturity, do.calendar, do.shift)
     bad_notice = not 0 <= do.prepayment_days <= PREPAYMENT_DAYS_MAX
-    if not book.today <= do.available_until <= do.maturity or do.maturity == book.today or bad_notice:
+    if not book.today <= do.available_until <= min(do.maturity, due_on) or due_on <= book.today or bad_notice:
         refuse(
             "loan.date", "its days do not follow each other, or its notice is too long", field="maturity",
             value=str(do.maturity), available_until=str(do.available_until), prepayment_days=do.prepayment_days,
             advice=f"order today, available_until, maturity; let notice be 0 to {PREPAYMENT_DAYS_MAX} days",
         )  # fmt: skip
+    loan = Loan(
+        id=do.id, rulebook=book.rulebook,
+        lender=do.lender, borrower=do.borrower, currency=account.currency, limit_minor=do.limit_minor,
+        advance_bp=do.advance_bp, rate=do.rate, penalty_rate=do.penalty_rate, day_count=do.day_count,
+        round_at=do.round_at, prepayment=do.prepayment, prepayment_days=do.prepayment_days,
+        available_until=do.available_until, maturity=do.maturity, account=do.account,
+        waterfall=do.waterfall, misuse_rate=do.misuse_rate, revolving=do.revolving, calendar=do.calendar,
+        shift=do.shift, guarantees=_accepted_guarantees(do, account.currency, due_on, book), charges={},
+    )  # fmt: skip
+    book.put(with_maturity(loan, do.maturity, book))
+
+
+def _accepted_guarantees(do: AgreeLoan, currency: str, due_on: date, book: Book) -> tuple[str, ...]:
+    """The guarantees that the lender accepts with the loan, which take effect."""
     guarantees = () if do.guarantees is Absent else tuple(do.guarantees)
     check_together(book, guarantees)
     for id in guarantees:
         guarantee = check_offered(
-            book, id, secures="loan", debt=do.id, debtor=do.borrower, creditor=do.lender, currency=account.currency,
-            due=do.maturity,
+            book, id, secures="loan", debt=do.id, debtor=do.borrower, creditor=do.lender, currency=currency, due=due_on
         )  # fmt: skip
         take_effect(book, guarantee, do.limit_minor, do.maturity)
-    book.put(
-        Loan(
-            id=do.id, rulebook=book.rulebook,
-            lender=do.lender, borrower=do.borrower, currency=account.currency, limit_minor=do.limit_minor,
-            advance_bp=do.advance_bp, rate=do.rate, penalty_rate=do.penalty_rate, day_count=do.day_count,
-            round_at=do.round_at, prepayment=do.prepayment, prepayment_days=do.prepayment_days,
-            available_until=do.available_until, maturity=do.maturity, account=do.account,
-            waterfall=do.waterfall, misuse_rate=do.misuse_rate, revolving=do.revolving, charges={},
-            guarantees=guarantees,
-        )
-    )  # fmt: skip
-
-
-def check_interest(limit_minor: int, rate: Rate, penalty_rate: Rate, misuse_rate: Rate | Optional) -> None:
-    """Refuses terms under which interest could outgrow what an amount can be, and then block a payment to others.
-
-    Raises:
-        Refused: `loan.amount`.
-    """
-    late = penalty_rate if misuse_rate is Absent else heavier(penalty_rate, misuse_rate)
-    # Over the years: interest, penalty interest, and compound interest on the interest.
-    times = rate.value * late.scale + late.value * rate.scale + rate.value * late.value * INTEREST_YEARS
-    if limit_minor * INTEREST_YEARS * times > AMOUNT_MAX_MINOR * rate.scale * late.scale:
-        refuse("loan.amount", f"{INTEREST_YEARS} years of interest would exceed 2^53-1 minor units",
-               field="limit_minor", value=limit_minor, advice="state a smaller limit or lower rates")  # fmt: skip
-
-
-def note_penalty(book: Book, id: str, rate: Rate, penalty_rate: Rate, misuse_rate: Rate | Optional) -> None:
-    """Notes a penalty that banks in China may not take (PBOC 2003 No. 251); elsewhere it is for the contract to say."""
-    for name, late, (low, high) in (
-        ("penalty", penalty_rate, PENALTY_PERCENT), ("misuse", misuse_rate, MISUSE_PERCENT),
-    ):  # fmt: skip
-        if late is Absent:
-            continue
-        percent = Fraction(100 * late.value * rate.scale, late.scale * rate.value) if rate.value else 0
-        if not low <= percent <= high:
-            book.note(f"loan {id}: the {name} rate of {late} is not {low} to {high} per cent of {rate}")
+    return guarantees
 
 
 @rule(DrawLoan)
@@ -520,6 +505,19 @@ def replace_collateral(book: Book, loan_id: str, old: str, new: str | None) -> N
     loan = book.get(Loan, loan_id)
     collateral = tuple(each if each != old else new for each in loan.collateral)
     book.put(msgspec.structs.replace(loan, collateral=tuple(each for each in collateral if each is not None)))
+
+
+def with_maturity(loan: Loan, maturity: date, book: Book) -> Loan:
+    """The loan with a maturity, moved to a business day by the newest version of its calendar, if it has one.
+
+    Raises:
+        Refused: `calendar.not_found`, `calendar.not_covered`.
+    """
+    due_on = payable_on(book, maturity, loan.calendar, loan.shift)
+    version = Absent if loan.calendar is Absent else newest(book, loan.calendar)
+    return msgspec.structs.replace(
+        loan, maturity=maturity, calendar_version=version, shifted=Absent if due_on == maturity else due_on
+    )  # fmt: skip
 
 
 def put_loan(loan: Loan, book: Book) -> None:

@@ -22,7 +22,7 @@ from finchain.domain.check import (
 )
 from finchain.domain.dilution import count
 from finchain.domain.fingerprint import fingerprint_id, free_fingerprint, take_fingerprint
-from finchain.domain.holiday import newest, shifted
+from finchain.domain.holiday import check_shift, newest, payable_on
 from finchain.domain.late import LateTerms, check_late_terms
 from finchain.domain.party import require, require_role
 from finchain.domain.prospective import Prospective, invoice
@@ -369,15 +369,12 @@ def with_due(claim: Receivable, due: date, book: Book) -> Receivable:
     Raises:
         Refused: `receivable.shift`, `calendar.not_found`, or `calendar.not_covered`.
     """
-    if (claim.calendar is Absent) is not (claim.shift is Absent):
-        refuse("receivable.shift", "a calendar without a shift moves nothing, nor a shift without a calendar",
-               rule="domain.md 2.10", field="shift", advice="state both or none")  # fmt: skip
-    if claim.calendar is Absent or claim.shift is Absent:
+    check_shift("receivable", claim.calendar, claim.shift)
+    if claim.calendar is Absent:
         return msgspec.structs.replace(claim, due=due)
-    version = newest(book, claim.calendar)
-    payable = shifted(book, claim.calendar, version, due, claim.shift)
+    payable = payable_on(book, due, claim.calendar, claim.shift)
     return msgspec.structs.replace(
-        claim, due=due, calendar_version=version, shifted=Absent if payable == due else payable
+        claim, due=due, calendar_version=newest(book, claim.calendar), shifted=Absent if payable == due else payable
     )  # fmt: skip
 
 

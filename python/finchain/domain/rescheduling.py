@@ -18,8 +18,9 @@ from finchain.domain.accrual import Rates, RateStep
 from finchain.domain.arithmetic import Rate, heavier
 from finchain.domain.check import check_rate
 from finchain.domain.guarantee import Guarantee
-from finchain.domain.loan import Charge, ChargeName, KeptTerms, Loan, check_interest, live_loan, note_penalty
+from finchain.domain.loan import Charge, ChargeName, KeptTerms, Loan, live_loan, with_maturity
 from finchain.domain.party import require
+from finchain.domain.rates import check_interest, note_penalty
 from finchain.domain.rule import Absent, Book, Instruction, Optional, refuse, rule
 
 RATE_CHANGES_MAX: Final = 8
@@ -73,19 +74,20 @@ def _extend(do: ExtendLoan, book: Book) -> None:
             "loan.date", f"{loan.id} matures on {loan.maturity}", field="maturity", value=do.maturity,
             rule="domain.md 2.4", advice=f"state a day after {loan.maturity}",
         )  # fmt: skip
+    later = with_maturity(loan, do.maturity, book)
     periods = [] if do.periods is Absent else do.periods
     for period in periods:
         guarantee = _signed(period.guarantee, loan, book)
-        if period.period_end <= max(do.maturity, guarantee.period_end):
+        if period.period_end <= max(later.due_on, guarantee.period_end):
             refuse("guarantee.period", f"{guarantee.id} would end on {period.period_end}", rule="Civil Code 692",
                    field="periods", value=str(period.period_end),
-                   advice=f"state a day after {max(do.maturity, guarantee.period_end)}")  # fmt: skip
+                   advice=f"state a day after {max(later.due_on, guarantee.period_end)}")  # fmt: skip
         book.put(msgspec.structs.replace(guarantee, period_end=period.period_end))
     for id in loan.guarantees:
         guarantee = book.get(Guarantee, id)
-        if guarantee.is_in_effect and guarantee.period_end <= do.maturity:
+        if guarantee.is_in_effect and guarantee.period_end <= later.due_on:
             book.note(f"guarantee {id} ends on {guarantee.period_end}, before {loan.id} is due")
-    book.put(msgspec.structs.replace(loan, maturity=do.maturity))
+    book.put(later)
 
 
 @rule(ChangeLoanRate)

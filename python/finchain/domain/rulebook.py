@@ -53,6 +53,7 @@ from finchain.domain import (
     policy,
     priority,
     prospective,
+    rates,
     receivable,
     recourse,
     reduction,
@@ -70,7 +71,7 @@ from finchain.errors import ConfigError
 INSTRUMENTS: Final[tuple[ModuleType, ...]] = (
     key, party, holiday, policy, founding, cash_fact, cash, trade, fingerprint, reference, dilution, late,
     prospective, receivable, part, part_offer, amendment, priority, guarantee, guarantee_fee, certificate, transfer,
-    account, payment, loan, rescheduling, repayment, overdue, loan_guarantee, collateral, dispute, reduction,
+    account, payment, rates, loan, rescheduling, repayment, overdue, loan_guarantee, collateral, dispute, reduction,
     collection, correction, debts, settlement, compensation, contribution, recourse,
 )  # fmt: skip
 """The rule files, each importing only from those before it."""
