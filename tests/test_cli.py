@@ -178,8 +178,8 @@ def test_every_kind_of_end_has_its_code(deal: Path, run: Run, tmp_path: Path) ->
     (deal / "bad.json").write_text('{"type":"receivable.submit"')
     assert run("submit", ledger, deal / "bad.json", "--key", deal / "shop.pem").code == 8
     with fc.open(ledger):
-        script = [sys.executable, "-m", "finchain", "show", str(ledger), "--json"]
-        locked = subprocess.run(script, capture_output=True, text=True, check=False)
+        words = ["register", str(ledger), "bank", "Bank", "--role", "lender", "--key", str(deal / "shop.pem"), "--json"]
+        locked = subprocess.run([sys.executable, "-m", "finchain", *words], capture_output=True, text=True, check=False)
     assert locked.returncode == 20 and json.loads(locked.stderr)["error"] == "LockedError"
     blocks = next((ledger / "blocks").iterdir())
     damaged = bytearray(blocks.read_bytes())

@@ -32,8 +32,10 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"keys", "clock", "outcome"}),
     frozenset({"key_folder"}),
     frozenset({"outcome", "transaction", "receipt", "checkpoint"}),
-    frozenset({"pipe"}),
+    frozenset({"pipe", "source"}),
     frozenset({"replay"}),
+    frozenset({"reading"}),
+    frozenset({"reader", "submitting"}),
     frozenset({"ledger"}),
     frozenset({"opening"}),
     frozenset({"batch", "interop"}),
@@ -48,7 +50,7 @@ The empty name is the package's own `__init__`, which gathers what users import;
 """
 
 MAY_IMPORT_CORE = frozenset(
-    {"keys", "transaction", "receipt", "checkpoint", "pipe", "replay", "ledger", "opening", "audit"}
+    {"keys", "transaction", "receipt", "checkpoint", "pipe", "replay", "reader", "ledger", "opening", "audit"}
 )
 """The only modules that touch the compiled one; the others are plain Python that a person can step through."""
 

@@ -15,7 +15,7 @@ from finchain import instructions as do
 SIGNATURES = {
     "check": "(path, *, progress, rulebooks)",
     "create": "(path, *, name, operator, keys, clock, hash_suite, time_zone_minutes, policy, rulebook)",
-    "open": "(path, *, operator, keys, clock, after_silence, progress, rulebooks)",
+    "open": "(path, *, read_only, operator, keys, clock, after_silence, progress, rulebooks)",
     "request_enrolment": "(ledger, party_id, holders, *, threshold)",
     "verify": "(receipt, *, trust, witnesses, witnesses_needed, unwitnessed)",
     "Ledger.register":
@@ -25,19 +25,23 @@ SIGNATURES = {
     "Ledger.submit_all": "(self, transactions)",
     "Ledger.prepare": "(self, instructions, *, by, lane, mode, expires_ms)",
     "Ledger.explain": "(self, what, *, by)",
-    "Ledger.get": "(self, kind, id)",
-    "Ledger.look": "(self, kind, id)",
-    "Ledger.find": "(self, kind, where)",
-    "Ledger.find_all": "(self)",
-    "Ledger.totals": "(self, as_of)",
-    "Ledger.history": "(self, kind, id, *, limit)",
+    "Reading.get": "(self, kind, id)",
+    "Reading.look": "(self, kind, id)",
+    "Reading.find": "(self, kind, where)",
+    "Reading.find_all": "(self)",
+    "Reading.totals": "(self, as_of)",
+    "Reading.history": "(self, kind, id, *, limit)",
+    "Reading.resolve": "(self, ticket)",
+    "Reading.close": "(self)",
+    "Reader.snapshot": "(self)",
+    "Reader.verify": "(self)",
+    "Snapshot.verify": "(self)",
     "Ledger.checkpoint": "(self)",
     "Ledger.prove": "(self, kind, id)",
     "Ledger.prove_absent": "(self, kind, id)",
     "Ledger.prove_change": "(self, at, kind, id)",
     "Ledger.prove_instruction": "(self, outcome, index, *, signers)",
     "Ledger.stage_times": "(self)",
-    "Ledger.close": "(self)",
     "Key.generate": "()",
     "Key.from_seed": "(seed)",
     "Key.load": "(path, passphrase)",
@@ -53,8 +57,9 @@ SIGNATURES = {
 
 def shown(name: str) -> str:
     """Names of the parameters, with the star where they must be named."""
+    # What all ways to a ledger have in common is shown by the ledger.
     found: object = fc
-    for part in name.split("."):
+    for part in name.replace("Reading.", "Ledger.").split("."):
         found = getattr(found, part)
     assert callable(found)
     parts: list[str] = []
@@ -70,9 +75,11 @@ def test_signatures(name: str) -> None:
     assert shown(name) == SIGNATURES[name]
 
 
-def test_every_public_method_of_the_ledger_is_in_the_table() -> None:
-    public = {name for name, found in vars(fc.Ledger).items() if inspect.isfunction(found) and name[0] != "_"}
-    assert public == {name.removeprefix("Ledger.") for name in SIGNATURES if name.startswith("Ledger.")}
+@pytest.mark.parametrize("cls", [fc.Ledger, fc.Reader, fc.Snapshot])
+def test_every_public_method_is_in_the_table(cls: type) -> None:
+    public = {name for name, _ in inspect.getmembers(cls, inspect.isfunction) if name[0] != "_"}
+    named = {name.partition(".")[2] for name in SIGNATURES if name.startswith((f"{cls.__name__}.", "Reading."))}
+    assert public == named
 
 
 def test_all_is_what_is_public() -> None:

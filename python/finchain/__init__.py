@@ -10,6 +10,7 @@ from finchain.domain.party import Party
 from finchain.domain.receivable import Receivable
 from finchain.domain.rulebook import RULEBOOK_1, Rulebook
 from finchain.errors import (
+    Busy,
     ConfigError,
     FinchainError,
     ForkError,
@@ -20,11 +21,14 @@ from finchain.errors import (
     Rejected,
     StorageError,
     TamperError,
+    Unknown,
+    Unreachable,
 )
 from finchain.keys import EnrolmentRequest, Holder, Key, request_enrolment
 from finchain.ledger import Ledger
 from finchain.opening import create, open
-from finchain.outcome import Applied, Explanation, Outcome, RefusedRow, Step
+from finchain.outcome import Applied, Explanation, Outcome, RefusedRow, Step, Ticket
+from finchain.reader import Reader, Snapshot
 from finchain.receipt import Receipt, Verified, verify
 from finchain.transaction import Transaction
 
@@ -34,6 +38,7 @@ __all__ = [
     "RULEBOOK_1",
     "Applied",
     "Audit",
+    "Busy",
     "ConfigError",
     "EnrolmentRequest",
     "Explanation",
@@ -47,6 +52,7 @@ __all__ = [
     "NotFound",
     "Outcome",
     "Party",
+    "Reader",
     "RealClock",
     "Receipt",
     "Receivable",
@@ -55,10 +61,14 @@ __all__ = [
     "Rejected",
     "Rulebook",
     "SimulatedClock",
+    "Snapshot",
     "Step",
     "StorageError",
     "TamperError",
+    "Ticket",
     "Transaction",
+    "Unknown",
+    "Unreachable",
     "Verified",
     "check",
     "create",

@@ -17,6 +17,9 @@
     │   ├── TooManyLanes        the sender has all the lanes it may have
     │   └── InternalError       a rule failed unexpectedly; the transaction was dropped
     ├── TamperError             bytes that are not what was signed, sealed or committed to
+    ├── Unknown                 sent, and nobody knows what became of it; its ticket finds out
+    ├── Busy                    too much waits already; to be sent again in a moment
+    ├── Unreachable             no process serves the ledger, or it does not answer
     ├── StorageError            the disk or the file system failed
     ├── LockedError             another process has the ledger open for writing
     ├── ForkError               a handle was used in a child process
@@ -191,6 +194,40 @@ class TamperError(FinchainError):
     """Bytes that are not what was signed, sealed or committed to."""
 
     usual_advice = "keep these files as they are, and compare them with a backup, a witness or a newer checkpoint"
+
+
+class Unknown(FinchainError):
+    """A transaction was sent, and whether it entered a block is not known: the disk or the connection failed.
+
+    Attributes:
+        ticket: The `Ticket` that `resolve` takes, here or on the ledger opened again.
+    """
+
+    usual_advice = "ask resolve() about the ticket, or submit the same transaction again, which is harmless"
+
+    def __init__(self, message: str, *, ticket: Any, advice: str = "", facts: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message, advice=advice, facts=facts)
+        self.ticket = ticket
+
+
+class Busy(FinchainError):
+    """More waits for the ledger than it takes on; nothing was done.
+
+    Attributes:
+        retry_after_ms: When it is worth trying again.
+    """
+
+    def __init__(
+        self, message: str, *, retry_after_ms: int, advice: str = "", facts: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(message, advice=advice or f"try again in {retry_after_ms} ms", facts=facts)
+        self.retry_after_ms = retry_after_ms
+
+
+class Unreachable(FinchainError):
+    """No process serves the ledger, or the one that did has gone or does not answer."""
+
+    usual_advice = "serve it: finchain serve, or ledger.serve() in the process that has it open"
 
 
 class StorageError(FinchainError):

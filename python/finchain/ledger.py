@@ -1,39 +1,33 @@
-"""The ledger as an application uses it: create, open, register, submit, get, find, history, explain, prove.
+"""The ledger as the process that writes it uses it: submit, explain, prove, serve, and what all readers have besides.
 
-One process writes. Every answer to a submission is durable. The handle is not pickled, is safe to use from several
-threads, and refuses to work in a forked child.
+One process writes. Every answer to a submission is durable, or says that it is not known and how to find out. The
+handle is not pickled, is safe to use from several threads, and refuses to work in a forked child.
 """
 
 from __future__ import annotations
 
-import base64
+import itertools
 import os
-import secrets
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import date
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TypeVar
-
-import msgspec
+from typing import Any, TypeVar
 
 from finchain import _core
 from finchain.clock import Clock
 from finchain.domain.founding import LedgerRecord
-from finchain.domain.key import PartyKey, PublicKey, public_key_id
-from finchain.domain.party import Party, RegisterParty, Role
-from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, business_date, located
-from finchain.domain.totals import Totals, totals_of
-from finchain.errors import ConfigError, ForkError, NotFound, Refused
+from finchain.domain.rule import Book, Instruction, Record, located
+from finchain.errors import FinchainError, NotFound, Refused
 from finchain.key_folder import KeyFolder
-from finchain.keys import EnrolmentRequest, Holder, Key, enrolment_key
-from finchain.outcome import Applied, Explanation, Outcome, RefusedRow, Step
-from finchain.pipe import Pipe, Stream, chunked
+from finchain.keys import Key
+from finchain.outcome import Explanation, Outcome, Step
+from finchain.pipe import END, Pipe, Stream, chunked
 from finchain.receipt import Receipt
-from finchain.replay import SCAN_PAGE, all_records, blocks_until, replayed, replayed_records
-from finchain.transaction import EXPIRY_MS, INSTRUCTIONS_MAX, Mode, Transaction
+from finchain.replay import replayed
+from finchain.submitting import Send, Submitting, unknown_outcomes
+from finchain.transaction import INSTRUCTIONS_MAX, Transaction
 
 R = TypeVar("R", bound=Record)
 
@@ -50,7 +44,7 @@ class _Request:
         self.done = False
 
 
-class Ledger:
+class Ledger(Submitting):
     """An open ledger. Made by `create` and `open`; a context manager."""
 
     def __init__(
@@ -64,31 +58,21 @@ class Ledger:
         operator: Key | None,
         recovery: dict[str, Any],
     ) -> None:
-        self.path = path
-        self.clock = clock
+        super().__init__(path, record, clock, pipe.rulebooks, folder, operator)
         self.recovery = recovery
         self._core = core
         self._pipe = pipe
-        self._record = record
-        self._folder = folder
-        self._operator = operator
-        self._pid = os.getpid()
         self._lock = threading.Lock()
         self._queue: deque[_Request] = deque()
-        self._key_ids: dict[bytes, str] = {}
         self._note: tuple[int, bytes] | None = None
+        self._floor_ms = 0
 
-    # ---- what it is
+    # ---- what it is: asked of the core without waiting for what is under way
 
     @property
     def name(self) -> str:
         """Full name: origin, `#`, hash of block 0."""
         return self._core.name
-
-    @property
-    def verifier_key(self) -> str:
-        """What others need to verify receipts of this ledger."""
-        return self._ledger_record().checkpoint_keys[0]
 
     @property
     def height(self) -> int:
@@ -99,11 +83,6 @@ class Ledger:
     def rulebook(self) -> int:
         """Number of the rulebook that the next block is executed by."""
         return self._core.rulebook
-
-    @property
-    def today(self) -> date:
-        """The date, in the ledger's zone, that the next block would have."""
-        return business_date(self._now_ms(), self._record.time_zone_minutes)
 
     @property
     def hash_suite(self) -> str:
@@ -119,195 +98,37 @@ class Ledger:
         """Seconds that each stage of the pipe has worked since the ledger was opened; stages overlap."""
         return self._pipe.stage_times()
 
-    # ---- parties
-
-    def register(
-        self,
-        party_id: str,
-        name: str,
-        *,
-        roles: Sequence[Role],
-        key: Key | None = None,
-        keys: Sequence[Holder] = (),
-        threshold: int = 1,
-        request: EnrolmentRequest | None = None,
-        identifiers: dict[str, str] | Optional = Absent,
-        registrar: Key | None = None,
-    ) -> Outcome:
-        """Registers a party, signed by the registrar.
-
-        Args:
-            party_id: 1 to 64 characters of `[A-Za-z0-9._:-]`.
-            name: The legal name, at most 128 bytes of UTF-8.
-            roles: What it may do.
-            key: Its one key; or
-            keys: its keys with their holders; or
-            request: an enrolment request, made where the private keys are.
-            threshold: How many holders must sign for it.
-            identifiers: Official numbers, such as `{"lei": "…"}`.
-            registrar: The registrar's key; the operator's where absent.
-
-        Raises:
-            Refused: A rule says no, for example because the party is registered.
-            ConfigError: Not exactly one of `key`, `keys` and `request` is given, or the request is for another party
-                or ledger.
-        """
-        if (key is not None) + bool(keys) + (request is not None) != 1:
-            raise ConfigError("a party has a key, or keys with holders, or an enrolment request", advice="give one")
-        if request is not None:
-            if (request.ledger, request.id) != (self.name, party_id):
-                raise ConfigError(
-                    f"the request is for {request.id} on {request.ledger}, not for {party_id} on {self.name}"
-                )
-            enrolled, threshold = request.keys, request.threshold
-        else:
-            holders = [Holder(key, name)] if key is not None else list(keys)
-            enrolled = [enrolment_key(self.name, f"{party_id}/{n}", holder) for n, holder in enumerate(holders, 1)]
-        do = RegisterParty(party_id, name, sorted(roles), threshold, enrolled, identifiers)
-        return self.submit(do, by=registrar or self._operator_key())
-
     # ---- submitting
-
-    def submit(
-        self,
-        what: Instruction | Sequence[Instruction] | Transaction,
-        *,
-        by: Key | Sequence[Key] = (),
-        lane: str = "main",
-    ) -> Outcome:
-        """Submits one instruction, or several that hold together or not at all, or a signed transaction.
-
-        Args:
-            what: The instructions, or a transaction that is signed already.
-            by: The keys that sign; the party of the first is the sender.
-            lane: The sender's series. Two processes of one party use two lanes.
-
-        Returns:
-            The outcome, durable: `applied`, or `already` where the same was applied before.
-
-        Raises:
-            Refused: A rule said no; the attempt is kept, and nothing moved.
-            Rejected: It never entered a block.
-        """
-        if isinstance(what, Transaction):
-            outcome = self._submit_texts([what.to_bytes()])[0]
-        else:
-            instructions = [what] if isinstance(what, Instruction) else list(what)
-            outcome = self._sign_and_submit(instructions, by, lane, "all")
-        if outcome.error is not None:
-            raise outcome.error
-        if outcome.refused:
-            raise outcome.refusals[0] if outcome.refusals else _refused_before(outcome)
-        return outcome
-
-    def submit_each(
-        self, instructions: Sequence[Instruction], *, by: Key | Sequence[Key], lane: str = "main"
-    ) -> list[Applied | RefusedRow]:
-        """Submits instructions that stand alone under one signature; gives one result for each, in order.
-
-        Raises:
-            Rejected: The transaction never entered a block; nothing of it was kept.
-        """
-        outcome = self._sign_and_submit(list(instructions), by, lane, "each")
-        if outcome.error is not None:
-            raise outcome.error
-        codes = dict(outcome.refused)
-        reasons = {refusal.instruction: refusal for refusal in outcome.refusals}
-        rows: list[Applied | RefusedRow] = []
-        for index, instruction in enumerate(instructions):
-            if index in codes:
-                refusal = reasons.get(index)
-                rows.append(RefusedRow(instruction, codes[index], refusal, outcome.height, outcome.entry, index))
-            else:
-                rows.append(Applied(instruction, outcome.height, outcome.entry, index))
-        return rows
 
     def submit_all(self, transactions: Iterable[Transaction | bytes]) -> Iterator[Outcome]:
         """Submits a stream of signed transactions; gives one outcome for each, in order, once it is durable.
 
         Nothing is raised for a single transaction: its outcome says what became of it. Memory does not grow with the
         stream.
+
+        Raises:
+            StorageError: The ledger failed. Everything that was sent has had its outcome, `unknown` where need be.
         """
         self._check_process()
         stream = Stream(self._pipe, self._now_ms)
         # The lock is let go between chunks, so that other threads have their turn and the caller's code runs without.
-        for chunk in chunked(t.to_bytes() if isinstance(t, Transaction) else t for t in transactions):
-            with self._lock:
-                outcomes = stream.push(chunk)
+        chunks = chunked(t.to_bytes() if isinstance(t, Transaction) else t for t in transactions)
+        for chunk in itertools.chain(chunks, END):
+            try:
+                with self._lock:
+                    outcomes = stream.push(chunk)
+            except FinchainError:
+                yield from unknown_outcomes(stream.unanswered(), self.hash_suite)
+                raise
             yield from outcomes
             self._check_process()
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[tuple[Callable[[str], int], Send]]:
         with self._lock:
-            outcomes = stream.finish()
-        yield from outcomes
+            yield self._core.lane_sequence, self._run
 
-    def prepare(
-        self,
-        instructions: Instruction | Sequence[Instruction],
-        *,
-        by: Sequence[str],
-        lane: str | None = None,
-        mode: Mode = "all",
-        expires_ms: int | None = None,
-    ) -> Transaction:
-        """Builds a transaction that parties sign one after the other, on machines of their own.
-
-        Args:
-            instructions: What is ordered.
-            by: The parties that must sign; the first is the sender.
-            lane: The sender's series; a lane of its own where absent, because such an act may wait.
-            mode: `all` or `each`.
-            expires_ms: Unix time in ms after which it is void; a week from now where absent.
-
-        Raises:
-            NotFound: A party is not registered.
-            Rejected: A limit is broken.
-        """
-        several = [instructions] if isinstance(instructions, Instruction) else list(instructions)
-        key_ids: dict[bytes, str] = {}
-        for party_id in by:
-            party = self.get(Party, party_id)
-            for number in party.live:
-                key = self.get(PartyKey, f"{party_id}/{number}")
-                key_ids[base64.b64decode(key.public_key)] = key.id
-        lane_name = lane or f"act/{secrets.token_hex(8)}"
-        with self._lock:
-            sequence = self._core.lane_sequence(f"{by[0]} {lane_name}") + 1
-        return self._build(several, by, lane_name, sequence, mode, key_ids, expires_ms)
-
-    def _build(
-        self,
-        instructions: Sequence[Instruction],
-        by: Sequence[str],
-        lane: str,
-        sequence: int,
-        mode: Mode,
-        key_ids: dict[bytes, str],
-        expires_ms: int | None = None,
-    ) -> Transaction:
-        return Transaction.build(
-            instructions, by=by, ledger=self.name, lane=lane, sequence=sequence, mode=mode,
-            expires_ms=expires_ms or self._now_ms() + EXPIRY_MS, hash_suite=self.hash_suite, key_ids=key_ids,
-            rulebook=self.rulebook,
-        )  # fmt: skip
-
-    def _sign_and_submit(
-        self, instructions: list[Instruction], by: Key | Sequence[Key], lane: str, mode: Mode
-    ) -> Outcome:
-        self._check_process()
-        keys = [by] if isinstance(by, Key) else list(by)
-        if not keys:
-            raise ConfigError("nobody signs", advice="give the keys that sign as by=")
-        key_ids = {key.public_key: self._key_id(key) for key in keys}
-        parties = list(dict.fromkeys(key_ids[key.public_key].rpartition("/")[0] for key in keys))
-        with self._lock:
-            sequence = self._core.lane_sequence(f"{parties[0]} {lane}") + 1
-            transaction = self._build(instructions, parties, lane, sequence, mode, key_ids)
-            for key in keys:
-                transaction.sign(key)
-            outcomes = self._pipe.run([transaction.to_bytes()], self._now_ms)
-        return outcomes[0]
-
-    def _submit_texts(self, texts: list[bytes]) -> list[Outcome]:
+    def _send(self, texts: list[bytes]) -> list[Outcome]:
         """Whoever holds the lock takes along what others have queued meanwhile: one sync for all."""
         self._check_process()
         request = _Request(texts)
@@ -322,8 +143,7 @@ class Ledger:
     def _run_queue(self) -> None:
         requests = [self._queue.popleft() for _ in range(len(self._queue))]
         try:
-            texts = (text for request in requests for text in request.texts)
-            outcomes = iter(self._pipe.run(texts, self._now_ms))
+            outcomes = iter(self._run([text for request in requests for text in request.texts]))
             for request in requests:
                 request.outcomes = [next(outcomes) for _ in request.texts]
         except BaseException as error:
@@ -332,6 +152,20 @@ class Ledger:
         finally:
             for request in requests:
                 request.done = True
+
+    def _run(self, texts: list[bytes]) -> list[Outcome]:
+        """Outcomes in order; where the ledger fails, those that nobody knows are `unknown`."""
+        stream, blocks = Stream(self._pipe, self._now_ms), self._core.height
+        outcomes: list[Outcome] = []
+        try:
+            for chunk in itertools.chain(chunked(texts), END):
+                outcomes += stream.push(chunk)
+        except FinchainError:
+            if self._core.height == blocks:
+                # No block was begun, so it is certain that nothing was sent.
+                raise
+            outcomes += unknown_outcomes(texts[len(outcomes) :], self.hash_suite)
+        return outcomes
 
     def explain(self, what: Instruction | Sequence[Instruction], *, by: Key | str | Sequence[Key | str]) -> Explanation:
         """Runs the rules for instructions that hold together, and writes nothing.
@@ -350,7 +184,7 @@ class Ledger:
                 records, ledger=self.name, height=self.height, time_ms=self._now_ms(),
                 zone_minutes=self._record.time_zone_minutes, rulebook=self.rulebook,
             )  # fmt: skip
-            rules = self._pipe.rulebook(self.rulebook).rules
+            rules = self._rulebook().rules
             book.begin(frozenset(parties), frozenset(), parties[0])
             for index, instruction in enumerate(instructions):
                 book.instruction = index
@@ -364,17 +198,6 @@ class Ledger:
 
     # ---- reading
 
-    def get(self, kind: type[R], id: str) -> R:
-        """A record as it is now.
-
-        Raises:
-            NotFound: There is none.
-        """
-        record = self.look(kind, id)
-        if record is None:
-            raise NotFound(f"there is no {kind.kind} {id!r} on {self._record.origin}")
-        return record
-
     def look(self, kind: type[R], id: str) -> R | None:
         """A record as it is now, or `None`."""
         self._check_process()
@@ -383,72 +206,17 @@ class Ledger:
             self._pipe.records.trim()
         return found  # type: ignore[return-value]  # found under its type
 
-    def find(self, kind: type[R], where: Callable[[R], bool] | None = None) -> Iterator[R]:
-        """Every record of a kind, in the order of birth, or those for which `where` is true."""
-        self._check_process()
-        decode = msgspec.json.Decoder(kind).decode
-        start: int | None = 0
-        while start is not None:
-            with self._lock:
-                page, start = self._core.scan(kind.kind, start, SCAN_PAGE)
-            for _, text in page:
-                record = decode(text)
-                if where is None or where(record):
-                    yield record
+    def _over_ms(self) -> int:
+        # Whoever was told that a transaction's time is over must be right, even if the clock is put back now.
+        self._floor_ms = self._now_ms()
+        return self._floor_ms
 
-    def find_all(self) -> Iterator[Record]:
-        """Every record that the rulebook in force knows, in the order of birth."""
-        self._check_process()
-        kinds = self._pipe.rulebook(self.rulebook).records
-        start: int | None = 0
-        while start is not None:
-            with self._lock:
-                page, start = self._core.scan(None, start, SCAN_PAGE)
-            for kind, text in page:
-                cls = kinds.get(kind)
-                if cls is not None:
-                    yield msgspec.json.decode(text, type=cls)
-
-    def totals(self, as_of: date | None = None) -> Totals:
-        """The conservation statement: claims, certificates, loans, guarantees, accounts and cash, which balance.
-
-        Args:
-            as_of: A day of the ledger, for the statement at its end, by a replay of the blocks until then; where
-                absent, the statement of now, from the state.
-
-        Raises:
-            NotFound: The ledger was founded after that day, or the day has not come.
-        """
+    @contextmanager
+    def _asking(self) -> Iterator[_core.Ledger]:
         self._check_process()
         with self._lock:
             self._core.wait_indexed()
-            if as_of is None:
-                records = all_records(self._core, self._pipe.rulebook(self.rulebook).records)
-                return totals_of(records, today=self.today, height=self.height)
-            height = blocks_until(self._core, as_of, self._record.time_zone_minutes)
-        if not height or as_of > self.today:
-            raise NotFound(f"the ledger has no {as_of}", advice=f"name a day from its founding to {self.today}")
-        records = replayed_records(self.path, until=height, rulebooks=self._pipe.rulebooks)
-        return totals_of(records, today=as_of, height=height)
-
-    def history(self, kind: type[Record], id: str, *, limit: int = 1_000) -> list[Step]:
-        """The instructions that wrote a record, oldest first; the newest `limit` of them.
-
-        Raises:
-            NotFound: There is no such record.
-        """
-        self.get(kind, id)
-        with self._lock:
-            steps = [self._step(*touch) for touch in self._core.history(kind.kind, id, limit)]
-        return steps[::-1]
-
-    def _step(self, height: int, entry: int, indices: list[int]) -> Step:
-        entered = self._core.entered(height, entry)
-        header = msgspec.json.decode(entered["header"])
-        instructions = self._pipe.rulebook(header["rulebook"]).decode_one(entered["instructions"])
-        by = tuple(header["by"])
-        written = tuple(instructions[index] for index in indices)
-        return Step(height, entry, entered["time_ms"], entered["id"], written, tuple(indices), by)
+            yield self._core
 
     # ---- proving
 
@@ -538,29 +306,7 @@ class Ledger:
     # ---- inside
 
     def _now_ms(self) -> int:
-        """The time that a block would have now: a block's time never falls, whatever the clock does."""
-        return max(self.clock.now_ms(), self._core.time_ms)
-
-    def _ledger_record(self) -> LedgerRecord:
-        return self.get(LedgerRecord, "ledger")
-
-    def _operator_key(self) -> Key:
-        if self._operator is None:
-            self._operator = self._folder.operator_key()
-        return self._operator
-
-    def _key_id(self, key: Key) -> str:
-        known = self._key_ids.get(key.public_key)
-        if known is None:
-            record = self.look(PublicKey, public_key_id(base64.b64encode(key.public_key).decode()))
-            if record is None:
-                raise NotFound(f"the key {key.public_key.hex()} is not enrolled", advice="register its party first")
-            known = self._key_ids[key.public_key] = record.key
-        return known
-
-    def _check_process(self) -> None:
-        if os.getpid() != self._pid:
-            raise ForkError("this ledger was opened by the parent process", advice="open it here, or use spawn")
+        return max(self.clock.now_ms(), self._core.time_ms, self._floor_ms)
 
     def close(self) -> None:
         """Finishes what is on its way and lets go of the lock. Closing twice does nothing.
@@ -571,22 +317,3 @@ class Ledger:
         if os.getpid() == self._pid:
             with self._lock:
                 self._core.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
-
-    def __reduce__(self) -> str:
-        raise TypeError("an open ledger is not pickled; pass its path")
-
-    def __repr__(self) -> str:
-        return f"Ledger({self.name.partition('#')[0]}, {self.height} blocks, {os.fspath(self.path)!r})"
-
-
-def _refused_before(outcome: Outcome) -> Refused:
-    index, code = outcome.refused[0]
-    refusal = Refused(code, f"refused before, in block {outcome.height}", advice="explain() says why it would be now")
-    refusal.instruction = index
-    return refusal

@@ -8,7 +8,9 @@ import secrets
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, overload
+
+import msgspec
 
 from finchain import _core
 from finchain.clock import Clock, RealClock, SimulatedClock
@@ -17,11 +19,12 @@ from finchain.domain.key import NewKey, set_possession_verifier
 from finchain.domain.policy import DEFAULT_POLICY, PolicyTerms
 from finchain.domain.rule import business_date
 from finchain.domain.rulebook import RULEBOOK_1, Rulebook
-from finchain.errors import ConfigError
+from finchain.errors import ConfigError, StorageError
 from finchain.key_folder import KeyFolder
 from finchain.keys import Key
 from finchain.ledger import Ledger
 from finchain.pipe import Pipe
+from finchain.reader import Reader
 from finchain.replay import first_block_zone
 from finchain.transaction import Transaction
 
@@ -127,20 +130,42 @@ def _found(
         raise outcome.refusals[0]
 
 
+@overload
 def open(
     path: str | os.PathLike[str],
     *,
+    read_only: Literal[False] = False,
     operator: Key | None = None,
     keys: str | os.PathLike[str] | None = None,
     clock: Clock | None = None,
     after_silence: bool = False,
     progress: Progress | None = None,
     rulebooks: Sequence[Rulebook] = (),
-) -> Ledger:
-    """Opens a ledger for writing, recovering what a crash left.
+) -> Ledger: ...
+@overload
+def open(
+    path: str | os.PathLike[str],
+    *,
+    read_only: Literal[True],
+    clock: Clock | None = None,
+    rulebooks: Sequence[Rulebook] = (),
+) -> Reader: ...
+def open(
+    path: str | os.PathLike[str],
+    *,
+    read_only: bool = False,
+    operator: Key | None = None,
+    keys: str | os.PathLike[str] | None = None,
+    clock: Clock | None = None,
+    after_silence: bool = False,
+    progress: Progress | None = None,
+    rulebooks: Sequence[Rulebook] = (),
+) -> Ledger | Reader:
+    """Opens a ledger for writing, recovering what a crash left; or for reading only, beside whoever writes.
 
     Args:
         path: The ledger's folder.
+        read_only: Gives a `Reader`: no lock, no recovery, nothing written, answers as of the last block in the index.
         operator: The operator's key; from the key folder where absent, once it is needed.
         keys: The key folder of all ledgers.
         clock: As in `create`; a simulated ledger goes on from its last block where absent.
@@ -152,9 +177,14 @@ def open(
         NotFound: There is no ledger in this folder.
         LockedError: Another process has it open for writing.
         TamperError: Blocks are damaged, missing, or not what was signed.
-        ConfigError: The clock is of the wrong kind, or the rulebook in force is not here.
+        ConfigError: The clock is of the wrong kind, or the rulebook in force is not here; or, with `read_only`, this
+            process has the ledger open already.
+        StorageError: With `read_only`: the index is missing or cannot be believed; opening for writing mends that.
+        ForkError: With `read_only`: the process that this one was forked from had the ledger open.
     """
     target = Path(path)
+    if read_only:
+        return _reader(target, clock, rulebooks)
     folder = KeyFolder.of(keys, target)
     core, recovery = _core.Ledger.open(
         target, target / "index", read_only=False, durable_height=folder.durable_height()
@@ -183,6 +213,20 @@ def open(
             operator,
             recovery,
         )
+    except BaseException:
+        core.close()
+        raise
+
+
+def _reader(path: Path, clock: Clock | None, rulebooks: Sequence[Rulebook]) -> Reader:
+    core = _core.Reader.open(path, path / "index")
+    try:
+        view = core.view()
+        text = view.record(LedgerRecord.kind, "ledger")
+        if text is None:
+            raise StorageError(f"the index of {path} has no record of the ledger", advice="open it once for writing")
+        record = msgspec.json.decode(text, type=LedgerRecord)
+        return Reader(path, core, record, _clock_for(record, clock, view.time_ms, True), [RULEBOOK_1, *rulebooks])
     except BaseException:
         core.close()
         raise

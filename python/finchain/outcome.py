@@ -10,22 +10,45 @@ from finchain.domain.rule import Instruction, Record
 from finchain.errors import Refused, Rejected
 
 
+class Ticket(msgspec.Struct, frozen=True, kw_only=True):
+    """Names a transaction that was sent, so that what became of it can be asked later, by anybody and anywhere.
+
+    Attributes:
+        ledger: Full name of the ledger that it is for.
+        sender: The first of its parties; lane and sequence are in the sender's series.
+        id: Its id in hex.
+        expires_ms: Unix time in ms after which no block may hold it.
+        content: SHA-256 in hex over parties, mode, rulebook and instructions: a transaction that was built again with
+            the same is the same, although its salt, expiry and id are others.
+    """
+
+    ledger: str
+    sender: str
+    lane: str
+    sequence: int
+    id: str
+    expires_ms: int
+    content: str
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one transaction.
 
     Attributes:
         status: `applied`; `refused`, where a rule refused at least one instruction; `already`, where the same was
-            applied or refused before, and this is the first answer; `rejected`, where it never entered a block.
-        id: The transaction's id in hex; empty where it was rejected.
-        height: Block that holds it; -1 where it was rejected.
+            applied or refused before, and this is the first answer; `rejected`, where it never entered a block;
+            `unknown`, where it may have entered one, or may still: `ticket` finds out.
+        id: The transaction's id in hex; empty where it was rejected or nobody knows.
+        height: Block that holds it; -1 where it is in none, or nobody knows.
         entry: Its place in the block.
         refused: Refused instructions and their codes.
         refusals: The refusals with their facts, in the order of `refused`; empty for `already`.
         error: Why it was rejected.
         notes: Warnings of the rules.
+        ticket: Names the transaction whose outcome is unknown.
     """
 
-    status: Literal["applied", "refused", "already", "rejected"]
+    status: Literal["applied", "refused", "already", "rejected", "unknown"]
     id: str = ""
     height: int = -1
     entry: int = -1
@@ -33,6 +56,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     refusals: tuple[Refused, ...] = ()
     error: Rejected | None = None
     notes: tuple[str, ...] = ()
+    ticket: Ticket | None = None
 
 
 class Applied(msgspec.Struct, frozen=True):

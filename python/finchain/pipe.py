@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -38,6 +39,9 @@ CACHE_RECORDS = 200_000
 CUTS_BLOCK = frozenset({"party", "key", "ledger"})
 """Kinds whose change ends the block: who may sign, and by which rulebook, is judged by the block before, and the next
 sender wants it new."""
+
+END: Final = (None, None)
+"""What follows the last chunk of a stream: one chunk is being sealed and one being checked when the next comes in."""
 
 NOBODY: Final[frozenset[str]] = frozenset()
 
@@ -139,12 +143,7 @@ class Pipe:
         Raises:
             ConfigError: The ledger was not opened with it.
         """
-        if number not in self._rulebooks:
-            raise ConfigError(
-                f"the ledger is under rulebook {number}, and was opened with {sorted(self._rulebooks)}",
-                advice="give it to open() as one of rulebooks=[…], or use the version of finchain that has it",
-            )
-        return self._rulebooks[number]
+        return rulebook_of(self._rulebooks, number)
 
     def check_rulebook(self, record: LedgerRecord) -> None:
         """Refuses to go on with other rules than the ledger's.
@@ -171,8 +170,7 @@ class Pipe:
             StorageError: A block could not be made durable; what was not answered is unknown.
         """
         stream = Stream(self, now_ms)
-        outcomes = [outcome for chunk in chunked(texts) for outcome in stream.push(chunk)]
-        return outcomes + stream.finish()
+        return [outcome for chunk in (*chunked(texts), *END) for outcome in stream.push(chunk)]
 
     def replay(self, height: int, *, verify_signatures: bool) -> tuple[int, int]:
         """Executes a stored block again and lets the core compare; gives its transactions and instructions.
@@ -401,34 +399,36 @@ class Stream:
         self._now_ms = now_ms
         self._checking: tuple[_core.Checking, int] | None = None
         self._sealing: tuple[int, list[Outcome]] | None = None
+        self._unanswered: deque[list[bytes]] = deque()
 
-    def push(self, chunk: list[bytes]) -> list[Outcome]:
-        """Takes a chunk in; gives the outcomes of the second one before it, which are durable, or none at first.
+    def push(self, chunk: list[bytes] | None) -> list[Outcome]:
+        """Takes a chunk in, or moves on without one; gives the outcomes of the second one before it, or none at first.
+
+        After the last chunk the two of `END` bring the outcomes of what is still on its way. What is given is durable.
 
         Raises:
             StorageError: A block could not be made durable; what was not answered is unknown.
         """
-        return self._advance((self._pipe.core.check(chunk), len(chunk)))
-
-    def finish(self) -> list[Outcome]:
-        """The outcomes of what is still on its way, once it is durable.
-
-        Raises:
-            StorageError: As `push`.
-        """
-        return self._advance(None) + self._advance(None)
-
-    def _advance(self, checking: tuple[_core.Checking, int] | None) -> list[Outcome]:
+        checking = None
+        if chunk is not None:
+            self._unanswered.append(chunk)
+            checking = (self._pipe.core.check(chunk), len(chunk))
+        height, outcomes = self._sealing or (NO_BLOCK, [])
         try:
             executed = None if self._checking is None else self._pipe.execute_chunk(*self._checking, self._now_ms)
+            if height != NO_BLOCK:
+                self._pipe.core.wait_sealed(height)
         except BaseException:
             self._pipe.records.forget()
             raise
-        height, outcomes = self._sealing or (NO_BLOCK, [])
-        if height != NO_BLOCK:
-            self._pipe.core.wait_sealed(height)
+        if self._sealing is not None:
+            self._unanswered.popleft()
         self._checking, self._sealing = checking, executed
         return outcomes
+
+    def unanswered(self) -> list[bytes]:
+        """The transactions that were taken in and whose outcomes were not given."""
+        return [text for chunk in self._unanswered for text in chunk]
 
 
 class _Dropped(Exception):
@@ -443,6 +443,20 @@ class _Dropped(Exception):
         log.error("a rule failed; its transaction was dropped", exc_info=error)
         message, advice = f"a rule failed: {type(error).__name__}: {error}", "nothing was written; report it"
         self.rejected = rejection("internal_error", message, advice)
+
+
+def rulebook_of(rulebooks: Mapping[int, Rulebook], number: int) -> Rulebook:
+    """The rulebook of that number.
+
+    Raises:
+        ConfigError: The ledger was not opened with it.
+    """
+    if number not in rulebooks:
+        raise ConfigError(
+            f"the ledger is under rulebook {number}, and was opened with {sorted(rulebooks)}",
+            advice="give it to open() as one of rulebooks=[…], or use the version of finchain that has it",
+        )
+    return rulebooks[number]
 
 
 def chunked(texts: Iterable[bytes]) -> Iterator[list[bytes]]:

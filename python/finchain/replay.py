@@ -18,6 +18,7 @@ from finchain.domain.rule import Record, business_date
 from finchain.domain.rulebook import RULEBOOK_1, Rulebook, by_number
 from finchain.errors import FinchainError
 from finchain.pipe import Pipe
+from finchain.source import Source
 
 SCAN_PAGE: Final = 1_000
 """Records read at once where all are asked for."""
@@ -70,7 +71,7 @@ def opened_blocks(path: Path, rulebooks: Sequence[Rulebook] = ()) -> Iterator[tu
             core.close()
 
 
-def blocks_until(core: _core.Ledger, day: date, zone_minutes: int) -> int:
+def blocks_until(core: Source, day: date, zone_minutes: int) -> int:
     """How many blocks a ledger had at the end of a day; a block's time never falls, so they are the first ones.
 
     Args:
@@ -89,7 +90,7 @@ def replayed_records(path: Path, *, until: int, rulebooks: Sequence[Rulebook] = 
         yield from all_records(core, by_number(rulebooks)[core.rulebook].records)
 
 
-def all_records(core: _core.Ledger, kinds: Mapping[str, type[Record]]) -> Iterator[Record]:
+def all_records(core: Source, kinds: Mapping[str, type[Record]]) -> Iterator[Record]:
     """Every record of these kinds, in the order of birth; the ledger must not change meanwhile."""
     start: int | None = 0
     while start is not None:

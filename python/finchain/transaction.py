@@ -7,6 +7,7 @@ about them can change under a signature.
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 import secrets
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ from finchain.domain.rule import Instruction
 from finchain.domain.rulebook import RULEBOOK_1
 from finchain.errors import ConfigError
 from finchain.keys import Key
+from finchain.outcome import Ticket
 
 Mode = Literal["all", "each"]
 
@@ -121,6 +123,15 @@ class Transaction:
         return msgspec.json.decode(self.header)[name]
 
     @property
+    def ticket(self) -> Ticket:
+        """What `resolve` needs to find out what became of this transaction, once it was sent."""
+        header = msgspec.json.decode(self.header)
+        return Ticket(
+            ledger=header["ledger"], sender=header["by"][0], lane=header["lane"], sequence=header["sequence"],
+            id=self.id, expires_ms=header["expires_ms"], content=content_of(self.header, self._instructions),
+        )  # fmt: skip
+
+    @property
     def instructions(self) -> list[Instruction]:
         """What is ordered, as typed values.
 
@@ -208,6 +219,13 @@ class Transaction:
     def __repr__(self) -> str:
         signed = ", ".join(self.signed_by) or "nobody"
         return f"Transaction({self.id[:16]}…, by {', '.join(self.by)}, signed by {signed})"
+
+
+def content_of(header: bytes, instructions: bytes) -> str:
+    """What makes two transactions of one sequence the same (`docs/format.md` 3.5), as SHA-256 in hex."""
+    members = msgspec.json.decode(header)
+    same = _encode({name: members[name] for name in ("by", "mode", "rulebook")})
+    return hashlib.sha256(same + b"\n" + instructions).hexdigest()
 
 
 class _Saved(msgspec.Struct, forbid_unknown_fields=True):

@@ -11,9 +11,10 @@ import click
 import msgspec
 
 import finchain as fc
-from finchain.cli.options import FILE, FOLDER, kind_of, load_key, open_ledger, opens, plain, said, talks
+from finchain.cli.options import FILE, FOLDER, kind_of, load_key, open_ledger, opens, plain, reads_ledger, said, talks
 from finchain.cli.screen import Screen
 from finchain.domain.party import Role
+from finchain.reading import Reading
 
 
 @click.command()
@@ -84,7 +85,7 @@ def register(
 @talks
 def show(screen: Screen, path: Path, kind: str | None, id: str | None, ledger_options: dict[str, Any]) -> None:
     """Shows a ledger; with KIND its records of that kind, with KIND and ID the one record."""
-    with open_ledger(screen, path, ledger_options) as ledger:
+    with reads_ledger(screen, path, ledger_options) as ledger:
         if kind is None:
             _summary(screen, ledger)
             return
@@ -93,7 +94,7 @@ def show(screen: Screen, path: Path, kind: str | None, id: str | None, ledger_op
             screen.show(plain(record), said(record) if id is None else _members(record))
 
 
-def _summary(screen: Screen, ledger: fc.Ledger) -> None:
+def _summary(screen: Screen, ledger: Reading) -> None:
     kinds = Counter(record.kind for record in ledger.find_all())
     told = {
         "ledger": ledger.name,
@@ -131,7 +132,7 @@ def _short(value: Any) -> str:
 @talks
 def history(screen: Screen, path: Path, kind: str, id: str, limit: int, ledger_options: dict[str, Any]) -> None:
     """Lists the instructions that wrote a record, oldest first."""
-    with open_ledger(screen, path, ledger_options) as ledger:
+    with reads_ledger(screen, path, ledger_options) as ledger:
         for step in ledger.history(kind_of(kind), id, limit=limit):
             at = datetime.fromtimestamp(step.time_ms / 1000, UTC)
             what = "; ".join(str(instruction) for instruction in step.instructions)

@@ -8,7 +8,9 @@ from __future__ import annotations
 import difflib
 import functools
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +23,12 @@ from finchain.cli.screen import Screen
 from finchain.domain.rule import Instruction, Record
 from finchain.domain.rulebook import RULEBOOK_1
 from finchain.errors import Malformed
+from finchain.reading import Reading
+
+INDEX_LOOKS = 20
+"""How often an index that is behind is looked at for movement: a living writer's is behind by milliseconds."""
+
+INDEX_PAUSE_SECONDS = 0.05
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -93,7 +101,43 @@ def open_ledger(screen: Screen, path: Path, options: dict[str, Any]) -> fc.Ledge
     return ledger
 
 
-def _move_clock(ledger: fc.Ledger, today: date | None) -> None:
+@contextmanager
+def reads_ledger(screen: Screen, path: Path, options: dict[str, Any]) -> Iterator[Reading]:
+    """One state of a ledger, out of its index: without the lock, so that no question holds up who writes.
+
+    Where the index is missing, cannot be believed or was left behind by a crash, and nobody has the ledger open, it is
+    opened for writing, which mends that.
+    """
+    with ExitStack() as stack:
+        ledger: Reading | None = _moving(path, stack)
+        if ledger is None:
+            stack.pop_all().close()
+            try:
+                ledger = stack.enter_context(open_ledger(screen, path, options))
+            except fc.LockedError:
+                reader = stack.enter_context(fc.open(path, read_only=True))
+                ledger = stack.enter_context(reader.snapshot())
+                screen.talk(f"as of {ledger.height} blocks: the ledger is open elsewhere, and its index is behind")
+        if isinstance(ledger, fc.Snapshot):
+            _move_clock(ledger, options["today"])
+        yield ledger
+
+
+def _moving(path: Path, stack: ExitStack) -> fc.Snapshot | None:
+    """The newest state in the index, or `None` where no index keeps up with the blocks."""
+    try:
+        reader = stack.enter_context(fc.open(path, read_only=True))
+        before = reader.height
+        for _ in range(INDEX_LOOKS):
+            if not reader.behind or reader.height > before:
+                return stack.enter_context(reader.snapshot())
+            time.sleep(INDEX_PAUSE_SECONDS)
+    except fc.StorageError:
+        pass
+    return None
+
+
+def _move_clock(ledger: Reading, today: date | None) -> None:
     """Moves a simulated clock on, in the ledger's own zone."""
     if today is None:
         return

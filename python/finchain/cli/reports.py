@@ -9,7 +9,7 @@ from typing import Any
 import click
 import msgspec
 
-from finchain.cli.options import FOLDER, open_ledger, opens, talks
+from finchain.cli.options import FOLDER, opens, reads_ledger, talks
 from finchain.cli.screen import Screen
 from finchain.errors import TamperError
 from finchain.money import format_minor
@@ -26,7 +26,7 @@ from finchain.report import security as security_of
 @talks
 def totals(screen: Screen, path: Path, as_of: datetime | None, ledger_options: dict[str, Any]) -> None:
     """Shows claims, certificates, loans, guarantees, accounts and cash in one balanced table per currency."""
-    with open_ledger(screen, path, ledger_options) as ledger:
+    with reads_ledger(screen, path, ledger_options) as ledger:
         made = ledger.totals(None if as_of is None else as_of.date())
     screen.talk(f"as of {made.as_of}, after {made.height} blocks")
     for table in made.currencies:
@@ -43,7 +43,7 @@ def totals(screen: Screen, path: Path, as_of: datetime | None, ledger_options: d
 @talks
 def positions(screen: Screen, path: Path, party: str, ledger_options: dict[str, Any]) -> None:
     """Lists what PARTY holds and owes of claims, certificates and loans."""
-    with open_ledger(screen, path, ledger_options) as ledger:
+    with reads_ledger(screen, path, ledger_options) as ledger:
         for each in positions_of(ledger, party):
             screen.show(each, str(each))
 
@@ -55,7 +55,7 @@ def positions(screen: Screen, path: Path, party: str, ledger_options: dict[str, 
 @talks
 def due(screen: Screen, path: Path, until: datetime | None, ledger_options: dict[str, Any]) -> None:
     """Lists what is to be paid on claims, certificates and loans, the earliest first."""
-    with open_ledger(screen, path, ledger_options) as ledger:
+    with reads_ledger(screen, path, ledger_options) as ledger:
         for each in due_of(ledger, None if until is None else until.date()):
             screen.show(each, str(each))
 
@@ -67,7 +67,7 @@ def due(screen: Screen, path: Path, until: datetime | None, ledger_options: dict
 @talks
 def promises(screen: Screen, path: Path, guarantor: str, ledger_options: dict[str, Any]) -> None:
     """Lists what GUARANTOR owes under each of its guarantees, and what it may recover."""
-    with open_ledger(screen, path, ledger_options) as ledger:
+    with reads_ledger(screen, path, ledger_options) as ledger:
         for each in promises_of(ledger, guarantor):
             screen.show(each, str(each))
 
@@ -79,7 +79,7 @@ def promises(screen: Screen, path: Path, guarantor: str, ledger_options: dict[st
 @talks
 def security(screen: Screen, path: Path, loan: str, ledger_options: dict[str, Any]) -> None:
     """Shows what secures LOAN, and what may still be drawn."""
-    with open_ledger(screen, path, ledger_options) as ledger:
+    with reads_ledger(screen, path, ledger_options) as ledger:
         found = security_of(ledger, loan)
     named = (("lots", found.lots), ("claims", found.claims), ("guarantees", found.guarantees))
     lines = [f"{name:<12}  {', '.join(ids)}" for name, ids in named]

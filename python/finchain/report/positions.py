@@ -17,8 +17,8 @@ from finchain.domain.party import Party
 from finchain.domain.receivable import Receivable
 from finchain.domain.rule import Absent
 from finchain.domain.totals import exposures
-from finchain.ledger import Ledger
 from finchain.money import format_minor
+from finchain.reading import Reading
 
 Side = Literal["holds", "owes"]
 
@@ -124,7 +124,7 @@ class Promise(msgspec.Struct, frozen=True):
         )
 
 
-def positions(ledger: Ledger, party: str) -> list[Position]:
+def positions(ledger: Reading, party: str) -> list[Position]:
     """What a party holds and owes of claims, parts, certificates and loans; what is 0 is left out.
 
     Raises:
@@ -134,7 +134,7 @@ def positions(ledger: Ledger, party: str) -> list[Position]:
     return [each for each in _positions(ledger, party) if each.amount_minor]
 
 
-def _positions(ledger: Ledger, party: str) -> Iterator[Position]:
+def _positions(ledger: Reading, party: str) -> Iterator[Position]:
     for claim in ledger.find(Receivable, lambda each: party in (each.creditor, each.debtor)):
         own = claim.free + claim.reserved + claim.disputed_free
         if claim.creditor == party:
@@ -153,7 +153,7 @@ def _positions(ledger: Ledger, party: str) -> Iterator[Position]:
         yield Position(side, loan.kind, loan.id, loan.currency, loan.outstanding_minor + loan.due_minor)
 
 
-def security(ledger: Ledger, id: str) -> Security:
+def security(ledger: Reading, id: str) -> Security:
     """What secures a loan today.
 
     Raises:
@@ -176,17 +176,17 @@ def security(ledger: Ledger, id: str) -> Security:
     )  # fmt: skip
 
 
-def due(ledger: Ledger, until: date | None = None) -> list[Due]:
+def due(ledger: Reading, until: date | None = None) -> list[Due]:
     """What is to be paid on claims, certificates and loans, the earliest first; what is overdue comes with its day.
 
     Args:
-        ledger: An open ledger.
+        ledger: An open ledger, or a snapshot of one.
         until: The last day that is asked for; all where absent.
     """
     return sorted(each for each in _due(ledger) if each.amount_minor and (until is None or each.day <= until))
 
 
-def _due(ledger: Ledger) -> Iterator[Due]:
+def _due(ledger: Reading) -> Iterator[Due]:
     for claim in ledger.find(Receivable):
         yield Due(claim.payable, claim.kind, claim.id, claim.debtor, claim.currency, claim.open)
     for certificate in ledger.find(Certificate, lambda each: each.accepted is not Absent):
@@ -199,7 +199,7 @@ def _due(ledger: Ledger) -> Iterator[Due]:
         yield Due(loan.due_on, loan.kind, loan.id, loan.borrower, loan.currency, owed)
 
 
-def promises(ledger: Ledger, guarantor: str) -> list[Promise]:
+def promises(ledger: Reading, guarantor: str) -> list[Promise]:
     """What a guarantor owes under each of its guarantees, and what it may recover.
 
     Raises:

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
@@ -29,11 +30,16 @@ impl Default for MapSize {
     }
 }
 
+impl MapSize {
+    /// For a reader: more than an index can have whose records' hashes fit into a machine's memory. The map takes
+    /// addresses and nothing else, and so large a one need never be mapped anew under a state that is being read.
+    pub const READER: Self = Self { bytes: 256 << 30 };
+}
+
 /// Any multiple of this is a multiple of the system's page size, which a map must be.
 const MAP_STEP: usize = 64 << 10;
 
 /// The index of one ledger. It can be shared by threads: one applies while others read.
-#[derive(Debug)]
 pub struct Index {
     folder: PathBuf,
     access: Access,
@@ -43,6 +49,16 @@ pub struct Index {
     closed: AtomicBool,
     /// Held by whoever writes rows or the mark.
     writing: Mutex<()>,
+    /// The one read transaction of a pinned index.
+    pinned: Option<Mutex<RoTxn<'static, WithoutTls>>>,
+    /// Device and number of the data file that was opened.
+    file: (u64, u64),
+}
+
+impl std::fmt::Debug for Index {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Index").field("folder", &self.folder).field("access", &self.access).finish_non_exhaustive()
+    }
 }
 
 /// An index that was opened.
@@ -100,7 +116,7 @@ impl Index {
     /// # Errors
     /// As `open`, and `Absent` if there is no index. Wiping is then up to the process that writes.
     pub fn open_reader(folder: &Path) -> Result<Opened, IndexError> {
-        Self::open_reader_with(folder, MapSize::default())
+        Self::open_reader_with(folder, MapSize::READER)
     }
 
     /// `open_reader` with another size of the map to begin with.
@@ -115,6 +131,7 @@ impl Index {
     fn open_trusted(folder: &Path, map: MapSize, access: Access, mark: &Mark) -> Result<Opened, IndexError> {
         let bytes = map.bytes.max(1).next_multiple_of(MAP_STEP);
         let tables = Tables::open(folder, bytes, access)?;
+        let file = file_identity(folder)?;
         let txn = tables.env.read_txn().map_err(IndexError::lmdb("read"))?;
         let tip = tables.tip(&txn)?;
         drop(txn);
@@ -130,8 +147,45 @@ impl Index {
             tables: RwLock::new(Some(tables)),
             closed: AtomicBool::new(clean),
             writing: Mutex::default(),
+            pinned: None,
+            file,
         };
         Ok(Opened { index, meta })
+    }
+
+    /// The index as it is now, for reading: each call on what this gives sees the same state, whatever is applied
+    /// meanwhile. LMDB keeps every page of that state until this is dropped, so it is not to be held for long.
+    ///
+    /// # Errors
+    /// `ReadersFull`, `Closed`, `Lmdb`.
+    pub fn pin(&self) -> Result<Self, IndexError> {
+        self.with(|tables| {
+            let begun = match tables.env.clone().static_read_txn() {
+                Err(heed::Error::Mdb(MdbError::ReadersFull)) => {
+                    // Processes that were killed in a read left their places taken.
+                    tables.env.clear_stale_readers().map_err(IndexError::lmdb("read"))?;
+                    tables.env.clone().static_read_txn()
+                }
+                begun => begun,
+            };
+            let txn = begun.map_err(IndexError::lmdb("read"))?;
+            Ok(Self {
+                folder: self.folder.clone(),
+                access: Access::Read,
+                tables: RwLock::new(Some(tables.clone())),
+                closed: AtomicBool::new(self.closed.load(Ordering::Acquire)),
+                writing: Mutex::default(),
+                pinned: Some(Mutex::new(txn)),
+                file: self.file,
+            })
+        })
+    }
+
+    /// Whether the data file that was opened is still the one in the folder: one that cannot be believed is wiped and
+    /// made anew by whoever writes, under readers that go on seeing what was there.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        file_identity(&self.folder).is_ok_and(|file| file == self.file)
     }
 
     /// Removes the index in `folder`, which must not be open in this process. Other files there stay.
@@ -213,6 +267,10 @@ impl Index {
         &self,
         mut act: impl FnMut(&Tables, &RoTxn<WithoutTls>) -> Result<T, IndexError>,
     ) -> Result<T, IndexError> {
+        if let Some(pinned) = &self.pinned {
+            let txn = pinned.lock().unwrap_or_else(PoisonError::into_inner);
+            return self.with(|tables| act(tables, &txn));
+        }
         loop {
             let found = self.with(|tables| match tables.env.read_txn() {
                 Ok(txn) => act(tables, &txn).map(Some),
@@ -242,6 +300,12 @@ impl Index {
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
+}
+
+fn file_identity(folder: &Path) -> Result<(u64, u64), IndexError> {
+    let path = pages_file(folder);
+    let found = fs::metadata(&path).map_err(IndexError::io("measure", &path))?;
+    Ok((found.dev(), found.ino()))
 }
 
 impl Meta {

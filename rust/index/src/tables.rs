@@ -21,7 +21,7 @@ pub(crate) const LOCK_FILE: &str = "lock.mdb";
 pub(crate) type Table = Database<Bytes, Bytes>;
 
 /// An open environment.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Tables {
     pub env: Env<WithoutTls>,
     pub ids: Table,

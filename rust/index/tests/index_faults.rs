@@ -244,6 +244,34 @@ fn a_reader_changes_nothing() {
     assert!(matches!(opened.index.mark_clean(), Err(IndexError::ReadOnly)));
 }
 
+#[test]
+fn a_pinned_index_stays_as_it_was() {
+    let folder = made(2, false);
+    let index = Index::open(folder.path()).unwrap().index;
+    let pinned = index.pin().unwrap();
+    let before = pinned.block_hashes().unwrap();
+    for height in 2..40 {
+        index.apply(&[plain(height)]).unwrap();
+    }
+    assert_eq!(pinned.meta().unwrap().unwrap().height, 1);
+    assert_eq!(pinned.block_hashes().unwrap(), before);
+    assert_eq!(pinned.block(2).unwrap(), None);
+    assert!(matches!(pinned.apply(&[plain(2)]), Err(IndexError::ReadOnly)));
+    assert_eq!(index.pin().unwrap().meta().unwrap().unwrap().height, 39);
+    drop(pinned);
+    assert_eq!(index.meta().unwrap().unwrap().height, 39);
+}
+
+#[test]
+fn an_index_that_was_made_anew_is_another_file() {
+    let folder = made(2, true);
+    let reader = Index::open_reader(folder.path()).unwrap().index;
+    assert!(reader.is_current());
+    Index::wipe(folder.path()).unwrap();
+    assert!(!reader.is_current());
+    assert_eq!(reader.meta().unwrap().unwrap().height, 1, "what is open can still be read");
+}
+
 /// Set for the second process of the test below.
 const FOLDER: &str = "FINCHAIN_INDEX_TEST_FOLDER";
 

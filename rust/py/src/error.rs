@@ -14,9 +14,10 @@ mod python {
     import_exception!(finchain.errors, KeyFileError);
     import_exception!(finchain.errors, ConfigError);
     import_exception!(finchain.errors, FinchainError);
+    import_exception!(finchain.errors, ForkError);
 }
 
-pub(crate) use python::{ConfigError, KeyFileError, TamperError};
+pub(crate) use python::{ConfigError, ForkError, KeyFileError, StorageError, TamperError};
 
 /// A rejection as Python gets it: code, message, advice.
 pub(crate) type Rejected = (&'static str, String, String);
@@ -35,7 +36,7 @@ pub(crate) fn ledger_error(error: LedgerError) -> PyErr {
     let text = error.to_string();
     match error {
         LedgerError::Tampered { .. } | LedgerError::Genesis(_) => TamperError::new_err(text),
-        LedgerError::Storage(_) | LedgerError::IndexStale(_) => python::StorageError::new_err(text),
+        LedgerError::Storage(_) | LedgerError::IndexStale(_) => StorageError::new_err(text),
         LedgerError::Locked(_) => python::LockedError::new_err(text),
         LedgerError::NotFound(_) => python::NotFound::new_err(text),
         LedgerError::ReadOnly | LedgerError::Closed => ConfigError::new_err(text),

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use finchain_core::block::Refusal;
 use finchain_core::encoding;
 use finchain_core::error::Rejection;
-use finchain_core::index::RecordIndex;
+use finchain_core::index::{RecordIndex, Stored, Touch};
 use finchain_core::ledger::{self, Columns, LedgerError, Options, SignedMark};
 use finchain_index::Index;
 use pyo3::prelude::*;
@@ -16,6 +16,7 @@ use pyo3::types::{PyBytes, PyDict};
 use crate::error::{ConfigError, ledger_error, locked};
 use crate::key::SecretKey;
 use crate::opened::Opened;
+use crate::process::OfProcess;
 use crate::receipt::verifier_keys;
 
 /// A chunk of transactions after the check stage.
@@ -90,24 +91,38 @@ impl Checking {
 /// The single writer of a ledger, or a reader of its blocks.
 #[pyclass(frozen, module = "finchain._core")]
 pub(crate) struct Ledger {
-    ledger: Arc<ledger::Ledger>,
-    /// The process that opened it.
-    process: u32,
+    ledger: OfProcess<ledger::Ledger>,
 }
 
 impl Ledger {
     fn of(ledger: ledger::Ledger) -> Self {
-        Self { ledger: Arc::new(ledger), process: std::process::id() }
+        Self { ledger: OfProcess::new(ledger) }
     }
 }
 
-impl Drop for Ledger {
-    fn drop(&mut self) {
-        // In a forked child the threads are not there to be joined, and lock and index are the parent's.
-        if std::process::id() != self.process {
-            std::mem::forget(Arc::clone(&self.ledger));
-        }
-    }
+/// A transaction as a block holds it.
+pub(crate) fn entered_of<'py>(py: Python<'py>, entered: &ledger::Entered) -> PyResult<Bound<'py, PyDict>> {
+    let out = PyDict::new(py);
+    out.set_item("id", encoding::hex(&entered.transaction.id))?;
+    out.set_item("time_ms", entered.time_ms)?;
+    out.set_item("header", PyBytes::new(py, entered.transaction.header()))?;
+    out.set_item("instructions", PyBytes::new(py, entered.transaction.instructions()))?;
+    out.set_item("signatures", PyBytes::new(py, entered.transaction.signatures_text()))?;
+    let refused: Vec<(u32, String)> = entered.refused.iter().map(|r| (r.instruction, r.code.to_string())).collect();
+    out.set_item("refused", refused)?;
+    Ok(out)
+}
+
+/// A page of records: (kind, JSON) each, and the number to go on from.
+pub(crate) type Page<'py> = (Vec<(String, Bound<'py, PyBytes>)>, Option<u64>);
+
+pub(crate) fn page_of(py: Python<'_>, (found, next): (Vec<Stored>, Option<u64>)) -> Page<'_> {
+    (found.into_iter().map(|s| (s.kind.into_string(), PyBytes::new(py, &s.record))).collect(), next)
+}
+
+/// Places that touched a record: (height, entry, instructions) each.
+pub(crate) fn touches_of(touches: Vec<Touch>) -> Vec<(u64, u32, Vec<u16>)> {
+    touches.into_iter().map(|t| (t.height, t.entry, t.instructions)).collect()
 }
 
 fn open_index(dir: &std::path::Path, fresh: bool) -> Result<Arc<dyn RecordIndex>, LedgerError> {
@@ -136,15 +151,16 @@ impl Ledger {
 
     /// Opens a ledger and says what it found; `index_dir` is wiped first where the index cannot be believed.
     #[staticmethod]
-    #[pyo3(signature = (dir, index_dir, *, read_only, durable_height=None))]
+    #[pyo3(signature = (dir, index_dir, *, read_only, durable_height=None, follow=None))]
     fn open(
         py: Python<'_>,
         dir: PathBuf,
         index_dir: PathBuf,
         read_only: bool,
         durable_height: Option<u64>,
+        follow: Option<PathBuf>,
     ) -> PyResult<(Self, Bound<'_, PyDict>)> {
-        let options = Options { read_only, durable_height };
+        let options = Options { read_only, follow, durable_height };
         let (ledger, recovery) = py
             .detach(|| ledger::Ledger::open(&dir, |fresh| open_index(&index_dir, fresh), &options))
             .map_err(ledger_error)?;
@@ -156,9 +172,14 @@ impl Ledger {
         Ok((Self::of(ledger), found))
     }
 
+    /// Looks for blocks that were written since; gives how many there are in all.
+    fn look_further(&self, py: Python<'_>) -> PyResult<u64> {
+        py.detach(|| self.ledger.look_further()).map_err(ledger_error)
+    }
+
     /// Starts the check stage for a chunk of transactions.
     fn check(&self, texts: Vec<Vec<u8>>) -> Checking {
-        let ledger = Arc::clone(&self.ledger);
+        let ledger = self.ledger.share();
         Checking(Mutex::new(Some(std::thread::spawn(move || ledger.check(&texts)))))
     }
 
@@ -275,6 +296,11 @@ impl Ledger {
         self.ledger.lane_sequence(lane_id)
     }
 
+    /// Place (height, entry) of a lane's sequence, `None` where no durable block used it.
+    fn lane_place(&self, py: Python<'_>, lane_id: &str, sequence: u64) -> PyResult<Option<(u64, u32)>> {
+        py.detach(|| self.ledger.lane_place(lane_id, sequence)).map_err(ledger_error)
+    }
+
     /// A record by kind and id, as JSON or `None`, compared with the state map.
     fn record<'py>(&self, py: Python<'py>, kind: &str, id: &str) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let found = py.detach(|| self.ledger.record(kind, id)).map_err(ledger_error)?;
@@ -282,37 +308,21 @@ impl Ledger {
     }
 
     /// Records of a kind from a number on: (kind, JSON) each, and the number to go on from.
-    #[allow(clippy::type_complexity)] // A page of a table and where the next begins.
     #[pyo3(signature = (kind, start, limit))]
-    fn scan<'py>(
-        &self,
-        py: Python<'py>,
-        kind: Option<&str>,
-        start: u64,
-        limit: usize,
-    ) -> PyResult<(Vec<(String, Bound<'py, PyBytes>)>, Option<u64>)> {
-        let (found, next) = py.detach(|| self.ledger.scan(kind, start, limit)).map_err(ledger_error)?;
-        Ok((found.into_iter().map(|s| (s.kind.into_string(), PyBytes::new(py, &s.record))).collect(), next))
+    fn scan<'py>(&self, py: Python<'py>, kind: Option<&str>, start: u64, limit: usize) -> PyResult<Page<'py>> {
+        let page = py.detach(|| self.ledger.scan(kind, start, limit)).map_err(ledger_error)?;
+        Ok(page_of(py, page))
     }
 
     /// Places that touched a record, newest first: (height, entry, instructions).
     fn history(&self, py: Python<'_>, kind: &str, id: &str, limit: usize) -> PyResult<Vec<(u64, u32, Vec<u16>)>> {
-        let touches = py.detach(|| self.ledger.history(kind, id, limit)).map_err(ledger_error)?;
-        Ok(touches.into_iter().map(|t| (t.height, t.entry, t.instructions)).collect())
+        py.detach(|| self.ledger.history(kind, id, limit)).map(touches_of).map_err(ledger_error)
     }
 
     /// A transaction by its place, with its outcome.
     fn entered<'py>(&self, py: Python<'py>, height: u64, entry: u32) -> PyResult<Bound<'py, PyDict>> {
         let entered = py.detach(|| self.ledger.entered(height, entry)).map_err(ledger_error)?;
-        let out = PyDict::new(py);
-        out.set_item("id", encoding::hex(&entered.transaction.id))?;
-        out.set_item("time_ms", entered.time_ms)?;
-        out.set_item("header", PyBytes::new(py, entered.transaction.header()))?;
-        out.set_item("instructions", PyBytes::new(py, entered.transaction.instructions()))?;
-        out.set_item("signatures", PyBytes::new(py, entered.transaction.signatures_text()))?;
-        let refused: Vec<(u32, String)> = entered.refused.iter().map(|r| (r.instruction, r.code.to_string())).collect();
-        out.set_item("refused", refused)?;
-        Ok(out)
+        entered_of(py, &entered)
     }
 
     /// Compares the signed mark at that path with the blocks.
@@ -361,7 +371,7 @@ impl Ledger {
         note: &[u8],
         before: Option<&Self>,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let before = before.map(|ledger| &*ledger.ledger);
+        let before = before.map(|before| &*before.ledger);
         let receipt =
             py.detach(|| self.ledger.prove_instruction(height, entry, index, before, note)).map_err(ledger_error)?;
         Ok(PyBytes::new(py, &receipt))

@@ -9,7 +9,9 @@ mod error;
 mod key;
 mod ledger;
 mod opened;
+mod process;
 mod raw;
+mod reader;
 mod receipt;
 mod transaction;
 
@@ -27,6 +29,8 @@ mod _core {
     #[pymodule_export]
     use crate::raw::{canonical_check, hash, state_root, tree_path, tree_root};
     #[pymodule_export]
+    use crate::reader::{Reader, View};
+    #[pymodule_export]
     use crate::receipt::verify_receipt;
     #[pymodule_export]
     use crate::transaction::{transaction_header, transaction_parts};
@@ -36,6 +40,7 @@ mod _core {
     /// Version of the compiled core, compared with the package's at import.
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::process::note();
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

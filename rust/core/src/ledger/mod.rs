@@ -14,6 +14,7 @@ mod recover;
 mod seal;
 mod shared;
 mod sign;
+mod view;
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -23,12 +24,14 @@ use std::time::Instant;
 
 pub use check::{Checked, CheckedTransaction};
 pub use columns::{Columns, RECORD_BYTES_MAX};
+pub use lanes::Position;
 pub use open::{ENTRIES_MAX, Opened, Repeated, StoredBlock};
 pub use read::{Entered, RecordAt};
 pub use sign::SignedMark;
+pub use view::{Reader, View};
 
 use authorities::Authorities;
-use lanes::{Lanes, Position};
+use lanes::Lanes;
 use seal::{Job, Sealer};
 use shared::{Shared, Tip};
 
@@ -164,8 +167,11 @@ impl Executor {
 /// How a ledger is opened.
 #[derive(Debug, Default)]
 pub struct Options {
-    /// No lock and no writing: for audit and for reading beside a writer.
+    /// No lock and no writing of blocks: for audit and for following a writer, with an index of one's own.
     pub read_only: bool,
+    /// For a follower, which only reads: the lock of its own folder. Its index is kept to go on from, and blocks that
+    /// differ from those that it was made from are tampering.
+    pub follow: Option<PathBuf>,
     /// Height below which every block was acknowledged, from a signed mark or a checkpoint kept outside.
     pub durable_height: Option<u64>,
 }
@@ -198,6 +204,7 @@ pub struct Ledger {
     threads: Mutex<Vec<JoinHandle<()>>>,
     lock: Mutex<Option<Lock>>,
     read_only: bool,
+    keeps_index: bool,
 }
 
 impl std::fmt::Debug for Ledger {
@@ -231,7 +238,7 @@ impl Ledger {
         let executor =
             Executor { height: 0, time_ms: 0, rulebook, authorities: Authorities::default(), lanes: Lanes::default() };
         index.mark_open()?;
-        Ok(Self::start(dir, origin, suite, index, shared, executor, (None, Some(genesis)), None, false))
+        Ok(Self::start(dir, origin, suite, index, shared, executor, (None, Some(genesis)), None, &Options::default()))
     }
 
     #[allow(clippy::too_many_arguments)] // One private constructor; a struct for its arguments would name them twice.
@@ -244,7 +251,7 @@ impl Ledger {
         executor: Executor,
         (writer, genesis): (Option<LogWriter>, Option<Genesis>),
         reader: Option<LogReader>,
-        read_only: bool,
+        options: &Options,
     ) -> Self {
         // One block waits while one is sealed: so the executor is never more than two blocks ahead of the disk.
         let (jobs, job_queue) = sync_channel::<Job>(1);
@@ -266,7 +273,8 @@ impl Ledger {
             jobs: Mutex::new(Some(jobs)),
             threads: Mutex::new(vec![seal_thread, index_thread]),
             lock: Mutex::new(None),
-            read_only,
+            read_only: options.read_only,
+            keeps_index: options.follow.is_some() || !options.read_only,
         }
     }
 
@@ -427,7 +435,7 @@ impl Ledger {
         let result = self.shared.failure();
         let index = locked(&self.index).take();
         let marked = match index {
-            Some(index) if open && result.is_ok() && !self.read_only => index.mark_clean(),
+            Some(index) if open && result.is_ok() && self.keeps_index => index.mark_clean(),
             _ => Ok(()),
         };
         drop(locked(&self.lock).take());

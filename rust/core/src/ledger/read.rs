@@ -97,6 +97,16 @@ impl Ledger {
         Ok(self.index()?.history(&state_map::record_key(self.suite, kind, id), limit)?)
     }
 
+    /// Place (height, entry) of a lane's sequence, `None` where no durable block used it.
+    ///
+    /// # Errors
+    /// A block could not be sealed, or the index failed.
+    pub fn lane_place(&self, lane_id: &str, sequence: u64) -> Result<Option<(u64, u32)>, LedgerError> {
+        self.wait_indexed()?;
+        let key = state_map::record_key(self.suite, super::lanes::KIND, lane_id);
+        Ok(self.index()?.lane_place(&key, sequence)?)
+    }
+
     /// A transaction by its place.
     ///
     /// # Errors

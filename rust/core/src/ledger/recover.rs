@@ -14,8 +14,9 @@ use crate::block::{BlockHeader, Payload};
 use crate::canonical;
 use crate::encoding;
 use crate::hash::{self, Hash, HashSuite};
-use crate::index::{IndexFailure, RecordIndex};
-use crate::log::{Evidence, Lock, LogReader, LogWriter, Place};
+use crate::index::{IndexFailure, Meta, RecordIndex};
+use crate::log::{self, Evidence, Lock, LogReader, LogWriter, Place};
+use crate::state_map::{self, StateMap};
 
 impl Ledger {
     /// Opens a ledger. The caller replays the blocks from `replay_from` on before it does anything else.
@@ -31,7 +32,11 @@ impl Ledger {
         options: &Options,
     ) -> Result<(Self, Recovery), LedgerError> {
         let name = read_ledger_json(&dir.join("ledger.json"))?;
-        let lock = if options.read_only { None } else { Some(Lock::acquire(&dir.join("lock"))?) };
+        let lock = match &options.follow {
+            Some(own) => Some(Lock::acquire(own)?),
+            None if options.read_only => None,
+            None => Some(Lock::acquire(&dir.join("lock"))?),
+        };
         let first = open_index(false).and_then(|index| Self::open_with(dir, &name, index, options));
         let (ledger, recovery) = match first {
             Err(LedgerError::IndexStale(why)) => {
@@ -73,7 +78,7 @@ impl Ledger {
             None => None,
         };
         let durable_height = options.durable_height.max(meta.as_ref().map(|m| m.height));
-        let (writer, frames, cut) = scan(&blocks_dir, short, from, durable_height, &reader, options.read_only)?;
+        let (writer, frames, cut) = scan(&blocks_dir, short, from, durable_height, &reader, options)?;
         let blocks = frames.last().map_or(from.map_or(0, |f| f.1 + 1), |(height, _)| height + 1);
         let shared = Arc::new(Shared::new(suite, Some(zero)));
         let mut executor = Executor {
@@ -84,7 +89,10 @@ impl Ledger {
             lanes: Lanes::default(),
         };
         if let (Some(meta), Some((place, _))) = (&meta, from) {
-            load(&shared, &mut executor, index.as_ref(), &reader, meta, place, suite)?;
+            let loaded = load(&shared, &mut executor, index.as_ref(), &reader, meta, place, suite);
+            loaded.map_err(|error| {
+                if options.follow.is_some() { tampered_since(&reader, meta, place, error) } else { error }
+            })?;
         }
         for (height, place) in frames {
             shared.sealed_mut().recent.insert(height, place);
@@ -93,13 +101,30 @@ impl Ledger {
             index.mark_open()?;
         }
         let replay_from = executor.height;
-        let ledger =
-            Self::start(dir, origin, suite, index, shared, executor, (writer, None), Some(reader), options.read_only);
+        let ledger = Self::start(dir, origin, suite, index, shared, executor, (writer, None), Some(reader), options);
         Ok((ledger, Recovery { blocks, replay_from, cut, index_stale: None }))
+    }
+
+    /// Looks for blocks that were written since the ledger was opened, for the caller to replay; gives how many there
+    /// are in all. Files may have been replaced by others that begin with the same blocks.
+    ///
+    /// # Errors
+    /// The blocks are damaged, or the ledger is closed.
+    pub fn look_further(&self) -> Result<u64, LedgerError> {
+        self.index()?;
+        let mut short = [0; 16];
+        short.copy_from_slice(&self.shared.block_zero()[..16]);
+        let log = LogReader::open(&self.dir.join("blocks"), short)?;
+        let last = self.shared.sealed().recent.last_key_value().map(|(height, place)| (*place, *height));
+        let frames = after(log.frames_so_far(last), last)?;
+        *locked(&self.reader) = Some(log);
+        let mut sealed = self.shared.sealed_mut();
+        sealed.recent.extend(frames);
+        Ok(sealed.recent.last_key_value().map_or(0, |(height, _)| height + 1))
     }
 }
 
-fn read_ledger_json(path: &Path) -> Result<String, LedgerError> {
+pub(super) fn read_ledger_json(path: &Path) -> Result<String, LedgerError> {
     let text = std::fs::read(path).map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => {
             LedgerError::NotFound(format!("{} is not there: no ledger in this folder", path.display()))
@@ -124,7 +149,7 @@ fn read_ledger_json(path: &Path) -> Result<String, LedgerError> {
 }
 
 /// The hash suite that block 0 declares, once its header's hash is the ledger's and its name the origin.
-fn read_suite(reader: &LogReader, origin: &str, zero: &Hash) -> Result<&'static dyn HashSuite, LedgerError> {
+pub(super) fn read_suite(reader: &LogReader, origin: &str, zero: &Hash) -> Result<&'static dyn HashSuite, LedgerError> {
     let tampered = |message: String| LedgerError::Tampered { height: 0, message };
     let first = reader.frames(None).next().ok_or_else(|| tampered("it is missing".into()))??;
     let payload = Payload::parse(first.2).map_err(|e| tampered(e.to_string()))?;
@@ -148,6 +173,18 @@ fn read_suite(reader: &LogReader, origin: &str, zero: &Hash) -> Result<&'static 
 
 type Frames = Vec<(u64, Place)>;
 
+/// Heights and places of the frames after `from`, which is the first of them where there is one.
+fn after(found: log::Frames<'_>, from: Option<(Place, u64)>) -> Result<Frames, LedgerError> {
+    let mut frames = Frames::new();
+    for frame in found {
+        let (height, place, _) = frame?;
+        if from.is_none_or(|(_, known)| height > known) {
+            frames.push((height, place));
+        }
+    }
+    Ok(frames)
+}
+
 /// Finds the frames after `from`, mending a torn tail where the ledger is open for writing.
 fn scan(
     blocks_dir: &Path,
@@ -155,17 +192,11 @@ fn scan(
     from: Option<(Place, u64)>,
     durable_height: Option<u64>,
     reader: &LogReader,
-    read_only: bool,
+    options: &Options,
 ) -> Result<(Option<LogWriter>, Frames, Option<String>), LedgerError> {
-    if read_only {
-        let mut frames = Frames::new();
-        for frame in reader.frames(from) {
-            let (height, place, _) = frame?;
-            if from.is_none_or(|(_, known)| height > known) {
-                frames.push((height, place));
-            }
-        }
-        return Ok((None, frames, None));
+    if options.read_only {
+        let frames = if options.follow.is_some() { reader.frames_so_far(from) } else { reader.frames(from) };
+        return Ok((None, after(frames, from)?, None));
     }
     let (writer, recovered) = LogWriter::open(blocks_dir, short, from, Evidence { durable_height })?;
     let frames =
@@ -182,18 +213,33 @@ fn scan(
     Ok((Some(writer), frames, cut))
 }
 
+/// What a follower makes of an index that does not fit: where the block that it ends with is another one now, that is
+/// what a follower is there to notice.
+fn tampered_since(reader: &LogReader, meta: &Meta, place: Place, error: LedgerError) -> LedgerError {
+    let hash = reader.read(&place, meta.height).ok().and_then(|bytes| Payload::parse(bytes).ok());
+    match hash.map(|payload| crate::block::block_hash(payload.header())) {
+        Some(hash) if hash != meta.block_hash => LedgerError::Tampered {
+            height: meta.height,
+            message: format!(
+                "this is block {} now, and was block {} when it was followed",
+                encoding::hex(&hash),
+                encoding::hex(&meta.block_hash)
+            ),
+        },
+        _ => error,
+    }
+}
+
 /// Takes state, authorities and lanes from the index and compares the state's root with the header.
 fn load(
     shared: &Shared,
     executor: &mut Executor,
     index: &dyn RecordIndex,
     reader: &LogReader,
-    meta: &crate::index::Meta,
+    meta: &Meta,
     place: Place,
     suite: &'static dyn HashSuite,
 ) -> Result<(), LedgerError> {
-    /// Records in one update of the state map: large enough to hash in parallel, small enough to bound memory.
-    const CHUNK: usize = 1 << 16;
     let stale = |message: &str| LedgerError::IndexStale(message.to_owned());
     let payload =
         Payload::parse(reader.read(&place, meta.height)?).map_err(|e| LedgerError::IndexStale(e.to_string()))?;
@@ -210,25 +256,13 @@ fn load(
     if sealed.blocks.size() != meta.height + 1 {
         return Err(stale("blocks are missing in it"));
     }
-    let mut chunk = Vec::with_capacity(CHUNK);
-    index.for_each_record(&mut |kind, id, salt, record| {
-        let key = crate::state_map::record_key(suite, kind, id);
-        chunk.push(crate::state_map::Update {
-            key,
-            value: crate::state_map::record_value(suite, salt, record),
-            salt: *salt,
-        });
-        if chunk.len() == CHUNK {
-            sealed.map.apply(&mut chunk);
-            chunk.clear();
-        }
+    sealed.map = state_of(index, suite, &mut |kind, id, record| {
         if kind == lanes::KIND {
             let position = lanes::parse(record).ok_or_else(|| IndexFailure(format!("lane {id} cannot be read")))?;
             executor.lanes.set(id, position);
         }
         executor.note(kind, id, record).map_err(IndexFailure)
     })?;
-    sealed.map.apply(&mut chunk);
     if sealed.map.root_hash() != header.state {
         return Err(stale("its records do not give the state root of its last block"));
     }
@@ -239,4 +273,27 @@ fn load(
     drop(sealed);
     shared.start_at(meta.height + 1);
     Ok(())
+}
+
+/// The state map of every record in the index, each of which is also given to `visit` by kind, id and JSON.
+pub(super) fn state_of(
+    index: &dyn RecordIndex,
+    suite: &'static dyn HashSuite,
+    visit: &mut dyn FnMut(&str, &str, &[u8]) -> Result<(), IndexFailure>,
+) -> Result<StateMap, IndexFailure> {
+    /// Records in one update of the state map: large enough to hash in parallel, small enough to bound memory.
+    const CHUNK: usize = 1 << 16;
+    let mut map = StateMap::new(suite);
+    let mut chunk = Vec::with_capacity(CHUNK);
+    index.for_each_record(&mut |kind, id, salt, record| {
+        let key = state_map::record_key(suite, kind, id);
+        chunk.push(state_map::Update { key, value: state_map::record_value(suite, salt, record), salt: *salt });
+        if chunk.len() == CHUNK {
+            map.apply(&mut chunk);
+            chunk.clear();
+        }
+        visit(kind, id, record)
+    })?;
+    map.apply(&mut chunk);
+    Ok(map)
 }

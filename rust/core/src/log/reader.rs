@@ -75,7 +75,14 @@ impl LogReader {
     #[must_use]
     pub fn frames(&self, from: Option<(Place, u64)>) -> Frames<'_> {
         let (segment, offset, height) = from.map_or((0, 0, 0), |(place, height)| (place.segment, place.offset, height));
-        Frames { log: self, segment, offset, height, ended: false }
+        Frames { log: self, segment, offset, height, ended: false, so_far: false }
+    }
+
+    /// `frames` of a log that somebody is still writing or copying: one that is not whole yet ends them, as if it were
+    /// not there. With a frame after it, it is damage as ever.
+    #[must_use]
+    pub fn frames_so_far(&self, from: Option<(Place, u64)>) -> Frames<'_> {
+        Frames { so_far: true, ..self.frames(from) }
     }
 
     /// The block file, or `None` if there is none with that number.
@@ -104,6 +111,8 @@ pub struct Frames<'a> {
     offset: u64,
     height: u64,
     ended: bool,
+    /// Whether a last frame that is not whole is none.
+    so_far: bool,
 }
 
 impl Iterator for Frames<'_> {
@@ -155,6 +164,9 @@ impl Frames<'_> {
                     self.height = self.height.saturating_add(1);
                     return Ok(Some(found));
                 }
+                Err(ReadError::Frame(error)) if self.so_far && error.may_be_torn() && self.is_last(segment)? => {
+                    return Ok(None);
+                }
                 Err(ReadError::Frame(error)) if error.may_be_torn() && retries < RETRIES && !self.goes_on()? => {
                     retries += 1;
                     thread::sleep(RETRY_PAUSE);
@@ -171,6 +183,13 @@ impl Frames<'_> {
         let disk = self.log.disk.as_ref();
         let numbers = disk.segments().map_err(LogError::io("list", disk.path(None)))?;
         Ok(numbers.last().is_some_and(|last| *last > self.segment))
+    }
+
+    /// Whether nothing of this log follows the frame at the present offset.
+    fn is_last(&self, segment: &Segment) -> Result<bool, LogError> {
+        let next = segment.next_head(self.offset.saturating_add(ALIGNMENT), self.log.ledger);
+        let next = next.map_err(|error| error.at(self.log.disk.as_ref(), self.segment, self.offset, self.height))?;
+        Ok(next.is_none() && !self.goes_on()?)
     }
 
     fn corrupt(&self, why: Damage) -> LogError {

@@ -1,0 +1,283 @@
+"""How a transaction is made and sent, by whatever way the ledger is reached: registered, signed, submitted, prepared.
+
+A submission ends as applied, refused, rejected or unknown. Unknown comes with a ticket, and `resolve` tells later.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from finchain.clock import Clock
+from finchain.domain.founding import LedgerRecord
+from finchain.domain.key import PartyKey, PublicKey, public_key_id
+from finchain.domain.party import Party, RegisterParty, Role
+from finchain.domain.rule import Absent, Instruction, Optional
+from finchain.domain.rulebook import Rulebook
+from finchain.errors import ConfigError, NotFound, Refused, Rejected, Unknown
+from finchain.key_folder import KeyFolder
+from finchain.keys import EnrolmentRequest, Holder, Key, enrolment_key
+from finchain.outcome import Applied, Outcome, RefusedRow
+from finchain.reading import Reading
+from finchain.transaction import EXPIRY_MS, Mode, Transaction
+
+Send = Callable[[list[bytes]], list[Outcome]]
+"""Sends transactions; gives their outcomes, in order, once they are durable or known not to be known."""
+
+
+class Submitting(Reading):
+    """What all ways to write into a ledger have in common."""
+
+    def __init__(
+        self,
+        path: Path,
+        record: LedgerRecord,
+        clock: Clock,
+        rulebooks: Iterable[Rulebook],
+        folder: KeyFolder,
+        operator: Key | None,
+    ) -> None:
+        super().__init__(path, record, clock, rulebooks)
+        self._folder = folder
+        self._operator = operator
+        self._key_ids: dict[bytes, str] = {}
+
+    @abstractmethod
+    def _in_turn(self) -> AbstractContextManager[tuple[Callable[[str], int], Send]]:
+        """Gives the last sequence of a lane by its id, and a way to send, with nothing of this handle in between."""
+
+    @abstractmethod
+    def _send(self, texts: list[bytes]) -> list[Outcome]:
+        """Sends transactions, together with what others send at the same time."""
+
+    @abstractmethod
+    def submit_all(self, transactions: Iterable[Transaction | bytes]) -> Iterator[Outcome]:
+        """Submits a stream of signed transactions; gives one outcome for each, in order, once it is durable."""
+
+    # ---- parties
+
+    def register(
+        self,
+        party_id: str,
+        name: str,
+        *,
+        roles: Sequence[Role],
+        key: Key | None = None,
+        keys: Sequence[Holder] = (),
+        threshold: int = 1,
+        request: EnrolmentRequest | None = None,
+        identifiers: dict[str, str] | Optional = Absent,
+        registrar: Key | None = None,
+    ) -> Outcome:
+        """Registers a party, signed by the registrar.
+
+        Args:
+            party_id: 1 to 64 characters of `[A-Za-z0-9._:-]`.
+            name: The legal name, at most 128 bytes of UTF-8.
+            roles: What it may do.
+            key: Its one key; or
+            keys: its keys with their holders; or
+            request: an enrolment request, made where the private keys are.
+            threshold: How many holders must sign for it.
+            identifiers: Official numbers, such as `{"lei": "…"}`.
+            registrar: The registrar's key; the operator's where absent.
+
+        Raises:
+            Refused: A rule says no, for example because the party is registered.
+            Unknown: It was sent, and no answer came.
+            ConfigError: Not exactly one of `key`, `keys` and `request` is given, or the request is for another party
+                or ledger.
+        """
+        if (key is not None) + bool(keys) + (request is not None) != 1:
+            raise ConfigError("a party has a key, or keys with holders, or an enrolment request", advice="give one")
+        if request is not None:
+            if (request.ledger, request.id) != (self.name, party_id):
+                raise ConfigError(
+                    f"the request is for {request.id} on {request.ledger}, not for {party_id} on {self.name}"
+                )
+            enrolled, threshold = request.keys, request.threshold
+        else:
+            holders = [Holder(key, name)] if key is not None else list(keys)
+            enrolled = [enrolment_key(self.name, f"{party_id}/{n}", holder) for n, holder in enumerate(holders, 1)]
+        do = RegisterParty(party_id, name, sorted(roles), threshold, enrolled, identifiers)
+        return self.submit(do, by=registrar or self._operator_key())
+
+    # ---- submitting
+
+    def submit(
+        self,
+        what: Instruction | Sequence[Instruction] | Transaction,
+        *,
+        by: Key | Sequence[Key] = (),
+        lane: str = "main",
+    ) -> Outcome:
+        """Submits one instruction, or several that hold together or not at all, or a signed transaction.
+
+        Args:
+            what: The instructions, or a transaction that is signed already.
+            by: The keys that sign; the party of the first is the sender.
+            lane: The sender's series. Two processes of one party use two lanes.
+
+        Returns:
+            The outcome, durable: `applied`, or `already` where the same was applied before.
+
+        Raises:
+            Refused: A rule said no; the attempt is kept, and nothing moved.
+            Rejected: It never entered a block.
+            Unknown: It was sent, and nobody knows what became of it; the error has a ticket for `resolve`.
+            StorageError: The ledger has failed before; nothing was sent.
+        """
+        if isinstance(what, Transaction):
+            outcome = self._send([what.to_bytes()])[0]
+        else:
+            instructions = [what] if isinstance(what, Instruction) else list(what)
+            outcome = self._sign_and_submit(instructions, by, lane, "all")
+        raise_unless_known(outcome)
+        if outcome.refused:
+            raise outcome.refusals[0] if outcome.refusals else _refused_before(outcome)
+        return outcome
+
+    def submit_each(
+        self, instructions: Sequence[Instruction], *, by: Key | Sequence[Key], lane: str = "main"
+    ) -> list[Applied | RefusedRow]:
+        """Submits instructions that stand alone under one signature; gives one result for each, in order.
+
+        Raises:
+            Rejected: The transaction never entered a block; nothing of it was kept.
+            Unknown: As `submit`.
+        """
+        outcome = self._sign_and_submit(list(instructions), by, lane, "each")
+        raise_unless_known(outcome)
+        codes = dict(outcome.refused)
+        reasons = {refusal.instruction: refusal for refusal in outcome.refusals}
+        rows: list[Applied | RefusedRow] = []
+        for index, instruction in enumerate(instructions):
+            if index in codes:
+                refusal = reasons.get(index)
+                rows.append(RefusedRow(instruction, codes[index], refusal, outcome.height, outcome.entry, index))
+            else:
+                rows.append(Applied(instruction, outcome.height, outcome.entry, index))
+        return rows
+
+    def prepare(
+        self,
+        instructions: Instruction | Sequence[Instruction],
+        *,
+        by: Sequence[str],
+        lane: str | None = None,
+        mode: Mode = "all",
+        expires_ms: int | None = None,
+    ) -> Transaction:
+        """Builds a transaction that parties sign one after the other, on machines of their own.
+
+        Args:
+            instructions: What is ordered.
+            by: The parties that must sign; the first is the sender.
+            lane: The sender's series; a lane of its own where absent, because such an act may wait.
+            mode: `all` or `each`.
+            expires_ms: Unix time in ms after which it is void; a week from now where absent.
+
+        Raises:
+            NotFound: A party is not registered.
+            Rejected: A limit is broken.
+        """
+        several = [instructions] if isinstance(instructions, Instruction) else list(instructions)
+        key_ids: dict[bytes, str] = {}
+        for party_id in by:
+            party = self.get(Party, party_id)
+            for number in party.live:
+                key = self.get(PartyKey, f"{party_id}/{number}")
+                key_ids[base64.b64decode(key.public_key)] = key.id
+        lane_name = lane or f"act/{secrets.token_hex(8)}"
+        with self._in_turn() as (lane_sequence, _):
+            sequence = lane_sequence(f"{by[0]} {lane_name}") + 1
+        return self._build(several, by, lane_name, sequence, mode, key_ids, expires_ms)
+
+    def _build(
+        self,
+        instructions: Sequence[Instruction],
+        by: Sequence[str],
+        lane: str,
+        sequence: int,
+        mode: Mode,
+        key_ids: dict[bytes, str],
+        expires_ms: int | None = None,
+    ) -> Transaction:
+        return Transaction.build(
+            instructions, by=by, ledger=self.name, lane=lane, sequence=sequence, mode=mode,
+            expires_ms=expires_ms or self._now_ms() + EXPIRY_MS, hash_suite=self.hash_suite, key_ids=key_ids,
+            rulebook=self.rulebook,
+        )  # fmt: skip
+
+    def _sign_and_submit(
+        self, instructions: list[Instruction], by: Key | Sequence[Key], lane: str, mode: Mode
+    ) -> Outcome:
+        self._check_process()
+        keys = [by] if isinstance(by, Key) else list(by)
+        if not keys:
+            raise ConfigError("nobody signs", advice="give the keys that sign as by=")
+        key_ids = {key.public_key: self._key_id(key) for key in keys}
+        parties = list(dict.fromkeys(key_ids[key.public_key].rpartition("/")[0] for key in keys))
+        with self._in_turn() as (lane_sequence, send):
+            sequence = lane_sequence(f"{parties[0]} {lane}") + 1
+            transaction = self._build(instructions, parties, lane, sequence, mode, key_ids)
+            for key in keys:
+                transaction.sign(key)
+            return send([transaction.to_bytes()])[0]
+
+    # ---- inside
+
+    def _operator_key(self) -> Key:
+        if self._operator is None:
+            self._operator = self._folder.operator_key()
+        return self._operator
+
+    def _key_id(self, key: Key) -> str:
+        known = self._key_ids.get(key.public_key)
+        if known is None:
+            record = self.look(PublicKey, public_key_id(base64.b64encode(key.public_key).decode()))
+            if record is None:
+                raise NotFound(f"the key {key.public_key.hex()} is not enrolled", advice="register its party first")
+            known = self._key_ids[key.public_key] = record.key
+        return known
+
+
+def unknown_outcomes(texts: Iterable[bytes], hash_suite: str) -> list[Outcome]:
+    """Outcomes of transactions that were sent and not answered; one that is no transaction is rejected, certainly."""
+    outcomes: list[Outcome] = []
+    for text in texts:
+        try:
+            ticket = Transaction.parse(text, hash_suite=hash_suite).ticket
+        except Rejected as error:
+            outcomes.append(Outcome(status="rejected", error=error))
+        else:
+            outcomes.append(Outcome(status="unknown", ticket=ticket))
+    return outcomes
+
+
+def raise_unless_known(outcome: Outcome) -> None:
+    """Raises what an outcome says of a transaction that is in no block, or that nobody knows of.
+
+    Raises:
+        Rejected: It never entered a block.
+        Unknown: It was sent, and nobody knows what became of it.
+    """
+    if outcome.error is not None:
+        raise outcome.error
+    if outcome.ticket is not None:
+        ticket = outcome.ticket
+        raise Unknown(
+            f"transaction {ticket.id} (lane {ticket.lane}, sequence {ticket.sequence}) was sent, and no answer came",
+            ticket=ticket,
+        )
+
+
+def _refused_before(outcome: Outcome) -> Refused:
+    index, code = outcome.refused[0]
+    refusal = Refused(code, f"refused before, in block {outcome.height}", advice="explain() says why it would be now")
+    refusal.instruction = index
+    return refusal

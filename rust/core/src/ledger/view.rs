@@ -1,0 +1,204 @@
+//! A ledger as of one height, read beside whoever writes it: from the index and the blocks, without lock and without
+//! the state map.
+//!
+//! Blocks are checked against the hashes that the index has of them. Records are what the index says: to know that they
+//! are those that the last header commits to, [`View::verify`] hashes every one of them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::lanes::{self, Position};
+use super::recover::{read_ledger_json, read_suite, state_of};
+use super::{Entered, LedgerError};
+use crate::block::{self, BlockHeader, Payload};
+use crate::encoding;
+use crate::hash::{Hash, HashSuite};
+use crate::index::{Meta, RecordIndex, Stored, Touch};
+use crate::log::{LogReader, Place};
+use crate::merkle;
+use crate::state_map;
+
+/// What all views of one ledger share: its name, its hash suite and its block files.
+pub struct Reader {
+    name: String,
+    zero: Hash,
+    suite: &'static dyn HashSuite,
+    log: LogReader,
+}
+
+/// A ledger after the last block that an index had when it was pinned.
+pub struct View {
+    reader: Arc<Reader>,
+    index: Arc<dyn RecordIndex>,
+    meta: Meta,
+}
+
+impl Reader {
+    /// Opens name and blocks of the ledger in `dir`.
+    ///
+    /// # Errors
+    /// There is no ledger, or its first block is not the one that its name has the hash of.
+    pub fn open(dir: &Path) -> Result<Self, LedgerError> {
+        let name = read_ledger_json(&dir.join("ledger.json"))?;
+        let (origin, zero) = name.split_once('#').unwrap_or_default();
+        let zero: Hash = encoding::unhex(zero).unwrap_or_default();
+        let mut short = [0; 16];
+        short.copy_from_slice(&zero[..16]);
+        let log = LogReader::open(&dir.join("blocks"), short)?;
+        let suite = read_suite(&log, origin, &zero)?;
+        Ok(Self { name, zero, suite, log })
+    }
+
+    /// The ledger as `index` has it, which must not move on meanwhile.
+    ///
+    /// # Errors
+    /// The index is empty or of another ledger, or failed.
+    pub fn view(self: &Arc<Self>, index: Arc<dyn RecordIndex>) -> Result<View, LedgerError> {
+        let meta = index.meta()?.ok_or_else(|| LedgerError::IndexStale("it has no block yet".into()))?;
+        if meta.ledger != self.zero {
+            return Err(LedgerError::IndexStale("it belongs to another ledger".into()));
+        }
+        Ok(View { reader: Arc::clone(self), index, meta })
+    }
+}
+
+impl View {
+    /// Origin, `#` and block 0's hash.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.reader.name
+    }
+
+    /// The hash suite of everything inside blocks.
+    #[must_use]
+    pub fn suite(&self) -> &'static dyn HashSuite {
+        self.reader.suite
+    }
+
+    /// Number of blocks that this view has.
+    #[must_use]
+    pub fn height(&self) -> u64 {
+        self.meta.height.saturating_add(1)
+    }
+
+    /// Header of the last block.
+    ///
+    /// # Errors
+    /// The block is damaged, or not the one that the index was made from.
+    pub fn tip(&self) -> Result<BlockHeader, LedgerError> {
+        Ok(self.block(self.meta.height)?.1)
+    }
+
+    /// Whether whole blocks follow that this view has not: the index lags, or was left behind by a crash.
+    ///
+    /// # Errors
+    /// The index failed.
+    pub fn is_behind(&self) -> Result<bool, LedgerError> {
+        let place = self.place(self.meta.height)?;
+        Ok(self.reader.log.frames(Some((place, self.meta.height))).nth(1).is_some_and(|next| next.is_ok()))
+    }
+
+    /// A record by kind and id, as the index has it.
+    ///
+    /// # Errors
+    /// The index failed or is damaged.
+    pub fn record(&self, kind: &str, id: &str) -> Result<Option<Vec<u8>>, LedgerError> {
+        let key = state_map::record_key(self.reader.suite, kind, id);
+        let stored = self.index.get_many(&[key])?.pop().flatten();
+        match stored {
+            Some(stored) if (&*stored.kind, &*stored.id) != (kind, id) => {
+                Err(LedgerError::IndexStale(format!("it gives {} {} for {kind} {id}", stored.kind, stored.id)))
+            }
+            other => Ok(other.map(|stored| stored.record)),
+        }
+    }
+
+    /// Up to `limit` records of a kind with number >= `from`, and where to go on.
+    ///
+    /// # Errors
+    /// The index failed or is damaged.
+    pub fn scan(&self, kind: Option<&str>, from: u64, limit: usize) -> Result<(Vec<Stored>, Option<u64>), LedgerError> {
+        Ok(self.index.scan(from, limit, kind)?)
+    }
+
+    /// Places that touched a record, newest first.
+    ///
+    /// # Errors
+    /// The index failed or is damaged.
+    pub fn history(&self, kind: &str, id: &str, limit: usize) -> Result<Vec<Touch>, LedgerError> {
+        Ok(self.index.history(&state_map::record_key(self.reader.suite, kind, id), limit)?)
+    }
+
+    /// Where a lane stands; `None` where it has not begun.
+    ///
+    /// # Errors
+    /// The index failed or is damaged.
+    pub fn lane(&self, lane_id: &str) -> Result<Option<Position>, LedgerError> {
+        let Some(record) = self.record(lanes::KIND, lane_id)? else { return Ok(None) };
+        let position = lanes::parse(&record);
+        Ok(Some(position.ok_or_else(|| LedgerError::IndexStale(format!("lane {lane_id} cannot be read")))?))
+    }
+
+    /// Place (height, entry) of a lane's sequence.
+    ///
+    /// # Errors
+    /// The index failed or is damaged.
+    pub fn lane_place(&self, lane_id: &str, sequence: u64) -> Result<Option<(u64, u32)>, LedgerError> {
+        let key = state_map::record_key(self.reader.suite, lanes::KIND, lane_id);
+        Ok(self.index.lane_place(&key, sequence)?)
+    }
+
+    /// A transaction by its place; its block is the one that the index has the hash of.
+    ///
+    /// # Errors
+    /// There is no such place, or the block is damaged.
+    pub fn entered(&self, height: u64, entry: u32) -> Result<Entered, LedgerError> {
+        let (payload, header) = self.block(height)?;
+        if entry as usize >= payload.count() {
+            return Err(LedgerError::NotFound(format!(
+                "block {height} has {} entries, and no entry {entry}",
+                payload.count()
+            )));
+        }
+        let (transaction, view) = payload
+            .transaction(entry as usize, self.reader.suite)
+            .map_err(|e| LedgerError::Tampered { height, message: e.to_string() })?;
+        Ok(Entered { height, entry, time_ms: header.time_ms, transaction, refused: view.refused })
+    }
+
+    /// Hashes every record and compares the state's root with the last block's header.
+    ///
+    /// # Errors
+    /// [`LedgerError::Tampered`] where the index does not hold what the header commits to.
+    pub fn verify(&self) -> Result<(), LedgerError> {
+        let header = self.tip()?;
+        let map = state_of(self.index.as_ref(), self.reader.suite, &mut |_, _, _| Ok(()))?;
+        if map.root_hash() == header.state {
+            return Ok(());
+        }
+        let message = "the records in the index do not give the state root of its header".to_owned();
+        Err(LedgerError::Tampered { height: self.meta.height, message })
+    }
+
+    fn place(&self, height: u64) -> Result<Place, LedgerError> {
+        let row = self.index.block(height)?.filter(|_| height <= self.meta.height);
+        let row = row.ok_or_else(|| LedgerError::NotFound(format!("there is no block {height}")))?;
+        Ok(Place { segment: row.segment, offset: row.offset, length: row.length })
+    }
+
+    fn block(&self, height: u64) -> Result<(Payload, BlockHeader), LedgerError> {
+        let tampered = |message: String| LedgerError::Tampered { height, message };
+        let payload = self.reader.log.read(&self.place(height)?, height)?;
+        let payload = Payload::parse(payload).map_err(|e| tampered(e.to_string()))?;
+        let header = BlockHeader::parse(payload.header()).map_err(|e| tampered(e.to_string()))?;
+        let known = self.index.block(height)?.map(|row| row.block_hash);
+        if known != Some(block::block_hash(payload.header())) {
+            return Err(tampered("its header is not the one that the index has the hash of".into()));
+        }
+        let leaves: Vec<Hash> = payload.entries().map(|text| block::entry_leaf(self.reader.suite, text)).collect();
+        if merkle::tree_hash(self.reader.suite, &leaves) != header.root {
+            return Err(tampered("its entries are not those of its header".into()));
+        }
+        Ok((payload, header))
+    }
+}
