@@ -5,7 +5,7 @@ The shop has a claim of 1,000.00 on its customer, pledges 800.00 of it to its ba
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import msgspec
@@ -21,6 +21,7 @@ from finchain.domain.receivable import Receivable
 from finchain.domain.rule import Absent, Instruction
 from invariants import check_all
 from stories import ACCOUNT, LOAN, but
+from test_loan_guarantee import OFFER, compensate
 
 DAY, DUE = date(2026, 3, 6), date(2026, 6, 30)
 BOTH = {"shop", "bank"}
@@ -215,3 +216,23 @@ def test_a_loan_names_so_many_lots_and_parts_and_those_that_are_done_make_room()
     ledger.apply(SECURE, by=BOTH)
     assert ledger.get(Loan, "L").claims == (*names[:7], *names[8:], "P")
     assert ledger.get(Part, "P7").loan is Absent
+
+
+def test_who_paid_in_the_borrowers_place_is_paid_out_of_the_pledge_before_the_borrower() -> None:
+    """The guarantor paid 576.00 the day after; of 800.00 the bank gets its rest, then the guarantor its own."""
+    ledger = town()
+    ledger.move_to(DAY)
+    apply(ledger, do.SubmitReceivable("R", "shop", "core", 100_000, "CNY", DUE, "INV-7", bank="clearer"), by={"shop"})
+    apply(ledger, do.ConfirmReceivable("R", 100_000), by={"core"})
+    apply(ledger, OFFER, by={"guarantor"})
+    apply(ledger, ACCOUNT, but(LINE, guarantees=["G"]), PLEDGE, SECURE, do.DrawLoan("L", "one", 72_000), by=BOTH)
+    apply(ledger, do.DisburseLoan("L", "one", 72_000, "OUT-1", digest("out")), by={"bank"})
+    ledger.move_to(DUE + timedelta(1))
+    compensate(ledger, 57_600)
+    assert ledger.get(Part, "P").loan == "L"
+    before = cash(ledger)
+    apply(ledger, settle(80_000), by={"clearer"})
+    after = cash(ledger)
+    assert after["guarantor"] == 0 < after["shop"] - before["shop"]
+    assert after["bank"] - before["bank"] == 80_000 - 57_600 - (after["shop"] - before["shop"])
+    assert (ledger.get(Loan, "L").status, ledger.get(Part, "P").loan) == ("ended", Absent)

@@ -12,15 +12,17 @@ from book import MemoryBook, digest, refused
 from finchain import instructions as do
 from finchain.domain.account import Account
 from finchain.domain.cash import Cash
+from finchain.domain.guarantee import Guarantee
 from finchain.domain.loan import Loan
 from finchain.domain.part import Part
 from finchain.domain.receivable import Receivable
 from finchain.domain.rule import Absent
-from stories import apply, but, lent
+from stories import GUARANTEE, apply, but, lent
 from test_account import ASK
 from test_collateral import lent as lent_on_claims
 from test_collateral import settle
 from test_debts import owed
+from test_guarantee import guaranteed
 
 BOTH = ["shop", "bank"]
 
@@ -103,6 +105,46 @@ def test_interest_that_was_posted_keeps_a_disbursement() -> None:
     apply(ledger, do.AccelerateLoan("L", "default", digest("default")), by=["bank"])
     with refused(ledger, "loan.dependant"):
         ledger.apply(BACK, by=["bank"])
+
+
+# --- fees ------------------------------------------------------------------------------------------------------
+
+FEE = do.ReceiveGuaranteeFee("G", 464_000, "IN-1", digest("fee"))
+NO_FEE = do.ReverseFee("G", "IN-1", "another guarantee's")
+
+
+def with_fee(**changes: Any) -> MemoryBook:
+    """The fee of a guarantee of a certificate is ordered and received."""
+    ledger = guaranteed(but(GUARANTEE, **changes))
+    apply(ledger, do.PayGuaranteeFee("G", 464_000), by=["core"])
+    apply(ledger, FEE, by=["guarantor"])
+    return ledger
+
+
+def test_a_fee_that_did_not_come_is_owed_again() -> None:
+    ledger = with_fee()
+    for by in (["core"], ["guarantor"]):
+        with refused(ledger, "guarantee.not_signed"):
+            ledger.apply(NO_FEE, by=by)
+    for changes, code in (({"reference": "IN-2"}, "guarantee.not_posted"), ({"reason": " "}, "guarantee.reference")):
+        with refused(ledger, code):
+            ledger.apply(but(NO_FEE, **changes), by=["core", "guarantor"])
+    apply(ledger, NO_FEE, by=["core", "guarantor"])
+    assert (ledger.get(Guarantee, "G").fee_paid_minor, cash(ledger)) == (0, {})
+    with refused(ledger, "guarantee.not_posted"):
+        ledger.apply(NO_FEE, by=["core", "guarantor"])
+    apply(ledger, FEE, by=["guarantor"])
+    assert cash(ledger) == {"core": -464_000, "guarantor": 464_000}
+
+
+def test_a_guarantee_that_rests_on_its_fee_keeps_it() -> None:
+    ledger = with_fee(fee_first=True)
+    with refused(ledger, "guarantee.dependant"):
+        ledger.apply(NO_FEE, by=["core", "guarantor"])
+    ledger = with_fee()
+    apply(ledger, do.ReleaseGuarantee("G"), by=["shop"])
+    with refused(ledger, "guarantee.dependant"):
+        ledger.apply(NO_FEE, by=["core", "guarantor"])
 
 
 # --- payments of claims ----------------------------------------------------------------------------------------

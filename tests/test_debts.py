@@ -23,6 +23,7 @@ from finchain.domain.receivable import Receivable
 from finchain.domain.rule import Absent
 from invariants import check_all
 from stories import ACCOUNT, LOAN, but
+from test_loan_guarantee import OFFER
 
 TODAY = date(2026, 6, 30)
 BEFORE, AFTER = date(2026, 5, 1), date(2026, 7, 1)
@@ -277,3 +278,24 @@ def test_a_loan_that_is_not_due_is_prepaid_by_notice_and_not_by_the_way() -> Non
     with refused(ledger, "loan.not_due"):
         ledger.apply(early, by={"bank"})
     ledger.apply(msgspec.structs.replace(early, value_date=Absent), by={"bank"})
+
+
+def test_a_guarantee_is_security_too() -> None:
+    """Both loans have lost their pledge; the second is guaranteed, so the first is secured least and repaid first."""
+    ledger = town()
+    ledger.move_to(date(2026, 3, 6))
+    ledger.apply(ACCOUNT, by={"shop", "bank"})
+    ledger.apply(but(OFFER, debt="L-2"), by={"guarantor"})
+    ledger.apply(msgspec.structs.replace(CLAIM, amount_minor=10_000), by={"shop"})
+    ledger.apply(do.ConfirmReceivable("R-1", 10_000), by={"core"})
+    for name, guarantees in (("L-1", Absent), ("L-2", ["G"])):
+        pledge = do.PledgeReceivable(f"P-{name}", "R-1", "bank", 3_000, name, 0, digest(name))
+        line = but(LINE, id=name, guarantees=guarantees)
+        ledger.apply(line, pledge, do.SecureLoan(name, pledge.id), do.DrawLoan(name, "one", 1_000), by={"shop", "bank"})
+        ledger.apply(do.DisburseLoan(name, "one", 1_000, f"OUT {name}", digest("out")), by={"bank"})
+        note = do.CreditReceivable(f"N-{name}", "R-1", 3_000, name, digest("note"), pledge.id)
+        ledger.apply(note, by={"shop", "bank"})
+    ledger.move_to(BEFORE)
+    ledger.apply(do.ReceiveForDebts("shop", "bank", 1_000, ["L-1", "L-2"], [], [], "IN", digest("in")), by={"bank"})
+    check_all(ledger)
+    assert [each.repaid_minor for each in ledger.all(Loan)] == [1_000 - 7, 0]

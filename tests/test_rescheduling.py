@@ -301,6 +301,19 @@ def test_a_calendar_knows_the_day_on_which_a_loan_is_due(changes: dict[str, obje
         ledger.apply(but(SHIFTED, **changes), by=["shop", "bank"])
 
 
+def test_a_guarantee_of_it_outlasts_the_business_day() -> None:
+    """A period that ends on the Monday itself would be over when the borrower has barely failed to pay."""
+    for period_end, code in ((MONDAY, "guarantee.period"), (MONDAY + timedelta(1), None)):
+        ledger = on_calendar(but(SHIFTED, id="other"))
+        apply(ledger, but(OFFER, period_end=period_end), by=["guarantor"])
+        covered = but(SHIFTED, guarantees=["G"])
+        if code is None:
+            apply(ledger, covered, by=["shop", "bank"])
+            continue
+        with refused(ledger, code):
+            ledger.apply(covered, by=["shop", "bank"])
+
+
 def test_an_extension_reads_the_newest_calendar() -> None:
     """3 October is a Saturday: a second version gives the week back, and the loan is due on Monday the 5th."""
     ledger = on_calendar()

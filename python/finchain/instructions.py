@@ -19,7 +19,7 @@ from finchain.domain.compensation import (
     ReleaseGuarantee,
 )
 from finchain.domain.contribution import ContributeShare
-from finchain.domain.correction import CancelDraw, ReverseDisbursement, ReversePayment
+from finchain.domain.correction import CancelDraw, ReverseDisbursement, ReverseFee, ReversePayment
 from finchain.domain.debts import ReceiveForDebts
 from finchain.domain.dispute import DisputeReceivable, ResolveDispute
 from finchain.domain.founding import ActivateRulebook, CreateLedger, Founder, SetCheckpointKeys
@@ -160,6 +160,7 @@ __all__ = [
     "ResolveDispute",
     "ReturnPayment",
     "ReverseDisbursement",
+    "ReverseFee",
     "ReversePart",
     "ReversePayment",
     "ReverseReduction",

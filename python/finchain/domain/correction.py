@@ -13,6 +13,7 @@ from finchain.domain.cash import move_cash
 from finchain.domain.cash_fact import require_cash_signer, take_back
 from finchain.domain.check import check_amount, check_reference
 from finchain.domain.collection import posted_to
+from finchain.domain.guarantee import Guarantee
 from finchain.domain.loan import Draw, Loan, live_loan
 from finchain.domain.part import give_back, part_of
 from finchain.domain.party import require
@@ -41,6 +42,18 @@ class ReverseDisbursement(Instruction, frozen=True, tag="loan.reverse_disburseme
 
     id: str
     name: str
+    reference: str
+    reason: str
+
+
+class ReverseFee(Instruction, frozen=True, tag="guarantee.reverse_fee"):
+    """Takes back that a fee arrived, which was not so. Signed by the guarantor and by who pays it.
+
+    Attributes:
+        reference: The guarantor's number of the entry that was posted in error.
+    """
+
+    id: str
     reference: str
     reason: str
 
@@ -98,6 +111,23 @@ def _reverse_disbursement(do: ReverseDisbursement, book: Book) -> None:
     book.put(msgspec.structs.replace(loan, draws=draws))
     book.put(msgspec.structs.replace(account, inflow_minor=account.inflow_minor - lent))
     move_cash(book, loan.borrower, loan.lender, lent, loan.currency)
+
+
+@rule(ReverseFee)
+def _reverse_fee(do: ReverseFee, book: Book) -> None:
+    guarantee = book.get(Guarantee, do.id, field="id")
+    for party in (guarantee.guarantor, guarantee.fee_payer):
+        require(book, "guarantee", party, field="by")
+    check_reference("guarantee", do.reason, "reason")
+    if guarantee.fee_first is True or guarantee.released is not Absent:
+        refuse("guarantee.dependant", f"{do.id} took effect with its fee, or was released since", rule="domain.md 2.0",
+               field="id", value=do.id, advice="give the fee back outside of this guarantee")  # fmt: skip
+    paid = guarantee.fee_paid_minor
+    take_back(
+        book, "guarantee", by=guarantee.guarantor, reference=do.reference, amount_minor=paid, of=guarantee.id
+    )  # fmt: skip
+    book.put(msgspec.structs.replace(guarantee, fee_paid_minor=0))
+    move_cash(book, guarantee.guarantor, guarantee.fee_payer, paid, guarantee.currency)
 
 
 @rule(ReversePayment)

@@ -69,7 +69,7 @@ def _receive_fee(do: ReceiveGuaranteeFee, book: Book) -> None:
     _check_fee(guarantee, do.amount_minor)
     enter_fact(
         book, "guarantee", do, by=guarantee.guarantor, amount_minor=do.amount_minor, currency=guarantee.currency,
-        last=ordered,
+        last=ordered, of=guarantee.id,
     )  # fmt: skip
     move_cash(book, guarantee.fee_payer, guarantee.guarantor, do.amount_minor, guarantee.currency)
     waits = guarantee.effective is Absent and guarantee.released is Absent
