@@ -176,6 +176,54 @@ def test_a_guarantor_forgives_what_it_paid(waived: bool) -> None:
     assert ledger.get(Guarantee, "G").status == ("released" if waived else "called")
 
 
+# --- paid early -------------------------------------------------------------------------------------------------
+
+EARLY = do.PayLotEarly("C 1", 3_900_000, "EARLY-1", digest("early"))
+
+
+def test_a_holder_is_paid_early_for_less_and_the_others_wait() -> None:
+    """4 m are paid with 3.9 m: the rest is the debtor's discount, and no lot of anybody else is touched."""
+    ledger = guaranteed(OFFER)
+    for by in (["clearer"], ["tier2"]):
+        with refused(ledger, "certificate.not_signed"):
+            ledger.apply(EARLY, by=by)
+    apply(ledger, EARLY, by=["tier2", "clearer"])
+    certificate, claim = ledger.get(Certificate, "C"), ledger.get(Receivable, "R")
+    assert cash(ledger) == {"core": -3_900_000, "tier2": 3_900_000}
+    assert (certificate.settled_minor, certificate.cancelled_minor, certificate.lots) == (3_900_000, 100_000, 1)
+    assert (claim.conv_settled, claim.credited) == (3_900_000, 100_000)
+    with refused(ledger, "certificate.bad_state"):
+        ledger.apply(but(EARLY, reference="EARLY-2"), by=["tier2", "clearer"])
+    ledger.move_to(MATURITY)
+    apply(ledger, do.PayCertificate("C", certificate.live_minor, "PAY-1", digest("p")), by=["clearer"])
+    assert (ledger.get(Certificate, "C").status, ledger.get(Guarantee, "G").status) == ("paid", "released")
+
+
+@pytest.mark.parametrize(
+    ("amount_minor", "days", "code"),
+    [
+        (4_000_000, -1, None), (4_000_001, -1, "certificate.price"), (0, -1, "certificate.amount"),
+        (4_000_000, 0, "certificate.due"),
+    ],
+)  # fmt: skip
+def test_early_is_before_the_day_and_not_for_more_than_the_lot(amount_minor: int, days: int, code: str | None) -> None:
+    ledger = guaranteed(OFFER)
+    ledger.move_to(MATURITY + timedelta(days))
+    early = but(EARLY, amount_minor=amount_minor)
+    if code is None:
+        apply(ledger, early, by=["tier2", "clearer"])
+        assert ledger.get(Certificate, "C").cancelled_minor == 0
+        return
+    with refused(ledger, code):
+        ledger.apply(early, by=["tier2", "clearer"])
+
+
+def test_a_pledged_lot_is_not_paid_early_past_its_pledgee() -> None:
+    ledger = lent()
+    with refused(ledger, "certificate.insufficient_free"):
+        ledger.apply(but(EARLY, id="C 36000001"), by=["shop", "clearer"])
+
+
 # --- called off -------------------------------------------------------------------------------------------------
 
 CANCEL = do.CancelCertificate("C")

@@ -54,7 +54,7 @@ from finchain.domain.payment import (
 from finchain.domain.policy import DEFAULT_POLICY, PolicyTerms, SetPolicy
 from finchain.domain.prospective import SubmitProspective, WithdrawProspective
 from finchain.domain.receivable import CancelReceivable, ConfirmReceivable, RejectReceivable, SubmitReceivable
-from finchain.domain.recourse import BuyBackLot, CancelCertificate, WaiveLot, WriteOffLot
+from finchain.domain.recourse import BuyBackLot, CancelCertificate, PayLotEarly, WaiveLot, WriteOffLot
 from finchain.domain.reduction import (
     Counter,
     CreditConverted,
@@ -133,6 +133,7 @@ __all__ = [
     "Paper",
     "PayCertificate",
     "PayGuaranteeFee",
+    "PayLotEarly",
     "Payee",
     "PledgeLot",
     "PledgeReceivable",

@@ -1,4 +1,4 @@
-"""What a holder does about a lot besides waiting: gives it back, writes it off, forgives it, or calls all of it off.
+"""What a holder does about a lot besides waiting: is paid early, gives it back, writes it off, forgives it.
 
 Who transferred without recourse is out, and owes nothing when the debtor does not pay. It answers for one thing only:
 that what it transferred exists, is not disputed, and was transferred once (domain.md I-12).
@@ -18,7 +18,7 @@ from finchain.domain.check import check_amount, check_digest
 from finchain.domain.party import require
 from finchain.domain.receivable import Bucket
 from finchain.domain.rule import Absent, Book, Instruction, Optional, refuse, rule
-from finchain.domain.settlement import end_if_paid, move_claims
+from finchain.domain.settlement import end_if_paid, move_claims, settle_lot
 
 Grounds = Literal["recourse", "warranty"]
 """`recourse`: it was agreed, and the debtor did not pay; `warranty`: what was transferred was not what it seemed."""
@@ -64,6 +64,23 @@ class WriteOffLot(Instruction, frozen=True, tag="certificate.write_off"):
     digest: str
 
 
+class PayLotEarly(Instruction, frozen=True, tag="certificate.pay_early"):
+    """States that the debtor paid a lot before it is due, for less, and nothing of it is owed any more.
+
+    Signed by the holder, who agrees to the discount, and by the certificate's settlement bank.
+
+    Attributes:
+        id: Id of the lot, of which all that is live is paid.
+        amount_minor: What the debtor paid; what is missing of the lot is credited to it.
+    """
+
+    id: str
+    amount_minor: int
+    reference: str
+    digest: str
+    value_date: date | Optional = Absent
+
+
 class CancelCertificate(Instruction, frozen=True, tag="certificate.cancel"):
     """Calls a certificate off, and frees the claims that it was made of. Signed by the issuer and all holders.
 
@@ -102,17 +119,24 @@ def _buy_back(do: BuyBackLot, book: Book) -> None:
 def _waive(do: WaiveLot, book: Book) -> None:
     certificate, lot = _free_lot(do.id, book)
     require(book, "certificate", lot.holder, field="holder")
+    if lot.guarantee is not Absent:
+        guarantees.waive(book, lot.guarantee, lot.live_minor)
+    _waive_rest(lot.id, book)
+    end_if_paid(book, certificate.id)
+
+
+def _waive_rest(id: str, book: Book) -> None:
+    """Forgives the debtor what is live of a lot, as a credit."""
+    lot = book.get(Lot, id)
+    certificate = book.get(Certificate, lot.certificate)
     units = lot.live_minor
     _forgive(certificate, lot, "credited", book)
-    if lot.guarantee is not Absent:
-        guarantees.waive(book, lot.guarantee, units)
     book.put(
         msgspec.structs.replace(
             certificate, live_minor=certificate.live_minor - units, lots=certificate.lots - 1,
             cancelled_minor=certificate.cancelled_minor + units,
         )
     )  # fmt: skip
-    end_if_paid(book, certificate.id)
 
 
 @rule(WriteOffLot)
@@ -124,6 +148,30 @@ def _write_off(do: WriteOffLot, book: Book) -> None:
         refuse("certificate.bad_state", f"{do.id} is not owed after a default, or was written off", field="id",
                value=do.id, advice="write off a dishonoured lot, once")  # fmt: skip
     book.put(msgspec.structs.replace(lot, written_off=book.today))
+
+
+@rule(PayLotEarly)
+def _pay_early(do: PayLotEarly, book: Book) -> None:
+    certificate, lot = _free_lot(do.id, book)
+    require(book, "certificate", lot.holder, field="holder")
+    by = require(book, "certificate", certificate.bank, role="settlement_bank", field="bank").id
+    check_amount("certificate", do.amount_minor)
+    if book.today >= certificate.payable or certificate.dishonoured is not Absent:
+        refuse("certificate.due", f"{certificate.id} is due on {certificate.payable}", rule="domain.md 2.2",
+               field="id", value=do.id, advice="let the bank state a payment to all who hold it")  # fmt: skip
+    if do.amount_minor > lot.live_minor:
+        refuse("certificate.price", f"{lot.live_minor} of {do.id} are live", rule="domain.md 2.2",
+               field="amount_minor", value=do.amount_minor, advice=f"state up to {lot.live_minor}")  # fmt: skip
+    last = certificate.accepted if certificate.posted is Absent else certificate.posted
+    on = enter_fact(
+        book, "certificate", do, by=by, amount_minor=do.amount_minor, currency=certificate.currency,
+        last=None if last is Absent else last,
+    )  # fmt: skip
+    settle_lot(certificate, lot.id, do.amount_minor, on, book)
+    book.put(msgspec.structs.replace(book.get(Certificate, certificate.id), posted=on))
+    if do.amount_minor < lot.live_minor:
+        _waive_rest(lot.id, book)
+    end_if_paid(book, certificate.id)
 
 
 @rule(CancelCertificate)

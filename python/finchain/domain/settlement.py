@@ -109,7 +109,7 @@ def _pay_creditors(certificate: Certificate, money: int, on: date, book: Book) -
     weights = [lot.live_minor for lot in lots]
     paid = min(money, sum(weights))
     for lot, share in zip(lots, share_pro_rata(paid, weights), strict=True):
-        _settle_lot(certificate, lot.id, share, on, book)
+        settle_lot(certificate, lot.id, share, on, book)
     return money - paid
 
 
@@ -133,11 +133,11 @@ def _pay_guarantors(certificate: Certificate, rank: Rank, money: int, on: date, 
         own = lots[each.id]
         units = share_pro_rata(share - interest, [lot.live_minor for lot in own])
         for lot, settled in zip(own, units, strict=True):
-            _settle_lot(certificate, lot.id, settled, on, book)
+            settle_lot(certificate, lot.id, settled, on, book)
     return money - paid
 
 
-def _settle_lot(certificate: Certificate, id: str, paid: int, on: date, book: Book) -> None:
+def settle_lot(certificate: Certificate, id: str, paid: int, on: date, book: Book) -> None:
     """Settles the lowest units of a lot, and passes the money on to whom it is due."""
     if not paid:
         return
