@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use finchain_core::ledger::{self, LedgerError};
+use finchain_core::log::Storage;
 use finchain_index::{Index, IndexError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -57,7 +58,7 @@ impl Reader {
     #[staticmethod]
     fn open(py: Python<'_>, dir: PathBuf, index_dir: PathBuf) -> PyResult<Self> {
         py.detach(|| {
-            let reader = Arc::new(ledger::Reader::open(&dir).map_err(ledger_error)?);
+            let reader = Arc::new(ledger::Reader::open(&Storage::default(), &dir).map_err(ledger_error)?);
             let index = OfProcess::new(Mutex::new(Slot::Open(open_index(&index_dir)?)));
             Ok(Self { reader, index_dir, index })
         })
