@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import finchain as fc
+from finchain import cli
 from finchain.errors import TamperError
 from real_ledger import ORIGIN, START, claim, key, reopen
 
@@ -68,3 +69,11 @@ def test_it_is_begun_kept_and_ended_when_the_ledger_is_opened(tmp_path: Path) ->
     with reopen(tmp_path) as ledger:
         ledger.submit(claim("T"), by=key("shop"))
     assert not mark.exists()
+
+
+def test_the_command_founds_either(tmp_path: Path) -> None:
+    for durability, marked in [("single", False), ("double", True)]:
+        path = tmp_path / f"{durability}.finchain"
+        named = ["--name", f"example.com/{durability}", "--keys", str(tmp_path / "keys"), "--durability", durability]
+        assert cli.run(["init", str(path), *named]) == 0
+        assert (path / "blocks" / "durable").exists() == marked

@@ -3,9 +3,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod counts;
 mod sim_io;
 mod sim_ledger;
 
+use counts::count;
 use finchain_core::ledger::LedgerError;
 use finchain_core::log::Durability;
 use sim_io::{Calls, Effect, Failure, Fault, PAGE, Random, SECTOR, SimIo};
@@ -41,12 +43,19 @@ fn survive(world: &mut World, what: &str) {
     world.check_promises(what);
 }
 
-/// Lets every call fail so, and gives how many there were.
+/// Lets every call fail so, in as many rounds as are asked for, and gives how many calls there were.
 fn every_call(fault: Fault, durability: Durability, power_cut: bool) -> u64 {
+    let rounds = count("FINCHAIN_FAULT_ROUNDS", 1);
+    (0..rounds).map(|round| every_call_once(fault, durability, power_cut, round)).max().unwrap()
+}
+
+/// Lets every call fail so; `round` decides what is done in part.
+fn every_call_once(fault: Fault, durability: Durability, power_cut: bool, round: u64) -> u64 {
     for at in 1.. {
-        let what = format!("{fault:?} at {at}, {durability:?}, power cut {power_cut}");
+        let what = format!("{fault:?} at {at}, {durability:?}, power cut {power_cut}, round {round}");
+        let mut random = Random(round << 32 | at);
         let mut world = World::new(SimIo::default(), durability);
-        world.io.fail(Fault { at, ..fault }, at);
+        world.io.fail(Fault { at, ..fault }, random.next());
         let lived = live(&mut world);
         if world.io.heal() {
             world.close();
@@ -55,7 +64,8 @@ fn every_call(fault: Fault, durability: Durability, power_cut: bool) -> u64 {
             return at - 1;
         }
         if power_cut {
-            world.io.lose_power(&mut Random(at), if at % 2 == 0 { SECTOR } else { PAGE });
+            let unit = if random.coin() { SECTOR } else { PAGE };
+            world.io.lose_power(&mut random, unit);
             world.index_in_doubt = true;
         }
         survive(&mut world, &what);
@@ -66,13 +76,16 @@ fn every_call(fault: Fault, durability: Durability, power_cut: bool) -> u64 {
 #[test]
 fn every_change_fails_with_and_without_effect() {
     for durability in [Durability::Single, Durability::Double] {
-        for failure in [Failure::Device, Failure::NoSpace] {
-            for effect in [Effect::Nothing, Effect::Part, Effect::Whole] {
-                for (lasting, power_cut) in [(false, false), (false, true), (true, false), (true, true)] {
-                    let fault = Fault { calls: Calls::Changes, at: 0, lasting, failure, effect };
-                    let calls = every_call(fault, durability, power_cut);
-                    assert!(calls > 50, "{calls} calls are too few to say anything");
-                }
+        for (failure, effect) in [
+            (Failure::Device, Effect::Nothing),
+            (Failure::Device, Effect::Part),
+            (Failure::Device, Effect::Whole),
+            (Failure::NoSpace, Effect::Nothing),
+        ] {
+            for (lasting, power_cut) in [(false, false), (false, true), (true, false), (true, true)] {
+                let fault = Fault { calls: Calls::Changes, at: 0, lasting, failure, effect };
+                let calls = every_call(fault, durability, power_cut);
+                assert!(calls > 50, "{calls} calls are too few to say anything");
             }
         }
     }

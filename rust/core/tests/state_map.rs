@@ -3,6 +3,8 @@
 // A test stops at the first surprise; that is what these do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod counts;
+
 use std::collections::BTreeMap;
 
 use finchain_core::hash::{EMPTY, Hash, HashSuite, suite};
@@ -83,7 +85,7 @@ fn model(batches: &[Vec<Update>]) -> BTreeMap<Hash, Update> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(u32::try_from(counts::count("PROPTEST_CASES", 64)).unwrap()))]
 
     #[test]
     fn agrees_with_the_text_after_every_batch(batches in batches(), sha in any::<bool>(), absent in keys()) {

@@ -121,7 +121,7 @@ pub(super) struct Machine {
     pub rates: Rates,
     pub random: Random,
     pub room: Option<u64>,
-    off: bool,
+    pub off: bool,
     pub noted: u64,
     pub history: Option<Vec<Self>>,
 }
@@ -185,9 +185,9 @@ impl Machine {
         self.rates.flipped > 0 && self.random.chance(self.rates.flipped)
     }
 
-    pub fn lose_power(&mut self, random: &mut Random, unit: usize) {
+    pub fn lose_power(&mut self, mut kept: impl FnMut() -> bool, unit: usize) {
         for change in std::mem::take(&mut self.unsynced_names) {
-            if random.coin() {
+            if kept() {
                 change.apply(&mut self.durable_names);
             }
         }
@@ -202,7 +202,7 @@ impl Machine {
         self.names = self.durable_names.clone();
         for file in self.files.values_mut() {
             for change in std::mem::take(&mut file.pending) {
-                file.reach_in_part(&change, unit, || random.coin());
+                file.reach_in_part(&change, unit, &mut kept);
             }
             (file.cache, file.locked) = (Arc::clone(&file.medium), false);
         }

@@ -158,6 +158,11 @@ impl SimIo {
         })
     }
 
+    /// Whether the power is cut.
+    pub fn is_off(&self) -> bool {
+        self.machine(|m| m.off)
+    }
+
     /// From now on calls fail by chance.
     pub fn set_rates(&self, rates: Rates) {
         self.machine(|m| m.rates = rates);
@@ -181,7 +186,12 @@ impl SimIo {
     /// Loses power and comes back: of what was not synced, each `unit` bytes of each write are kept or lost, and so is
     /// each new, changed or removed name.
     pub fn lose_power(&self, random: &mut Random, unit: usize) {
-        self.machine(|m| m.lose_power(random, unit));
+        self.machine(|m| m.lose_power(|| random.coin(), unit));
+    }
+
+    /// Loses power, and with it all that was not synced.
+    pub fn lose_all_unsynced(&self) {
+        self.machine(|m| m.lose_power(|| false, PAGE));
     }
 
     /// From now on the machine as it was before each step is kept, with the number that was last noted.

@@ -29,7 +29,7 @@ pub const START_MS: u64 = 1_774_000_000_000;
 /// Orders stay valid for as long as any clock of a simulation jumps.
 const EXPIRES_MS: u64 = START_MS + 20 * 24 * 3_600_000;
 /// Orders that a simulation has at hand.
-pub const ORDERS: u64 = 64;
+pub const ORDERS: u64 = 128;
 /// Four pages a file, which is four blocks.
 const SIZES: Sizes = Sizes { segment_bytes: 4 * 4096, ahead_bytes: 4096 };
 
@@ -274,7 +274,7 @@ impl World {
             self.index = fresh;
         }
         for height in recovery.replay_from..recovery.blocks {
-            let opened = ledger.open_stored(height, true)?;
+            let opened = ledger.open_stored(height, false)?;
             let columns = execute(&opened);
             ledger.seal(opened, columns)?;
             ledger.wait_sealed(height)?;
@@ -322,5 +322,30 @@ impl World {
             }
             assert!(ledger.entered(height, u32::try_from(tried.len()).unwrap()).is_err(), "{what}: block {height}");
         }
+    }
+    /// Asserts that every block that can be read holds what it was to hold; others give an error.
+    pub fn check_what_is_there(&self, what: &str) {
+        let ledger = self.ledger.as_ref().unwrap();
+        for (height, orders) in &self.promises.tried {
+            for (entry, order) in (0..).zip(orders) {
+                if let Ok(entered) = ledger.entered(*height, entry) {
+                    let expected = if *height == 0 { 1 } else { *order };
+                    assert_eq!(entered.transaction.sequence, expected, "{what}: block {height}");
+                }
+            }
+        }
+    }
+
+    /// Asserts that the records are those that the acknowledged orders make, unless reading fails.
+    pub fn check_records(&self) -> Result<(), LedgerError> {
+        let ledger = self.ledger()?;
+        let orders: Vec<u64> =
+            self.promises.tried.range(..self.promises.blocks()).flat_map(|(_, n)| n).copied().collect();
+        for place in 0..7 {
+            let last = orders.iter().rev().find(|n| **n > 0 && **n % 7 == place);
+            let expected = last.map(|n| format!("{{\"id\":\"t-{place}\",\"value\":{n}}}").into_bytes());
+            assert_eq!(ledger.record("thing", &format!("t-{place}"))?, expected);
+        }
+        Ok(())
     }
 }
