@@ -82,7 +82,7 @@ torture: export FINCHAIN_CRASHES ?= 10000
 torture: export FINCHAIN_BIT_STEP ?= 1
 torture: export FINCHAIN_FAULT_ROUNDS ?= 2
 torture: export FINCHAIN_MUTANTS ?= 300000
-torture: export PROPTEST_CASES ?= 2000
+torture: export PROPTEST_CASES ?= 16000
 torture: export FINCHAIN_KILLS ?= 200
 torture: torture-core $(VENV)/native.stamp ## minutes of faults: power, disks, forged receipts, kills, other Pythons, level memory
 	$(BIN)/python -m pytest tests/test_kill.py tests/torture/*.py
@@ -92,7 +92,7 @@ torture-night: export FINCHAIN_CRASHES ?= 1000000
 torture-night: export FINCHAIN_BIT_STEP ?= 1
 torture-night: export FINCHAIN_FAULT_ROUNDS ?= 50
 torture-night: export FINCHAIN_MUTANTS ?= 10000000
-torture-night: export PROPTEST_CASES ?= 100000
+torture-night: export PROPTEST_CASES ?= 1000000
 torture-night: export FINCHAIN_KILLS ?= 10000
 torture-night: export FINCHAIN_SOAK_SECONDS ?= 7200
 torture-night: export FINCHAIN_TORTURE_ROWS ?= 1000000

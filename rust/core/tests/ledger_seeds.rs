@@ -92,10 +92,12 @@ impl Life {
             let unit = if self.random.coin() { SECTOR } else { PAGE };
             self.world.io.lose_power(&mut self.random, unit);
             self.world.index_in_doubt = true;
-        } else if self.random.chance(300) {
-            self.world.index = Arc::new(self.older.copy());
-        } else if self.random.chance(300) {
-            self.older = self.world.index.copy();
+        } else {
+            match self.random.below(3) {
+                0 => self.world.index = Arc::new(self.older.copy()),
+                1 => self.older = self.world.index.copy(),
+                _ => {}
+            }
         }
         for _ in 0..self.random.below(3) {
             if self.world.open().is_ok() {
