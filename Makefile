@@ -18,10 +18,11 @@ unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check fmt format lint types deny test-rust test-python bench bench-smoke fuzz torture torture-night clean
+.PHONY: help demo test check fmt format lint types deny test-rust test-python torture torture-night torture-core bench \
+  bench-smoke fuzz clean
 
 help: ## says what each target does
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/native.stamp ## plays one receivable from confirmation to loan, and proves it
 	$(BIN)/finchain demo
@@ -75,12 +76,33 @@ fuzz: $(VENV)/native.stamp ## long random runs: Hypothesis nightly, many proptes
 	    $(CARGO) +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS) || exit 1; done; \
 	else echo "cargo-fuzz: skipped, no rust/fuzz here or it is not installed (cargo install cargo-fuzz)"; fi
 
-torture: $(VENV)/native.stamp ## minutes of faults: kills, full disks, other Pythons and hash seeds, level memory
-	FINCHAIN_KILLS=200 $(BIN)/python -m pytest tests/test_kill.py tests/torture/*.py
+# How much of each long test is run, of which `make test` runs a little. A variable of the environment wins.
+torture: export FINCHAIN_SEEDS ?= 2000
+torture: export FINCHAIN_CRASHES ?= 10000
+torture: export FINCHAIN_BIT_STEP ?= 1
+torture: export FINCHAIN_FAULT_ROUNDS ?= 2
+torture: export FINCHAIN_MUTANTS ?= 300000
+torture: export PROPTEST_CASES ?= 16000
+torture: export FINCHAIN_KILLS ?= 200
+torture: torture-core $(VENV)/native.stamp ## minutes of faults: power, disks, forged receipts, kills, other Pythons, level memory
+	$(BIN)/python -m pytest tests/test_kill.py tests/torture/*.py
 
-torture-night: $(VENV)/native.stamp ## hours of the same
-	FINCHAIN_KILLS=10000 FINCHAIN_SOAK_SECONDS=7200 FINCHAIN_TORTURE_ROWS=1000000 \
-	  $(BIN)/python -m pytest -o timeout=0 tests/test_kill.py tests/torture/*.py
+torture-night: export FINCHAIN_SEEDS ?= 100000
+torture-night: export FINCHAIN_CRASHES ?= 1000000
+torture-night: export FINCHAIN_BIT_STEP ?= 1
+torture-night: export FINCHAIN_FAULT_ROUNDS ?= 50
+torture-night: export FINCHAIN_MUTANTS ?= 10000000
+torture-night: export PROPTEST_CASES ?= 1000000
+torture-night: export FINCHAIN_KILLS ?= 10000
+torture-night: export FINCHAIN_SOAK_SECONDS ?= 7200
+torture-night: export FINCHAIN_TORTURE_ROWS ?= 1000000
+torture-night: TORTURE_PROFILE := --release
+torture-night: torture-core $(VENV)/native.stamp ## hours of the same
+	$(BIN)/python -m pytest -o timeout=0 tests/test_kill.py tests/torture/*.py
+
+torture-core: $(VENV)/dev.stamp
+	$(CARGO) test $(LOCKED) $(TORTURE_PROFILE) -p finchain-core --test log_torture --test ledger_faults \
+	  --test ledger_files --test ledger_seeds --test receipt_mutants --test merkle --test state_map
 
 clean: ## removes what was built: .venv, target, caches
 	rm -rf $(VENV) target .asv .mypy_cache .ruff_cache .pytest_cache .hypothesis

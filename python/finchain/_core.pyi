@@ -80,7 +80,7 @@ class Opened:
 @final
 class Ledger:
     @staticmethod
-    def create(dir: Path, origin: str, hash_suite: str, rulebook: int) -> Ledger: ...
+    def create(dir: Path, origin: str, hash_suite: str, rulebook: int, *, double: bool = False) -> Ledger: ...
     @staticmethod
     def open(
         dir: Path,
@@ -89,6 +89,7 @@ class Ledger:
         read_only: bool,
         durable_height: int | None = None,
         follow: Path | None = None,
+        double: bool | None = None,
     ) -> tuple[Ledger, dict[str, Any]]: ...
     def look_further(self) -> int: ...
     def check(self, texts: list[bytes]) -> Checking: ...

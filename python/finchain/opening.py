@@ -33,6 +33,9 @@ SILENCE_MAX_MS: Final = 31 * 24 * 3_600_000
 
 HashSuite = Literal["blake3", "sha256"]
 
+Durability = Literal["single", "double"]
+"""What is synced before an answer: the block; or the block, and then a mark that it was."""
+
 Progress = Callable[[int, int], None]
 """Called with blocks done and blocks in all."""
 
@@ -57,6 +60,7 @@ def create(
     time_zone_minutes: int = 480,
     policy: PolicyTerms = DEFAULT_POLICY,
     rulebook: Rulebook = RULEBOOK_1,
+    durability: Durability = "single",
 ) -> Ledger:
     """Founds a ledger in a new folder and opens it.
 
@@ -70,6 +74,8 @@ def create(
         time_zone_minutes: Offset east of UTC in which the ledger's days begin.
         policy: Limits that registrar and operator may change later.
         rulebook: The rules that it is founded under.
+        durability: `double` syncs a mark after each block and before its answers. Only with it is a last block that the
+            disk destroyed told from one that was never finished; each block costs one sync more.
 
     Raises:
         ConfigError: The folder exists.
@@ -83,7 +89,7 @@ def create(
     folder = KeyFolder.begin(keys, name, operator)
     try:
         building.mkdir(parents=True)
-        core = _core.Ledger.create(building, name, hash_suite, rulebook.number)
+        core = _core.Ledger.create(building, name, hash_suite, rulebook.number, double=durability == "double")
         try:
             _found(core, folder, name, clock, hash_suite, time_zone_minutes, policy, rulebook)
             full_name = core.name
@@ -141,6 +147,7 @@ def open(
     after_silence: bool = False,
     progress: Progress | None = None,
     rulebooks: Sequence[Rulebook] = (),
+    durability: Durability | None = None,
 ) -> Ledger: ...
 @overload
 def open(
@@ -160,6 +167,7 @@ def open(
     after_silence: bool = False,
     progress: Progress | None = None,
     rulebooks: Sequence[Rulebook] = (),
+    durability: Durability | None = None,
 ) -> Ledger | Reader:
     """Opens a ledger for writing, recovering what a crash left; or for reading only, beside whoever writes.
 
@@ -172,6 +180,7 @@ def open(
         after_silence: The operator's word that the clock is right although the last block is more than 31 days old.
         progress: Called while blocks are replayed.
         rulebooks: Those that the ledger was or will be under, beside the built-in one.
+        durability: `single` or `double` from now on, as in `create`; what the ledger has where absent.
 
     Raises:
         NotFound: There is no ledger in this folder.
@@ -187,8 +196,9 @@ def open(
         return _reader(target, clock, rulebooks)
     folder = KeyFolder.of(keys, target)
     core, recovery = _core.Ledger.open(
-        target, target / "index", read_only=False, durable_height=folder.durable_height()
-    )
+        target, target / "index", read_only=False, durable_height=folder.durable_height(),
+        double=None if durability is None else durability == "double",
+    )  # fmt: skip
     try:
         pipe = Pipe(core, 0, rulebooks)
         zone = first_block_zone(core, pipe, recovery)

@@ -23,6 +23,10 @@ from finchain.reading import Reading
 @click.option("--operator", type=FILE, help="The operator's key file; a new key goes into the key folder without it.")
 @click.option("--keys", type=FOLDER, help="Key folder of all ledgers. [$FINCHAIN_KEYS]")
 @click.option("--hash", "hash_suite", type=click.Choice(["blake3", "sha256"]), default="blake3", show_default=True)
+@click.option(
+    "--durability", type=click.Choice(["single", "double"]), default="single", show_default=True,
+    help="What is synced before each answer: the block, or the block and then a mark that it was.",
+)  # fmt: skip
 @click.option("--time-zone-minutes", default=480, show_default=True, help="Where its days begin, east of UTC.")
 @click.option(
     "--simulated-from", type=click.DateTime(["%Y-%m-%d"]),
@@ -36,6 +40,7 @@ def init(
     operator: Path | None,
     keys: Path | None,
     hash_suite: Any,
+    durability: Any,
     time_zone_minutes: int,
     simulated_from: datetime | None,
 ) -> None:
@@ -43,7 +48,7 @@ def init(
     clock = None if simulated_from is None else fc.SimulatedClock(simulated_from.date(), zone_minutes=time_zone_minutes)
     with fc.create(
         path, name=name, operator=None if operator is None else load_key(operator), keys=keys, clock=clock,
-        hash_suite=hash_suite, time_zone_minutes=time_zone_minutes,
+        hash_suite=hash_suite, time_zone_minutes=time_zone_minutes, durability=durability,
     ) as ledger:  # fmt: skip
         told = {"ledger": ledger.name, "verifier_key": ledger.verifier_key, "path": str(path)}
     screen.show(told, f"ledger        {told['ledger']}\nverifier key  {told['verifier_key']}")

@@ -3,29 +3,48 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod log_support;
+mod sim_io;
 
 use std::fs;
 
-use finchain_core::log::{Damage, Evidence, FrameError, LogError, LogReader, LogWriter, Place};
-use log_support::{LEDGER, OTHER, SMALL, SimDisk, payload, payloads};
+use std::path::Path;
+use std::sync::Arc;
+
+use finchain_core::log::io::System;
+use finchain_core::log::{
+    Blocks, Damage, Durability, Evidence, FrameError, LogError, LogReader, LogWriter, Place, Recovered, Sizes, Storage,
+};
+use log_support::{LEDGER, OTHER, SMALL, SimLog, payload, payloads};
+
+fn on_disk(path: &Path) -> Blocks {
+    Blocks::new(&Storage::default(), path)
+}
+
+fn create(path: &Path) -> Result<LogWriter, LogError> {
+    LogWriter::create(on_disk(path), LEDGER, Durability::Single)
+}
+
+fn open(path: &Path) -> Result<(LogWriter, Recovered), LogError> {
+    LogWriter::open(on_disk(path), LEDGER, None, Evidence::default(), None)
+}
 
 #[test]
 fn what_was_appended_is_read_back_after_reopening() {
     let folder = tempfile::tempdir().unwrap();
     let blocks = folder.path().join("blocks");
-    let mut log = LogWriter::create(&blocks, LEDGER).unwrap();
+    let mut log = create(&blocks).unwrap();
     let mut places: Vec<Place> = (0..5).map(|height| log.append(height, &payload(height)).unwrap()).collect();
     drop(log);
     assert_eq!(fs::metadata(blocks.join("00000000.blk")).unwrap().len(), 64 << 20);
 
-    let (mut log, recovered) = LogWriter::open(&blocks, LEDGER, None, Evidence::default()).unwrap();
+    let (mut log, recovered) = open(&blocks).unwrap();
     assert_eq!(recovered.tip, Some((4, places[4])));
     assert_eq!(recovered.cut, None);
     assert_eq!(recovered.frames, (0..).zip(places.clone()).collect::<Vec<_>>());
     assert_eq!(log.next_height(), 5);
     places.push(log.append(5, &payload(5)).unwrap());
 
-    let reader = LogReader::open(&blocks, LEDGER).unwrap();
+    let reader = LogReader::open(on_disk(&blocks), LEDGER).unwrap();
     for (height, place) in (0..).zip(&places) {
         assert_eq!(reader.read(place, height).unwrap(), payload(height));
     }
@@ -38,28 +57,28 @@ fn what_was_appended_is_read_back_after_reopening() {
 #[test]
 fn a_log_is_made_once_and_opened_only_where_it_is() {
     let folder = tempfile::tempdir().unwrap();
-    let missing = LogWriter::open(folder.path(), LEDGER, None, Evidence::default());
+    let missing = open(folder.path());
     assert!(matches!(missing, Err(LogError::Empty { .. })));
-    assert!(matches!(LogReader::open(folder.path(), LEDGER), Err(LogError::Empty { .. })));
-    LogWriter::create(folder.path(), LEDGER).unwrap();
-    assert!(matches!(LogWriter::create(folder.path(), LEDGER), Err(LogError::Exists { .. })));
+    assert!(matches!(LogReader::open(on_disk(folder.path()), LEDGER), Err(LogError::Empty { .. })));
+    create(folder.path()).unwrap();
+    assert!(matches!(create(folder.path()), Err(LogError::Exists { .. })));
 }
 
 #[test]
 fn other_files_in_the_folder_are_ignored() {
     let folder = tempfile::tempdir().unwrap();
-    LogWriter::create(folder.path(), LEDGER).unwrap().append(0, b"first\n").unwrap();
+    create(folder.path()).unwrap().append(0, b"first\n").unwrap();
     for name in ["00000001.blk.new", "1.blk", "+0000001.blk", "notes", "000000001.blk"] {
         fs::write(folder.path().join(name), b"x").unwrap();
     }
-    let (_, recovered) = LogWriter::open(folder.path(), LEDGER, None, Evidence::default()).unwrap();
+    let (_, recovered) = open(folder.path()).unwrap();
     assert_eq!(recovered.tip.unwrap().0, 0);
 }
 
 #[test]
 fn a_frame_that_does_not_fit_goes_to_the_next_file() {
     // Four pages a file: 1 + 1 + 2 pages fill the first to the byte, then 3 + 1, and so on.
-    let (disk, places) = SimDisk::with(&payloads(8));
+    let (disk, places) = SimLog::with(&payloads(8));
     let seen: Vec<_> = places.iter().map(|place| (place.segment, place.offset / 4096)).collect();
     assert_eq!(seen, [(0, 0), (0, 1), (0, 2), (1, 0), (1, 3), (2, 0), (2, 1), (2, 2)]);
     assert_eq!(disk.payloads(), payloads(8));
@@ -73,7 +92,7 @@ fn a_frame_that_does_not_fit_goes_to_the_next_file() {
 fn an_empty_next_file_is_gone_on_with() {
     // A crash after the next file was made and before its first frame leaves it empty, of any length.
     for bytes in [0, 100, 4 * 4096] {
-        let (disk, _) = SimDisk::with(&payloads(2));
+        let (disk, _) = SimLog::with(&payloads(2));
         disk.tamper(1, |file| file.resize(bytes, 0));
         let (mut log, recovered) = disk.open(Some(1)).unwrap();
         assert_eq!(recovered.tip.unwrap().0, 1);
@@ -85,7 +104,7 @@ fn an_empty_next_file_is_gone_on_with() {
 
 #[test]
 fn appends_are_in_order_and_within_the_limits() {
-    let disk = SimDisk::default();
+    let disk = SimLog::default();
     let mut log = disk.create();
     assert!(matches!(log.append(1, b"x"), Err(LogError::NotNext { expected: 0, found: 1 })));
     let max = SMALL.segment_bytes - 64;
@@ -103,7 +122,7 @@ fn appends_are_in_order_and_within_the_limits() {
 #[test]
 fn a_writer_that_failed_once_stays_dead() {
     let folder = tempfile::tempdir().unwrap();
-    let mut log = LogWriter::create(folder.path(), LEDGER).unwrap();
+    let mut log = create(folder.path()).unwrap();
     log.append(0, &payload(0)).unwrap();
     // A folder in place of the next block file makes going on to it fail.
     fs::create_dir(folder.path().join("00000001.blk")).unwrap();
@@ -113,20 +132,17 @@ fn a_writer_that_failed_once_stays_dead() {
     fs::remove_dir(folder.path().join("00000001.blk")).unwrap();
     let height = log.next_height();
     assert!(matches!(log.append(height, b"small"), Err(LogError::Poisoned)));
-    let (mut log, _) = LogWriter::open(folder.path(), LEDGER, None, Evidence::default()).unwrap();
+    let (mut log, _) = open(folder.path()).unwrap();
     log.append(height, b"small").unwrap();
 }
 
 #[test]
 fn a_reader_follows_a_writer() {
     let folder = tempfile::tempdir().unwrap();
-    let mut log = LogWriter::create_on(
-        Box::new(finchain_core::log::disk::Folder::new(folder.path())),
-        LEDGER,
-        finchain_core::log::Sizes { segment_bytes: 1 << 20, ahead_bytes: 64 << 10 },
-    )
-    .unwrap();
-    let reader = LogReader::open(folder.path(), LEDGER).unwrap();
+    let sizes = Sizes { segment_bytes: 1 << 20, ahead_bytes: 64 << 10 };
+    let blocks = Blocks::new(&Storage { io: Arc::new(System), sizes }, folder.path());
+    let mut log = LogWriter::create(blocks.clone(), LEDGER, Durability::Single).unwrap();
+    let reader = LogReader::open(blocks, LEDGER).unwrap();
     let big = |height: u64| payload(height).repeat(20);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -147,7 +163,7 @@ fn a_reader_follows_a_writer() {
 
 #[test]
 fn a_wrong_place_gives_an_error_and_no_payload() {
-    let (disk, places) = SimDisk::with(&payloads(4));
+    let (disk, places) = SimLog::with(&payloads(4));
     let reader = disk.reader();
     let why = |place: Place, height| match reader.read(&place, height) {
         Err(LogError::Corrupt { why, .. }) => why,
@@ -160,6 +176,6 @@ fn a_wrong_place_gives_an_error_and_no_payload() {
     assert_eq!(why(Place { segment: 9, ..good }, 1), Damage::NoFile);
     assert_eq!(why(Place { offset: 1 << 40, ..good }, 1), Damage::NoFrame);
     assert!(matches!(why(Place { offset: 3 * 4096, ..good }, 1), Damage::Frame(FrameError::Magic { .. })));
-    let foreign = LogReader::open_on(Box::new(disk.clone()), OTHER).unwrap().read(&good, 1);
+    let foreign = LogReader::open(disk.blocks(), OTHER).unwrap().read(&good, 1);
     assert!(matches!(foreign, Err(LogError::Corrupt { why: Damage::Frame(FrameError::Ledger { .. }), .. })));
 }

@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod log_support;
+mod sim_io;
 
 use finchain_core::log::{Cut, Damage, Frame, FrameError, LogError, Recovered};
-use log_support::{LEDGER, OTHER, SECTOR, SimDisk, payload, payloads};
+use log_support::{LEDGER, OTHER, SimLog, payload, payloads};
+use sim_io::SECTOR;
 
 fn damage<T>(result: Result<T, LogError>) -> (String, u64, u64, Damage) {
     match result.map(|_| ()) {
@@ -19,8 +21,8 @@ fn height(recovered: &Recovered) -> Option<u64> {
 }
 
 /// Blocks 0, 1 and 2, the last one of two pages at offset 8,192, in one file.
-fn three() -> SimDisk {
-    SimDisk::with(&payloads(3)).0
+fn three() -> SimLog {
+    SimLog::with(&payloads(3)).0
 }
 
 #[test]
@@ -77,7 +79,7 @@ fn the_cut_is_reported() {
     disk.tamper(0, |file| file[8192 + 4000] ^= 1);
     let (_, recovered) = disk.open(Some(1)).unwrap();
     let Some(Cut { file, offset, bytes, why }) = recovered.cut else { panic!("no cut") };
-    assert_eq!((file.to_str().unwrap(), offset, bytes), ("sim/00000000.blk", 8192, 64 + 4033));
+    assert_eq!((file.to_str().unwrap(), offset, bytes), ("/sim/00000000.blk", 8192, 64 + 4033));
     assert!(matches!(why, Damage::Frame(FrameError::PayloadSum { .. })));
 }
 
@@ -86,7 +88,7 @@ fn a_bad_frame_that_was_acknowledged_stops_the_log() {
     let disk = three();
     disk.tamper(0, |file| file[8192 + 100] ^= 1);
     let (file, offset, height, why) = damage(disk.open(Some(2)));
-    assert_eq!((file.as_str(), offset, height), ("sim/00000000.blk", 8192, 2));
+    assert_eq!((file.as_str(), offset, height), ("/sim/00000000.blk", 8192, 2));
     assert!(matches!(why, Damage::Frame(FrameError::PayloadSum { .. })));
     // A later frame is evidence too, even if its payload is also bad: its append began after this one's sync.
     let disk = three();
@@ -101,7 +103,7 @@ fn a_bad_frame_that_was_acknowledged_stops_the_log() {
 
 #[test]
 fn no_flipped_bit_gives_a_wrong_payload() {
-    let (disk, places) = SimDisk::with(&payloads(3));
+    let (disk, places) = SimLog::with(&payloads(3));
     let good = payloads(3);
     let bytes = disk.bytes(0).len();
     // Every bit of the heads and of the bytes around payload ends, and one bit of every other byte.
@@ -137,7 +139,7 @@ fn frames_out_of_place_are_damage() {
     assert_eq!((offset, height), (0, 0));
     assert_eq!(why, FrameError::Height { expected: 0, found: 1 }.into());
     // Block 1 twice, the second time at the very end: whole, so it is not cut.
-    let disk = SimDisk::with(&payloads(2)).0;
+    let disk = SimLog::with(&payloads(2)).0;
     disk.tamper(0, |file| file.copy_within(4096..8192, 8192));
     assert_eq!(damage(disk.open(None)).3, FrameError::Height { expected: 2, found: 1 }.into());
     // A whole frame of another ledger at the very end.
@@ -178,19 +180,19 @@ fn a_hole_before_a_frame_is_damage() {
     assert_eq!(damage(disk.open(Some(2))).3, Damage::Missing { durable: 2 });
 }
 
-fn height_of(disk: &SimDisk, durable: Option<u64>) -> Option<u64> {
+fn height_of(disk: &SimLog, durable: Option<u64>) -> Option<u64> {
     height(&disk.open(durable).unwrap().1)
 }
 
 #[test]
 fn block_files_are_all_there_and_whole() {
-    let disk = || SimDisk::with(&payloads(8)).0;
+    let disk = || SimLog::with(&payloads(8)).0;
     // Three files with blocks 0 to 2, 3 to 4 and 5 to 7.
     for missing in [0, 1] {
         let disk = disk();
         disk.remove(missing);
         let (file, _, _, why) = damage(disk.open(None));
-        assert_eq!((file, why), (format!("sim/0000000{missing}.blk"), Damage::NoFile));
+        assert_eq!((file, why), (format!("/sim/0000000{missing}.blk"), Damage::NoFile));
     }
     let last_gone = disk();
     last_gone.remove(2);
@@ -200,7 +202,7 @@ fn block_files_are_all_there_and_whole() {
     let torn = disk();
     torn.tamper(1, |file| file[3 * 4096 + 70..].fill(1));
     let (file, offset, height, _) = damage(torn.open(None));
-    assert_eq!((file.as_str(), offset, height), ("sim/00000001.blk", 3 * 4096, 4));
+    assert_eq!((file.as_str(), offset, height), ("/sim/00000001.blk", 3 * 4096, 4));
     let emptied = disk();
     emptied.tamper(1, |file| file.truncate(0));
     assert_eq!(damage(emptied.open(None)).3, FrameError::Height { expected: 3, found: 5 }.into());
@@ -208,7 +210,7 @@ fn block_files_are_all_there_and_whole() {
 
 #[test]
 fn a_known_frame_spares_reading_what_is_before() {
-    let (disk, places) = SimDisk::with(&payloads(8));
+    let (disk, places) = SimLog::with(&payloads(8));
     // Damage before the known frame is found by whoever reads there.
     disk.tamper(0, |file| file[4096] ^= 1);
     let (_, recovered) = disk.open_from(Some((places[4], 4)), Some(4)).unwrap();

@@ -3,6 +3,8 @@
 // A test stops at the first surprise; that is what these do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod counts;
+
 use std::collections::BTreeMap;
 
 use finchain_core::hash::{EMPTY, Hash, HashSuite, suite};
@@ -82,8 +84,13 @@ fn model(batches: &[Vec<Update>]) -> BTreeMap<Hash, Update> {
     batches.iter().flatten().map(|update| (update.key, *update)).collect()
 }
 
+/// Each case makes whole maps and a dozen forgeries, so there are fewer than elsewhere.
+fn cases() -> u32 {
+    u32::try_from(counts::count("PROPTEST_CASES", 1_024) / 16).unwrap()
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     #[test]
     fn agrees_with_the_text_after_every_batch(batches in batches(), sha in any::<bool>(), absent in keys()) {

@@ -8,7 +8,8 @@ use finchain_core::block::Refusal;
 use finchain_core::encoding;
 use finchain_core::error::Rejection;
 use finchain_core::index::{RecordIndex, Stored, Touch};
-use finchain_core::ledger::{self, Columns, LedgerError, Options, SignedMark};
+use finchain_core::ledger::{self, Columns, LedgerError, Options};
+use finchain_core::log::Durability;
 use finchain_index::Index;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -125,6 +126,10 @@ pub(crate) fn touches_of(touches: Vec<Touch>) -> Vec<(u64, u32, Vec<u16>)> {
     touches.into_iter().map(|t| (t.height, t.entry, t.instructions)).collect()
 }
 
+const fn durability(double: bool) -> Durability {
+    if double { Durability::Double } else { Durability::Single }
+}
+
 fn open_index(dir: &std::path::Path, fresh: bool) -> Result<Arc<dyn RecordIndex>, LedgerError> {
     if fresh {
         Index::wipe(dir).map_err(|e| LedgerError::Storage(e.to_string()))?;
@@ -138,20 +143,30 @@ fn open_index(dir: &std::path::Path, fresh: bool) -> Result<Arc<dyn RecordIndex>
 
 #[pymethods]
 impl Ledger {
-    /// Begins a ledger in an empty folder.
+    /// Begins a ledger in an empty folder; `double` syncs a mark before each acknowledgement.
     #[staticmethod]
-    fn create(py: Python<'_>, dir: PathBuf, origin: &str, hash_suite: &str, rulebook: u32) -> PyResult<Self> {
+    #[pyo3(signature = (dir, origin, hash_suite, rulebook, *, double=false))]
+    fn create(
+        py: Python<'_>,
+        dir: PathBuf,
+        origin: &str,
+        hash_suite: &str,
+        rulebook: u32,
+        double: bool,
+    ) -> PyResult<Self> {
+        let options = Options { durability: Some(durability(double)), ..Options::default() };
         py.detach(|| {
             let index = open_index(&dir.join("index"), true)?;
-            ledger::Ledger::create(&dir, origin, hash_suite, rulebook, index)
+            ledger::Ledger::create(&dir, origin, hash_suite, rulebook, index, &options)
         })
         .map(Self::of)
         .map_err(ledger_error)
     }
 
-    /// Opens a ledger and says what it found; `index_dir` is wiped first where the index cannot be believed.
+    /// Opens a ledger and says what it found; `index_dir` is wiped first where the index cannot be believed. `double`
+    /// begins or ends the mark that is synced before each acknowledgement.
     #[staticmethod]
-    #[pyo3(signature = (dir, index_dir, *, read_only, durable_height=None, follow=None))]
+    #[pyo3(signature = (dir, index_dir, *, read_only, durable_height=None, follow=None, double=None))]
     fn open(
         py: Python<'_>,
         dir: PathBuf,
@@ -159,8 +174,10 @@ impl Ledger {
         read_only: bool,
         durable_height: Option<u64>,
         follow: Option<PathBuf>,
+        double: Option<bool>,
     ) -> PyResult<(Self, Bound<'_, PyDict>)> {
-        let options = Options { read_only, follow, durable_height };
+        let durability = double.map(durability);
+        let options = Options { read_only, follow, durable_height, durability, ..Options::default() };
         let (ledger, recovery) = py
             .detach(|| ledger::Ledger::open(&dir, |fresh| open_index(&index_dir, fresh), &options))
             .map_err(ledger_error)?;
@@ -327,8 +344,7 @@ impl Ledger {
 
     /// Compares the signed mark at that path with the blocks.
     fn compare_mark(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
-        py.detach(|| SignedMark::read(&path)?.map_or(Ok(()), |mark| self.ledger.compare_mark(&mark)))
-            .map_err(ledger_error)
+        py.detach(|| self.ledger.compare_mark_at(&path)).map_err(ledger_error)
     }
 
     /// Compares a checkpoint with the blocks; gives its size, or `None` where none of the keys signed it.

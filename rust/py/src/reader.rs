@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use finchain_core::ledger::{self, LedgerError};
+use finchain_core::log::Storage;
 use finchain_index::{Index, IndexError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -15,14 +16,14 @@ use crate::process::{OfProcess, is_forked};
 /// Name, blocks and index of a ledger, for reading only.
 #[pyclass(frozen, module = "finchain._core")]
 pub(crate) struct Reader {
-    reader: Arc<ledger::Reader>,
+    blocks: Arc<ledger::Reader>,
     index_dir: PathBuf,
     index: OfProcess<Mutex<Slot>>,
 }
 
 /// The index that a reader has open.
 enum Slot {
-    Open(Index),
+    Open(Box<Index>),
     /// It was made anew by whoever writes, and could not be opened again yet.
     Lost,
     Closed,
@@ -47,8 +48,8 @@ fn index_error(error: IndexError) -> PyErr {
     }
 }
 
-fn open_index(dir: &Path) -> PyResult<Index> {
-    Index::open_reader(dir).map(|opened| opened.index).map_err(index_error)
+fn open_index(dir: &Path) -> PyResult<Box<Index>> {
+    Index::open_reader(dir).map(|opened| Box::new(opened.index)).map_err(index_error)
 }
 
 #[pymethods]
@@ -57,9 +58,9 @@ impl Reader {
     #[staticmethod]
     fn open(py: Python<'_>, dir: PathBuf, index_dir: PathBuf) -> PyResult<Self> {
         py.detach(|| {
-            let reader = Arc::new(ledger::Reader::open(&dir).map_err(ledger_error)?);
+            let blocks = Arc::new(ledger::Reader::open(&Storage::default(), &dir).map_err(ledger_error)?);
             let index = OfProcess::new(Mutex::new(Slot::Open(open_index(&index_dir)?)));
-            Ok(Self { reader, index_dir, index })
+            Ok(Self { blocks, index_dir, index })
         })
     }
 
@@ -74,7 +75,7 @@ impl Reader {
             }
             let Slot::Open(index) = &*slot else { return Err(ledger_error(LedgerError::Closed)) };
             let pinned = index.pin().map_err(index_error)?;
-            let view = self.reader.view(Arc::new(pinned)).map_err(ledger_error)?;
+            let view = self.blocks.view(Arc::new(pinned)).map_err(ledger_error)?;
             Ok(View(OfProcess::new(Mutex::new(Some(Arc::new(view))))))
         })
     }

@@ -40,7 +40,7 @@ use crate::encoding;
 use crate::error::Rejection;
 use crate::hash::{self, Hash, HashSuite};
 use crate::index::{IndexFailure, RecordIndex};
-use crate::log::{self, Lock, LogError, LogReader, LogWriter};
+use crate::log::{self, Blocks, Durability, Lock, LogError, LogReader, LogWriter, Storage};
 
 /// Format version in `ledger.json`.
 const FORMAT: u64 = 1;
@@ -112,16 +112,18 @@ impl From<IndexFailure> for LedgerError {
 pub(crate) struct Genesis {
     dir: PathBuf,
     origin: String,
+    blocks: Blocks,
+    durability: Durability,
 }
 
 impl Genesis {
     fn begin(self, hash: &Hash, shared: &Shared) -> Result<LogWriter, LedgerError> {
         let mut first = [0; 16];
         first.copy_from_slice(&hash[..16]);
-        let writer = LogWriter::create(&self.dir.join("blocks"), first)?;
+        let writer = LogWriter::create(self.blocks.clone(), first, self.durability)?;
         let name = format!("{}#{}", self.origin, encoding::hex(hash));
         let text = format!("{{\"format\":{FORMAT},\"ledger\":\"{name}\",\"type\":\"finchain.ledger.1\"}}\n");
-        log::durable::create_new(&self.dir.join("ledger.json"), text.as_bytes(), 0o644)?;
+        log::durable::create_new(self.blocks.io(), &self.dir.join("ledger.json"), text.as_bytes(), 0o644)?;
         shared.name_block_zero(hash);
         Ok(writer)
     }
@@ -164,7 +166,7 @@ impl Executor {
     }
 }
 
-/// How a ledger is opened.
+/// How a ledger is created or opened.
 #[derive(Debug, Default)]
 pub struct Options {
     /// No lock and no writing of blocks: for audit and for following a writer, with an index of one's own.
@@ -174,6 +176,10 @@ pub struct Options {
     pub follow: Option<PathBuf>,
     /// Height below which every block was acknowledged, from a signed mark or a checkpoint kept outside.
     pub durable_height: Option<u64>,
+    /// What stands before an acknowledgement from now on; where absent, what stood there before, or one sync at first.
+    pub durability: Option<Durability>,
+    /// Where the ledger is kept.
+    pub storage: Storage,
 }
 
 /// What opening found.
@@ -192,6 +198,7 @@ pub struct Recovery {
 /// A ledger that is open.
 pub struct Ledger {
     dir: PathBuf,
+    blocks: Blocks,
     origin: String,
     suite: &'static dyn HashSuite,
     /// Gone once the ledger is closed, so that its folder can be opened again.
@@ -229,21 +236,24 @@ impl Ledger {
         suite: &str,
         rulebook: u32,
         index: Arc<dyn RecordIndex>,
+        options: &Options,
     ) -> Result<Self, LedgerError> {
         let suite = hash::suite(suite).ok_or_else(|| {
             LedgerError::NotFound(format!("there is no hash suite {suite:?}; there are blake3 and sha256"))
         })?;
-        let genesis = Genesis { dir: dir.to_owned(), origin: origin.to_owned() };
+        let blocks = Blocks::new(&options.storage, dir.join("blocks"));
+        let durability = options.durability.unwrap_or_default();
+        let genesis = Genesis { dir: dir.to_owned(), origin: origin.to_owned(), blocks: blocks.clone(), durability };
         let shared = Arc::new(Shared::new(suite, None));
         let executor =
             Executor { height: 0, time_ms: 0, rulebook, authorities: Authorities::default(), lanes: Lanes::default() };
         index.mark_open()?;
-        Ok(Self::start(dir, origin, suite, index, shared, executor, (None, Some(genesis)), None, &Options::default()))
+        Ok(Self::start((dir, blocks), origin, suite, index, shared, executor, (None, Some(genesis)), None, options))
     }
 
     #[allow(clippy::too_many_arguments)] // One private constructor; a struct for its arguments would name them twice.
     fn start(
-        dir: &Path,
+        (dir, blocks): (&Path, Blocks),
         origin: &str,
         suite: &'static dyn HashSuite,
         index: Arc<dyn RecordIndex>,
@@ -263,6 +273,7 @@ impl Ledger {
             std::thread::spawn(move || seal::index_blocks(&row_queue, index_writer.as_ref(), &index_shared));
         Self {
             dir: dir.to_owned(),
+            blocks,
             origin: origin.to_owned(),
             suite,
             index: Mutex::new(Some(index)),

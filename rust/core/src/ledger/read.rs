@@ -150,7 +150,7 @@ impl Ledger {
             if reader.is_none() {
                 let mut short = [0; 16];
                 short.copy_from_slice(&self.shared.block_zero()[..16]);
-                *reader = Some(crate::log::LogReader::open(&self.dir.join("blocks"), short)?);
+                *reader = Some(crate::log::LogReader::open(self.blocks.clone(), short)?);
             }
             match reader.as_ref() {
                 Some(reader) => reader.read(&place, height)?,

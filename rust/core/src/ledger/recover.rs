@@ -12,10 +12,13 @@ use super::shared::{Shared, Tip};
 use super::{Executor, FORMAT, Ledger, LedgerError, Options, Recovery, locked};
 use crate::block::{BlockHeader, Payload};
 use crate::canonical;
+use crate::checkpoint::Checkpoint;
 use crate::encoding;
 use crate::hash::{self, Hash, HashSuite};
 use crate::index::{IndexFailure, Meta, RecordIndex};
-use crate::log::{self, Evidence, Lock, LogReader, LogWriter, Place};
+use crate::log::io::Io;
+use crate::log::{self, Blocks, Cut, Evidence, Lock, LogReader, LogWriter, Place};
+use crate::note::Note;
 use crate::state_map::{self, StateMap};
 
 impl Ledger {
@@ -31,11 +34,12 @@ impl Ledger {
         open_index: impl Fn(bool) -> Result<Arc<dyn RecordIndex>, LedgerError>,
         options: &Options,
     ) -> Result<(Self, Recovery), LedgerError> {
-        let name = read_ledger_json(&dir.join("ledger.json"))?;
+        let io = options.storage.io.as_ref();
+        let name = read_ledger_json(io, &dir.join("ledger.json"))?;
         let lock = match &options.follow {
-            Some(own) => Some(Lock::acquire(own)?),
+            Some(own) => Some(Lock::acquire(io, own)?),
             None if options.read_only => None,
-            None => Some(Lock::acquire(&dir.join("lock"))?),
+            None => Some(Lock::acquire(io, &dir.join("lock"))?),
         };
         let first = open_index(false).and_then(|index| Self::open_with(dir, &name, index, options));
         let (ledger, recovery) = match first {
@@ -59,8 +63,8 @@ impl Ledger {
         let zero: Hash = encoding::unhex(zero).unwrap_or_default();
         let mut short = [0; 16];
         short.copy_from_slice(&zero[..16]);
-        let blocks_dir = dir.join("blocks");
-        let reader = LogReader::open(&blocks_dir, short)?;
+        let folder = Blocks::new(&options.storage, dir.join("blocks"));
+        let reader = LogReader::open(folder.clone(), short)?;
         let suite = read_suite(&reader, origin, &zero)?;
         let meta = match index.meta()? {
             Some(meta) if meta.ledger != zero => {
@@ -77,8 +81,16 @@ impl Ledger {
             }
             None => None,
         };
-        let durable_height = options.durable_height.max(meta.as_ref().map(|m| m.height));
-        let (writer, frames, cut) = scan(&blocks_dir, short, from, durable_height, &reader, options)?;
+        let indexed = meta.as_ref().map(|m| m.height);
+        let (writer, frames, cut) = if options.read_only {
+            let found = if options.follow.is_some() { reader.frames_so_far(from) } else { reader.frames(from) };
+            (None, after(found, from)?, None)
+        } else {
+            let signed = checkpoint_height(options.storage.io.as_ref(), &dir.join("checkpoint"), origin)?;
+            let evidence = Evidence { durable_height: options.durable_height.max(indexed).max(signed) };
+            let (writer, recovered) = LogWriter::open(folder.clone(), short, from, evidence, options.durability)?;
+            (Some(writer), recovered.frames, recovered.cut.as_ref().map(told))
+        };
         let blocks = frames.last().map_or(from.map_or(0, |f| f.1 + 1), |(height, _)| height + 1);
         let shared = Arc::new(Shared::new(suite, Some(zero)));
         let mut executor = Executor {
@@ -101,7 +113,8 @@ impl Ledger {
             index.mark_open()?;
         }
         let replay_from = executor.height;
-        let ledger = Self::start(dir, origin, suite, index, shared, executor, (writer, None), Some(reader), options);
+        let places = (dir, folder);
+        let ledger = Self::start(places, origin, suite, index, shared, executor, (writer, None), Some(reader), options);
         Ok((ledger, Recovery { blocks, replay_from, cut, index_stale: None }))
     }
 
@@ -114,7 +127,7 @@ impl Ledger {
         self.index()?;
         let mut short = [0; 16];
         short.copy_from_slice(&self.shared.block_zero()[..16]);
-        let log = LogReader::open(&self.dir.join("blocks"), short)?;
+        let log = LogReader::open(self.blocks.clone(), short)?;
         let last = self.shared.sealed().recent.last_key_value().map(|(height, place)| (*place, *height));
         let frames = after(log.frames_so_far(last), last)?;
         *locked(&self.reader) = Some(log);
@@ -124,13 +137,9 @@ impl Ledger {
     }
 }
 
-pub(super) fn read_ledger_json(path: &Path) -> Result<String, LedgerError> {
-    let text = std::fs::read(path).map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => {
-            LedgerError::NotFound(format!("{} is not there: no ledger in this folder", path.display()))
-        }
-        _ => LedgerError::Storage(format!("{}: {e}", path.display())),
-    })?;
+pub(super) fn read_ledger_json(io: &dyn Io, path: &Path) -> Result<String, LedgerError> {
+    let text = log::read_small(io, path)?
+        .ok_or_else(|| LedgerError::NotFound(format!("{} is not there: no ledger in this folder", path.display())))?;
     let wrong =
         |message: String| LedgerError::Tampered { height: 0, message: format!("{}: {message}", path.display()) };
     let line = text.strip_suffix(b"\n").ok_or_else(|| wrong("does not end with a line feed".into()))?;
@@ -185,32 +194,22 @@ fn after(found: log::Frames<'_>, from: Option<(Place, u64)>) -> Result<Frames, L
     Ok(frames)
 }
 
-/// Finds the frames after `from`, mending a torn tail where the ledger is open for writing.
-fn scan(
-    blocks_dir: &Path,
-    short: [u8; 16],
-    from: Option<(Place, u64)>,
-    durable_height: Option<u64>,
-    reader: &LogReader,
-    options: &Options,
-) -> Result<(Option<LogWriter>, Frames, Option<String>), LedgerError> {
-    if options.read_only {
-        let frames = if options.follow.is_some() { reader.frames_so_far(from) } else { reader.frames(from) };
-        return Ok((None, after(frames, from)?, None));
-    }
-    let (writer, recovered) = LogWriter::open(blocks_dir, short, from, Evidence { durable_height })?;
-    let frames =
-        recovered.frames.into_iter().filter(|(height, _)| from.is_none_or(|(_, known)| *height > known)).collect();
-    let cut = recovered.cut.map(|cut| {
-        format!(
-            "{}: {} bytes from offset {} were no finished block and were cut off: {}",
-            cut.file.display(),
-            cut.bytes,
-            cut.offset,
-            cut.why
-        )
-    });
-    Ok((Some(writer), frames, cut))
+/// A cut in words.
+fn told(cut: &Cut) -> String {
+    let Cut { file, offset, bytes, why } = cut;
+    format!("{}: {bytes} bytes from offset {offset} were no finished block and were cut off: {why}", file.display())
+}
+
+/// Height of the last block that the checkpoint in the folder covers, which is evidence that it was acknowledged.
+///
+/// One that cannot be read is no evidence: the next one replaces it, and an audit, which also knows the keys that must
+/// have signed, says what is wrong with it.
+fn checkpoint_height(io: &dyn Io, path: &Path, origin: &str) -> Result<Option<u64>, LedgerError> {
+    let note = log::read_small(io, path)?.and_then(|bytes| Note::parse(&bytes).ok());
+    let checkpoint = note.and_then(|note| Checkpoint::parse_text(note.text()).ok());
+    Ok(checkpoint
+        .filter(|checkpoint| checkpoint.origin == origin)
+        .and_then(|checkpoint| checkpoint.size.checked_sub(1)))
 }
 
 /// What a follower makes of an index that does not fit: where the block that it ends with is another one now, that is
@@ -275,11 +274,14 @@ fn load(
     Ok(())
 }
 
+/// Takes a record's kind, id and canonical JSON, or stops the walk.
+type See<'a> = dyn FnMut(&str, &str, &[u8]) -> Result<(), IndexFailure> + 'a;
+
 /// The state map of every record in the index, each of which is also given to `visit` by kind, id and JSON.
 pub(super) fn state_of(
     index: &dyn RecordIndex,
     suite: &'static dyn HashSuite,
-    visit: &mut dyn FnMut(&str, &str, &[u8]) -> Result<(), IndexFailure>,
+    visit: &mut See<'_>,
 ) -> Result<StateMap, IndexFailure> {
     /// Records in one update of the state map: large enough to hash in parallel, small enough to bound memory.
     const CHUNK: usize = 1 << 16;

@@ -7,7 +7,7 @@ use crate::canonical;
 use crate::checkpoint::Checkpoint;
 use crate::encoding;
 use crate::hash::Hash;
-use crate::log;
+use crate::log::{self, io::Io};
 use crate::note::{self, Note, VerifierKey};
 use crate::signature::SecretKey;
 
@@ -27,12 +27,8 @@ impl SignedMark {
     ///
     /// # Errors
     /// The file cannot be read, or is not a mark: then nothing may be signed.
-    pub fn read(path: &Path) -> Result<Option<Self>, LedgerError> {
-        let text = match std::fs::read(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(LedgerError::Storage(format!("{}: {error}", path.display()))),
-        };
+    pub fn read(io: &dyn Io, path: &Path) -> Result<Option<Self>, LedgerError> {
+        let Some(text) = log::read_small(io, path)? else { return Ok(None) };
         let mark = Self::parse(&text);
         mark.map(Some).ok_or_else(|| LedgerError::Tampered {
             height: 0,
@@ -61,6 +57,14 @@ impl SignedMark {
 }
 
 impl Ledger {
+    /// Compares the mark at that path, if there is one, with the blocks.
+    ///
+    /// # Errors
+    /// Those of [`SignedMark::read`] and [`Ledger::compare_mark`].
+    pub fn compare_mark_at(&self, path: &Path) -> Result<(), LedgerError> {
+        SignedMark::read(self.blocks.io(), path)?.map_or(Ok(()), |mark| self.compare_mark(&mark))
+    }
+
     /// Compares a mark with the blocks.
     ///
     /// # Errors
@@ -93,17 +97,14 @@ impl Ledger {
     pub fn sign_checkpoint(&self, key: &SecretKey, mark_path: &Path) -> Result<Vec<u8>, LedgerError> {
         self.index()?;
         self.wait_indexed()?;
-        if let Some(mark) = SignedMark::read(mark_path)? {
-            self.compare_mark(&mark)?;
-        }
+        self.compare_mark_at(mark_path)?;
         let (size, root_hash) = self.log_root();
         let mark = SignedMark { origin: self.origin.clone(), root: root_hash, size };
-        let storage = |e: log::LogError| LedgerError::Storage(e.to_string());
-        log::durable::replace(mark_path, &mark.to_bytes()).map_err(storage)?;
+        log::durable::replace(self.blocks.io(), mark_path, &mark.to_bytes())?;
         let internal = |e: &dyn std::fmt::Display| LedgerError::Internal(e.to_string());
         let text = Checkpoint { origin: self.origin.clone(), size, root_hash }.to_text().map_err(|e| internal(&e))?;
         let note = note::sign_note(&text, &self.origin, key).map_err(|e| internal(&e))?.to_bytes();
-        log::durable::replace(&self.dir.join("checkpoint"), &note).map_err(storage)?;
+        log::durable::replace(self.blocks.io(), &self.dir.join("checkpoint"), &note)?;
         Ok(note)
     }
 

@@ -14,7 +14,7 @@ use crate::block::{self, BlockHeader, Payload};
 use crate::encoding;
 use crate::hash::{Hash, HashSuite};
 use crate::index::{Meta, RecordIndex, Stored, Touch};
-use crate::log::{LogReader, Place};
+use crate::log::{Blocks, LogReader, Place, Storage};
 use crate::merkle;
 use crate::state_map;
 
@@ -34,17 +34,17 @@ pub struct View {
 }
 
 impl Reader {
-    /// Opens name and blocks of the ledger in `dir`.
+    /// Opens name and blocks of the ledger in `dir` of that storage.
     ///
     /// # Errors
     /// There is no ledger, or its first block is not the one that its name has the hash of.
-    pub fn open(dir: &Path) -> Result<Self, LedgerError> {
-        let name = read_ledger_json(&dir.join("ledger.json"))?;
+    pub fn open(storage: &Storage, dir: &Path) -> Result<Self, LedgerError> {
+        let name = read_ledger_json(storage.io.as_ref(), &dir.join("ledger.json"))?;
         let (origin, zero) = name.split_once('#').unwrap_or_default();
         let zero: Hash = encoding::unhex(zero).unwrap_or_default();
         let mut short = [0; 16];
         short.copy_from_slice(&zero[..16]);
-        let log = LogReader::open(&dir.join("blocks"), short)?;
+        let log = LogReader::open(Blocks::new(storage, dir.join("blocks")), short)?;
         let suite = read_suite(&log, origin, &zero)?;
         Ok(Self { name, zero, suite, log })
     }

@@ -3,15 +3,11 @@
 //! The system releases it when the process ends, however it ends, so there is nothing stale to clear up. It does not
 //! stop a second machine that shares the folder over a network, nor a clone of the whole machine.
 
-use std::fs::{File, OpenOptions};
-use std::io::Read;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
-use rustix::fs::FlockOperation;
-use rustix::io::Errno;
-
 use super::LogError;
+use super::file::File;
+use super::io::{Access, Io};
 
 /// Held as long as this value lives.
 #[derive(Debug)]
@@ -26,30 +22,21 @@ impl Lock {
     ///
     /// # Errors
     /// `Locked` if another holds it; `Io`.
-    pub fn acquire(path: &Path) -> Result<Self, LogError> {
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o640)
-            .open(path)
-            .map_err(LogError::io("open", path))?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => return Err(LogError::Locked { path: path.into(), holder: holder(&mut file) }),
-            Err(error) => return Err(LogError::io("lock", path)(error.into())),
+    pub fn acquire(io: &dyn Io, path: &Path) -> Result<Self, LogError> {
+        let file = File::open(io, path, Access::Make(0o640))?;
+        if !file.lock()? {
+            return Err(LogError::Locked { path: path.into(), holder: holder(&file) });
         }
-        let line = format!("{}\n", std::process::id());
-        file.set_len(0).map_err(LogError::io("write", path))?;
-        file.write_all_at(line.as_bytes(), 0).map_err(LogError::io("write", path))?;
+        // As wide as the largest id, so that nothing of a longer line before it stays.
+        let line = format!("{:<10}\n", std::process::id());
+        file.write_at(line.as_bytes(), 0)?;
         Ok(Self { _file: file })
     }
 }
 
 /// The process id in a lock file; anything else in it is ignored, because it only serves a message.
-fn holder(file: &mut File) -> Option<u32> {
-    let mut text = String::new();
-    file.take(32).read_to_string(&mut text).ok()?;
-    text.trim_end().parse().ok()
+fn holder(file: &File) -> Option<u32> {
+    let mut line = [0; 32];
+    let found = file.read_at(&mut line, 0).ok()?;
+    std::str::from_utf8(&line[..found]).ok()?.lines().next()?.trim_end().parse().ok()
 }

@@ -7,20 +7,23 @@
 //!
 //! What it cannot tell: with nothing after it and no evidence from outside, a last frame that was
 //! acknowledged and then damaged looks like one that was never finished. A mark that is synced before the
-//! acknowledgement (`Evidence::durable_height`) closes this gap.
+//! acknowledgement (`Durability::Double`, or a height that the caller knows) closes this gap.
 
-pub mod disk;
 pub mod durable;
+mod durable_mark;
+mod file;
 pub mod frame;
+pub mod io;
 mod lock;
 mod reader;
 mod recovery;
 mod segment;
 mod writer;
 
-use std::io;
 use std::path::PathBuf;
 
+pub use durable_mark::Durability;
+pub use file::{Blocks, SMALL_FILE_BYTES_MAX, Storage, read_small};
 pub use frame::{Frame, FrameError};
 pub use lock::Lock;
 pub use reader::{Frames, LogReader};
@@ -42,7 +45,7 @@ pub enum LogError {
         /// The file or folder.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        source: std::io::Error,
     },
     /// Bytes that were acknowledged, or that this log never wrote, are not what they should be.
     #[error("{file} is damaged at offset {offset}, where block {height} is expected: {why}")]
@@ -130,11 +133,19 @@ pub enum Damage {
     /// No frame stands at a place where one was promised.
     #[error("no frame stands here")]
     NoFrame,
+    /// The page cache shows an unfinished frame where the medium holds something else.
+    #[error(
+        "{0}, but past the page cache it reads otherwise: open it again; if that repeats, memory or disk is failing"
+    )]
+    CacheDiffers(FrameError),
+    /// A frame was written and synced, and the medium does not hold it.
+    #[error("the frame was synced, but the medium does not hold it: the disk is failing")]
+    NotOnMedium,
 }
 
 impl LogError {
     /// Wraps an error of the operating system.
-    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { action, path, source }
     }

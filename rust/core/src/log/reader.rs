@@ -5,14 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
 
-use super::disk::{Disk, Folder};
+use super::file::Blocks;
 use super::frame::{ALIGNMENT, FrameError};
-use super::segment::{Place, ReadError, Segment, corrupt};
+use super::io::Access;
+use super::segment::{Place, ReadError, Segment};
 use super::{Damage, LedgerTag, LogError};
 
 /// How many block files stay open: 4 GiB of blocks, and far below the usual limit of 1,024 descriptors.
@@ -25,7 +24,7 @@ const RETRY_PAUSE: Duration = Duration::from_millis(2);
 /// Reads a log without writing to it.
 #[derive(Debug)]
 pub struct LogReader {
-    disk: Box<dyn Disk>,
+    blocks: Blocks,
     ledger: LedgerTag,
     open: Mutex<BTreeMap<u32, Arc<Segment>>>,
 }
@@ -35,19 +34,11 @@ impl LogReader {
     ///
     /// # Errors
     /// `Empty` if there is no block file; `Io`.
-    pub fn open(blocks: &Path, ledger: LedgerTag) -> Result<Self, LogError> {
-        Self::open_on(Box::new(Folder::new(blocks)), ledger)
-    }
-
-    /// `open` on any disk.
-    ///
-    /// # Errors
-    /// As `open`.
-    pub fn open_on(disk: Box<dyn Disk>, ledger: LedgerTag) -> Result<Self, LogError> {
-        if disk.segments().map_err(LogError::io("list", disk.path(None)))?.is_empty() {
-            return Err(LogError::Empty { path: disk.path(None) });
+    pub fn open(blocks: Blocks, ledger: LedgerTag) -> Result<Self, LogError> {
+        if blocks.segments()?.is_empty() {
+            return Err(LogError::Empty { path: blocks.path });
         }
-        Ok(Self { disk, ledger, open: Mutex::default() })
+        Ok(Self { blocks, ledger, open: Mutex::default() })
     }
 
     /// The payload of block `height`, which lies at `place`.
@@ -55,12 +46,13 @@ impl LogReader {
     /// # Errors
     /// `Corrupt` if no such frame is there, or any check fails; `Io`.
     pub fn read(&self, place: &Place, height: u64) -> Result<Vec<u8>, LogError> {
-        let wrong = |why: Damage| corrupt(self.disk.as_ref(), place.segment, place.offset, height, why);
-        let failed = |error: ReadError| error.at(self.disk.as_ref(), place.segment, place.offset, height);
+        let file = || self.blocks.file(place.segment);
+        let wrong = |why: Damage| LogError::Corrupt { file: file(), offset: place.offset, height, why };
         if !place.offset.is_multiple_of(ALIGNMENT) {
             return Err(wrong(Damage::NoFrame));
         }
         let segment = self.segment(place.segment)?.ok_or_else(|| wrong(Damage::NoFile))?;
+        let failed = |error: ReadError| segment.failed(place.offset, height, error);
         let frame = segment.head(place.offset).map_err(failed)?.ok_or_else(|| wrong(Damage::NoFrame))?;
         frame.check_place(self.ledger, height).map_err(|error| wrong(error.into()))?;
         if frame.length != place.length {
@@ -91,7 +83,7 @@ impl LogReader {
         if let Some(segment) = open.get(&number) {
             return Ok(Some(Arc::clone(segment)));
         }
-        let segment = match Segment::open(self.disk.as_ref(), number, false) {
+        let segment = match Segment::open(&self.blocks, number, Access::Read) {
             Err(LogError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => return Ok(None),
             other => Arc::new(other?),
         };
@@ -132,7 +124,8 @@ impl Frames<'_> {
     fn step(&mut self) -> Result<Option<(u64, Place, Vec<u8>)>, LogError> {
         loop {
             let Some(segment) = self.log.segment(self.segment)? else {
-                return Err(self.corrupt(Damage::NoFile));
+                let (file, offset, height) = (self.log.blocks.file(self.segment), self.offset, self.height);
+                return Err(LogError::Corrupt { file, offset, height, why: Damage::NoFile });
             };
             if let Some(found) = self.frame(&segment)? {
                 return Ok(Some(found));
@@ -169,30 +162,22 @@ impl Frames<'_> {
                 }
                 Err(ReadError::Frame(error)) if error.may_be_torn() && retries < RETRIES && !self.goes_on()? => {
                     retries += 1;
-                    thread::sleep(RETRY_PAUSE);
+                    self.log.blocks.io.pause(RETRY_PAUSE);
                 }
-                Err(error) => {
-                    return Err(error.at(self.log.disk.as_ref(), self.segment, self.offset, self.height));
-                }
+                Err(error) => return Err(segment.failed(self.offset, self.height, error)),
             }
         }
     }
 
     /// Whether there is a block file after this one, or any later one, so that a missing file is not taken for the end.
     fn goes_on(&self) -> Result<bool, LogError> {
-        let disk = self.log.disk.as_ref();
-        let numbers = disk.segments().map_err(LogError::io("list", disk.path(None)))?;
-        Ok(numbers.last().is_some_and(|last| *last > self.segment))
+        Ok(self.log.blocks.segments()?.last().is_some_and(|last| *last > self.segment))
     }
 
     /// Whether nothing of this log follows the frame at the present offset.
     fn is_last(&self, segment: &Segment) -> Result<bool, LogError> {
         let next = segment.next_head(self.offset.saturating_add(ALIGNMENT), self.log.ledger);
-        let next = next.map_err(|error| error.at(self.log.disk.as_ref(), self.segment, self.offset, self.height))?;
+        let next = next.map_err(|error| segment.failed(self.offset, self.height, error))?;
         Ok(next.is_none() && !self.goes_on()?)
-    }
-
-    fn corrupt(&self, why: Damage) -> LogError {
-        corrupt(self.log.disk.as_ref(), self.segment, self.offset, self.height, why)
     }
 }

@@ -2,14 +2,20 @@
 //!
 //! An append may be interrupted anywhere, so one unfinished frame at the very end is no fault: it is cut, and
 //! the cut is reported. Everything else that is wrong is damage, and so is an unfinished frame that was
-//! acknowledged. The evidence for that: a frame after it, a block file after it, or a height that the caller knows
-//! from a signed mark, a checkpoint or the index. Nothing whole is ever cut.
+//! acknowledged. The evidence for that: a frame after it, a block file after it, the durable mark, or a height that the
+//! caller knows from a signed mark, a checkpoint or the index. Nothing whole is ever cut, and nothing that the page
+//! cache and the medium do not show alike.
+//!
+//! After a failed sync the page cache may show what the medium lost, and reading cannot tell. So nothing is served that
+//! was only read: every frame after the newest evidence is written in place once more, synced, and looked for on the
+//! medium.
 
 use std::path::PathBuf;
 
-use super::disk::Disk;
+use super::file::Blocks;
 use super::frame::{ALIGNMENT, Frame, FrameError};
-use super::segment::{Place, ReadError, Segment, Sizes, corrupt};
+use super::io::Access;
+use super::segment::{OnMedium, Place, ReadError, Segment};
 use super::writer::encode;
 use super::{Damage, LedgerTag, LogError};
 
@@ -52,7 +58,7 @@ pub struct Cut {
 
 /// Where a scan stands: the block file, the offset of the next frame, its height.
 struct Scan<'a> {
-    disk: &'a dyn Disk,
+    blocks: &'a Blocks,
     ledger: LedgerTag,
     segment: Segment,
     offset: u64,
@@ -61,15 +67,14 @@ struct Scan<'a> {
 
 /// Reads the log, repairs its end, and gives the file and offset to go on with.
 pub(super) fn recover(
-    disk: &dyn Disk,
+    blocks: &Blocks,
     ledger: LedgerTag,
-    sizes: Sizes,
     from: Option<(Place, u64)>,
     evidence: Evidence,
 ) -> Result<(Recovered, Segment, u64), LogError> {
     let (first, offset, height) = from.map_or((0, 0, 0), |(place, height)| (place.segment, place.offset, height));
-    let last = last_segment(disk, first, height)?;
-    let mut scan = Scan { disk, ledger, segment: Segment::open(disk, first, true)?, offset, height };
+    let last = last_segment(blocks, first, height)?;
+    let mut scan = Scan { blocks, ledger, segment: Segment::open(blocks, first, Access::Write)?, offset, height };
     let mut frames = Vec::new();
     if let Some((place, _)) = from {
         scan.pass_known(place)?;
@@ -80,57 +85,70 @@ pub(super) fn recover(
         if let Some(error) = stop {
             return Err(scan.corrupt(error.into()));
         }
-        scan.sync()?;
-        scan.segment = Segment::open(disk, scan.segment.number + 1, true)?;
+        scan.segment.file.sync()?;
+        scan.segment = Segment::open(blocks, scan.segment.number + 1, Access::Write)?;
         scan.offset = 0;
         stop = scan.pass_frames(&mut frames)?;
     }
     let cut = scan.cut(stop, evidence)?;
-    scan.complete(sizes)?;
-    let tip = frames.last().copied().or(from.map(|(place, height)| (height, place)));
-    if let Some((height, place)) = tip.filter(|(height, _)| !evidence.covers(*height)) {
-        write_again(disk, ledger, height, place)?;
+    scan.complete()?;
+    let known = from.map(|(place, height)| (height, place));
+    let doubtful: Vec<_> =
+        known.iter().chain(&frames).filter(|(height, _)| !evidence.covers(*height)).copied().collect();
+    for in_one_file in doubtful.chunk_by(|(_, one), (_, next)| one.segment == next.segment) {
+        write_again(blocks, ledger, in_one_file)?;
     }
-    Ok((Recovered { tip, cut, frames }, scan.segment, scan.offset))
+    Ok((Recovered { tip: frames.last().copied().or(known), cut, frames }, scan.segment, scan.offset))
 }
 
 /// The number of the last block file, after checking that none is missing before it.
-fn last_segment(disk: &dyn Disk, first: u32, height: u64) -> Result<u32, LogError> {
-    let numbers = disk.segments().map_err(LogError::io("list", disk.path(None)))?;
-    let Some(last) = numbers.last().copied() else { return Err(LogError::Empty { path: disk.path(None) }) };
+fn last_segment(blocks: &Blocks, first: u32, height: u64) -> Result<u32, LogError> {
+    let numbers = blocks.segments()?;
+    let Some(last) = numbers.last().copied() else { return Err(LogError::Empty { path: blocks.path.clone() }) };
     let gap = (0..).zip(&numbers).find(|(expected, found)| expected != *found).map(|(expected, _)| expected);
     if let Some(missing) = gap.or((first > last).then_some(first)) {
         // A file before the known frame may hold any block up to it: 0 is all that is sure.
         let height = if missing < first { 0 } else { height };
-        return Err(corrupt(disk, missing, 0, height, Damage::NoFile));
+        return Err(LogError::Corrupt { file: blocks.file(missing), offset: 0, height, why: Damage::NoFile });
     }
     Ok(last)
 }
 
-/// Writes the frame of the tip in place once more and syncs it.
-///
-/// After a failed sync the page cache may show a frame that the medium lost, and reading cannot tell. Only the
-/// last frame can be in doubt: the writer begins no frame before the sync of the one before has succeeded.
-fn write_again(disk: &dyn Disk, ledger: LedgerTag, height: u64, place: Place) -> Result<(), LogError> {
-    let segment = Segment::open(disk, place.segment, true)?;
-    let at = |error: ReadError| error.at(disk, place.segment, place.offset, height);
-    let Some((frame, payload)) = segment.frame(place.offset, ledger, height).map_err(at)? else {
-        return Err(corrupt(disk, place.segment, place.offset, height, Damage::NoFrame));
-    };
+/// Writes frames of one file in place once more, syncs them, and sees that the medium has them.
+fn write_again(blocks: &Blocks, ledger: LedgerTag, frames: &[(u64, Place)]) -> Result<(), LogError> {
+    let Some((_, first)) = frames.first() else { return Ok(()) };
+    let segment = Segment::open(blocks, first.segment, Access::Write)?;
     let mut bytes = Vec::new();
-    encode(&mut bytes, &frame, &payload);
-    let path = || disk.path(Some(place.segment));
-    segment.file.write_at(&bytes, place.offset).map_err(LogError::io("write", path()))?;
-    segment.file.sync().map_err(LogError::io("sync", path()))
+    let mut written = Vec::with_capacity(frames.len());
+    for (height, place) in frames {
+        let found = segment.frame(place.offset, ledger, *height);
+        let (frame, payload) = found
+            .map_err(|error| segment.failed(place.offset, *height, error))?
+            .ok_or_else(|| segment.corrupt(place.offset, *height, Damage::NoFrame))?;
+        encode(&mut bytes, &frame, &payload);
+        segment.file.write_at(&bytes, place.offset)?;
+        written.push((place.offset, frame));
+    }
+    segment.file.sync()?;
+    for (offset, frame) in written {
+        match Segment::on_medium(blocks, segment.number, offset, ledger, frame.height)? {
+            OnMedium::Frame(found) if found == frame => {}
+            OnMedium::Unknown => return Ok(()),
+            OnMedium::Frame(_) | OnMedium::NoFrame(_) => {
+                return Err(segment.corrupt(offset, frame.height, Damage::NotOnMedium));
+            }
+        }
+    }
+    Ok(())
 }
 
 impl Scan<'_> {
     fn corrupt(&self, why: Damage) -> LogError {
-        corrupt(self.disk, self.segment.number, self.offset, self.height, why)
+        self.segment.corrupt(self.offset, self.height, why)
     }
 
     fn failed(&self, error: ReadError) -> LogError {
-        error.at(self.disk, self.segment.number, self.offset, self.height)
+        self.segment.failed(self.offset, self.height, error)
     }
 
     fn step(&mut self, frame: &Frame) -> Place {
@@ -184,26 +202,31 @@ impl Scan<'_> {
             (None, Some(durable), None) => return Err(self.corrupt(Damage::Missing { durable })),
             (None, None, None) => Damage::Residue,
         };
+        if let Damage::Frame(error) = &why {
+            // After an interrupted append cache and medium are alike. Where they are not, one of them cannot be read.
+            match Segment::on_medium(self.blocks, self.segment.number, self.offset, self.ledger, self.height)? {
+                OnMedium::NoFrame(Some(found)) if found == *error => {}
+                OnMedium::Unknown => {}
+                OnMedium::NoFrame(_) | OnMedium::Frame(_) => {
+                    return Err(self.corrupt(Damage::CacheDiffers(error.clone())));
+                }
+            }
+        }
         let Some(end) = self.segment.used_end(self.offset).map_err(|error| self.failed(error))? else {
             return Ok(None);
         };
-        let file = self.disk.path(Some(self.segment.number));
-        self.segment.zero(self.offset, end).map_err(LogError::io("write", &file))?;
+        self.segment.zero(self.offset, end)?;
+        let file = self.segment.file.path().into();
         Ok(Some(Cut { file, offset: self.offset, bytes: end - self.offset, why }))
     }
 
-    /// Gives the last file its full length again and syncs it.
-    fn complete(&self, sizes: Sizes) -> Result<(), LogError> {
-        let path = || self.disk.path(Some(self.segment.number));
-        if self.segment.file.bytes().map_err(LogError::io("measure", path()))? < sizes.segment_bytes {
-            self.segment.file.allocate(sizes.segment_bytes).map_err(LogError::io("allocate", path()))?;
+    /// Gives the last file its full length again and makes it durable with its name, for files that were copied here
+    /// and never synced.
+    fn complete(&self) -> Result<(), LogError> {
+        if self.segment.file.bytes()? < self.blocks.sizes.segment_bytes {
+            self.segment.file.allocate(self.blocks.sizes.segment_bytes)?;
         }
-        self.sync()?;
-        self.disk.sync().map_err(LogError::io("sync", self.disk.path(None)))
-    }
-
-    /// Makes what was read durable, for files that were copied here and never synced.
-    fn sync(&self) -> Result<(), LogError> {
-        self.segment.file.sync().map_err(LogError::io("sync", self.disk.path(Some(self.segment.number))))
+        self.segment.file.sync()?;
+        self.blocks.sync()
     }
 }

@@ -1,7 +1,10 @@
 //! Block files: where a frame lies, how one is read with every check, how zeros are written ahead.
 
-use super::disk::{Disk, SegmentFile};
+use std::io::ErrorKind;
+
+use super::file::{Blocks, File};
 use super::frame::{ALIGNMENT, Frame, FrameError, HEAD_BYTES, PAYLOAD_BYTES_MAX};
+use super::io::Access;
 use super::{Damage, LedgerTag, LogError};
 
 /// Where a frame lies.
@@ -48,14 +51,25 @@ impl Sizes {
 #[derive(Debug)]
 pub(super) struct Segment {
     pub number: u32,
-    pub file: Box<dyn SegmentFile>,
+    pub file: File,
 }
 
 /// Why a frame could not be read: the system failed, or the bytes are wrong.
 #[derive(Debug)]
 pub(super) enum ReadError {
-    Io(std::io::Error),
+    Io(LogError),
     Frame(FrameError),
+}
+
+/// What the medium holds where a frame is looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum OnMedium {
+    /// This frame, whole.
+    Frame(Frame),
+    /// No whole frame of that block, but bytes with this fault, or the end of the log.
+    NoFrame(Option<FrameError>),
+    /// The file system does not let its cache be passed by; a file system in memory has no medium.
+    Unknown,
 }
 
 impl From<FrameError> for ReadError {
@@ -64,40 +78,65 @@ impl From<FrameError> for ReadError {
     }
 }
 
-impl ReadError {
-    /// The error of the log for a frame of block `height` that was looked for at `offset`.
-    pub fn at(self, disk: &dyn Disk, segment: u32, offset: u64, height: u64) -> LogError {
-        match self {
-            Self::Io(source) => LogError::io("read", disk.path(Some(segment)))(source),
-            Self::Frame(error) => corrupt(disk, segment, offset, height, error.into()),
-        }
+impl From<LogError> for ReadError {
+    fn from(error: LogError) -> Self {
+        Self::Io(error)
     }
-}
-
-pub(super) fn corrupt(disk: &dyn Disk, segment: u32, offset: u64, height: u64, why: Damage) -> LogError {
-    LogError::Corrupt { file: disk.path(Some(segment)), offset, height, why }
 }
 
 impl Segment {
-    pub fn open(disk: &dyn Disk, number: u32, write: bool) -> Result<Self, LogError> {
-        let file = disk.open(number, write).map_err(LogError::io("open", disk.path(Some(number))))?;
-        Ok(Self { number, file })
+    pub fn open(blocks: &Blocks, number: u32, access: Access) -> Result<Self, LogError> {
+        Ok(Self { number, file: File::open(blocks.io.as_ref(), &blocks.file(number), access)? })
     }
 
     /// Makes the file, with all its room reserved and its name durable.
-    pub fn create(disk: &dyn Disk, number: u32, sizes: Sizes) -> Result<Self, LogError> {
-        let path = || disk.path(Some(number));
-        let file = disk.create(number).map_err(LogError::io("create", path()))?;
-        file.allocate(sizes.segment_bytes).map_err(LogError::io("allocate", path()))?;
-        file.sync().map_err(LogError::io("sync", path()))?;
-        disk.sync().map_err(LogError::io("sync", disk.path(None)))?;
-        Ok(Self { number, file })
+    pub fn create(blocks: &Blocks, number: u32) -> Result<Self, LogError> {
+        let made = Self::open(blocks, number, Access::New(0o640))?;
+        made.file.allocate(blocks.sizes.segment_bytes)?;
+        made.file.sync()?;
+        blocks.sync()?;
+        Ok(made)
+    }
+
+    /// The frame of block `height` that the medium holds at `offset`, read past the page cache.
+    pub fn on_medium(
+        blocks: &Blocks,
+        number: u32,
+        offset: u64,
+        ledger: LedgerTag,
+        height: u64,
+    ) -> Result<OnMedium, LogError> {
+        let found = Self::open(blocks, number, Access::PastCache).map_err(ReadError::Io);
+        match found.and_then(|segment| segment.frame(offset, ledger, height)) {
+            Ok(Some((frame, _))) => Ok(OnMedium::Frame(frame)),
+            Ok(None) => Ok(OnMedium::NoFrame(None)),
+            Err(ReadError::Frame(error)) => Ok(OnMedium::NoFrame(Some(error))),
+            Err(ReadError::Io(LogError::Io { source, .. }))
+                if matches!(source.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) =>
+            {
+                Ok(OnMedium::Unknown)
+            }
+            Err(ReadError::Io(error)) => Err(error),
+        }
+    }
+
+    /// The error for bytes at `offset` that are not those of block `height`.
+    pub fn corrupt(&self, offset: u64, height: u64, why: Damage) -> LogError {
+        LogError::Corrupt { file: self.file.path().into(), offset, height, why }
+    }
+
+    /// The error for a frame of block `height` that was looked for at `offset`.
+    pub fn failed(&self, offset: u64, height: u64, error: ReadError) -> LogError {
+        match error {
+            ReadError::Io(error) => error,
+            ReadError::Frame(error) => self.corrupt(offset, height, error.into()),
+        }
     }
 
     /// The head at `offset`, or `None` where the file ends or has 64 zeros.
     pub fn head(&self, offset: u64) -> Result<Option<Frame>, ReadError> {
         let mut head = [0; HEAD_BYTES];
-        let found = self.file.read_at(&mut head, offset).map_err(ReadError::Io)?;
+        let found = self.file.read_at(&mut head, offset)?;
         if head.iter().all(|byte| *byte == 0) {
             return Ok(None);
         }
@@ -120,7 +159,7 @@ impl Segment {
         // A head allows at most 16 MiB, so hostile bytes cannot ask for more memory than that.
         let mut payload = vec![0; usize::try_from(expected).unwrap_or(usize::MAX).saturating_sub(HEAD_BYTES)];
         let start = offset.saturating_add(HEAD_BYTES as u64);
-        let found = self.file.read_at(&mut payload, start).map_err(ReadError::Io)?;
+        let found = self.file.read_at(&mut payload, start)?;
         if found < payload.len() {
             return Err(FrameError::Short { expected, found: (HEAD_BYTES + found) as u64 }.into());
         }
@@ -134,7 +173,7 @@ impl Segment {
     ///
     /// A payload is JSON, which has no control character, so it cannot hold the version byte and pass for a head.
     pub fn next_head(&self, from: u64, ledger: LedgerTag) -> Result<Option<u64>, ReadError> {
-        let end = self.file.bytes().map_err(ReadError::Io)?;
+        let end = self.file.bytes()?;
         let mut offset = from.next_multiple_of(ALIGNMENT);
         while offset < end {
             match self.head(offset) {
@@ -150,7 +189,7 @@ impl Segment {
     pub fn used_end(&self, from: u64) -> Result<Option<u64>, ReadError> {
         let (mut chunk, mut offset, mut end) = (vec![0; ZEROS.len()], from, None);
         loop {
-            let found = self.file.read_at(&mut chunk, offset).map_err(ReadError::Io)?;
+            let found = self.file.read_at(&mut chunk, offset)?;
             if found == 0 {
                 return Ok(end);
             }
@@ -162,7 +201,7 @@ impl Segment {
     }
 
     /// Writes zeros from `start` to `end` without syncing.
-    pub fn zero(&self, start: u64, end: u64) -> std::io::Result<()> {
+    pub fn zero(&self, start: u64, end: u64) -> Result<(), LogError> {
         let mut offset = start;
         while offset < end {
             let bytes = usize::try_from(end - offset).unwrap_or(usize::MAX).min(ZEROS.len());

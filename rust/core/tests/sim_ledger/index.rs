@@ -1,0 +1,131 @@
+//! An index in memory, which a simulated crash may set back or take away as a real one would be.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use finchain_core::hash::Hash;
+use finchain_core::index::{BlockRow, BlockRows, IndexFailure, Meta, RecordIndex, Stored, Touch, Visit};
+
+#[derive(Clone, Debug, Default)]
+struct Rows {
+    ledger: Option<Hash>,
+    blocks: Vec<BlockRow>,
+    numbers: BTreeMap<Hash, usize>,
+    records: Vec<Stored>,
+    touches: BTreeMap<Hash, Vec<Touch>>,
+    lanes: BTreeMap<(Hash, u64), (u64, u32)>,
+}
+
+#[derive(Debug, Default)]
+pub struct MemoryIndex(Mutex<Rows>);
+
+impl MemoryIndex {
+    fn rows<T>(&self, act: impl FnOnce(&mut Rows) -> T) -> T {
+        act(&mut self.0.lock().unwrap())
+    }
+
+    /// An independent index with the same rows.
+    pub fn copy(&self) -> Self {
+        Self(Mutex::new(self.rows(|rows| rows.clone())))
+    }
+
+    pub fn blocks(&self) -> u64 {
+        self.rows(|rows| rows.blocks.len() as u64)
+    }
+}
+
+impl RecordIndex for MemoryIndex {
+    fn meta(&self) -> Result<Option<Meta>, IndexFailure> {
+        Ok(self.rows(|rows| {
+            let last = rows.blocks.last()?;
+            let height = rows.blocks.len() as u64 - 1;
+            Some(Meta { ledger: rows.ledger?, height, block_hash: last.block_hash })
+        }))
+    }
+
+    fn apply(&self, blocks: &[BlockRows]) -> Result<(), IndexFailure> {
+        self.rows(|rows| {
+            for block in blocks {
+                if block.height != rows.blocks.len() as u64 {
+                    return Err(IndexFailure(format!("block {} where {} follows", block.height, rows.blocks.len())));
+                }
+                rows.ledger.get_or_insert(block.block_hash);
+                rows.add(block);
+            }
+            Ok(())
+        })
+    }
+
+    fn get_many(&self, keys: &[Hash]) -> Result<Vec<Option<Stored>>, IndexFailure> {
+        let find = |rows: &Rows, key: &Hash| rows.numbers.get(key).map(|number| rows.records[*number].clone());
+        Ok(self.rows(|rows| keys.iter().map(|key| find(rows, key)).collect()))
+    }
+
+    fn scan(&self, from: u64, limit: usize, kind: Option<&str>) -> Result<(Vec<Stored>, Option<u64>), IndexFailure> {
+        Ok(self.rows(|rows| {
+            let wanted = |stored: &&Stored| stored.number >= from && kind.is_none_or(|kind| *kind == *stored.kind);
+            let mut found: Vec<Stored> = rows.records.iter().filter(wanted).take(limit + 1).cloned().collect();
+            let next = (found.len() > limit).then(|| found.pop().map(|stored| stored.number)).flatten();
+            (found, next)
+        }))
+    }
+
+    fn for_each_record(&self, visit: &mut Visit<'_>) -> Result<(), IndexFailure> {
+        let records = self.rows(|rows| rows.records.clone());
+        records.iter().try_for_each(|stored| visit(&stored.kind, &stored.id, &stored.salt, &stored.record))
+    }
+
+    fn history(&self, key: &Hash, limit: usize) -> Result<Vec<Touch>, IndexFailure> {
+        let touches = self.rows(|rows| rows.touches.get(key).cloned().unwrap_or_default());
+        Ok(touches.into_iter().rev().take(limit).collect())
+    }
+
+    fn lane_place(&self, lane: &Hash, sequence: u64) -> Result<Option<(u64, u32)>, IndexFailure> {
+        Ok(self.rows(|rows| rows.lanes.get(&(*lane, sequence)).copied()))
+    }
+
+    fn block(&self, height: u64) -> Result<Option<BlockRow>, IndexFailure> {
+        Ok(self.rows(|rows| rows.blocks.get(usize::try_from(height).ok()?).cloned()))
+    }
+
+    fn block_hashes(&self) -> Result<Vec<Hash>, IndexFailure> {
+        Ok(self.rows(|rows| rows.blocks.iter().map(|row| row.block_hash).collect()))
+    }
+
+    fn mark_open(&self) -> Result<(), IndexFailure> {
+        Ok(())
+    }
+
+    fn mark_clean(&self) -> Result<(), IndexFailure> {
+        Ok(())
+    }
+}
+
+impl Rows {
+    fn add(&mut self, block: &BlockRows) {
+        let BlockRows { height, block_hash, time_ms, segment, offset, length, .. } = *block;
+        self.blocks.push(BlockRow { block_hash, segment, offset, length, time_ms });
+        for lane in &block.lanes {
+            self.lanes.insert((lane.key, lane.sequence), (height, lane.entry));
+        }
+        for write in &block.writes {
+            let number = *self.numbers.entry(write.key).or_insert(self.records.len());
+            let stored = Stored {
+                number: number as u64,
+                height,
+                entry: write.entry,
+                salt: write.salt,
+                kind: (&*write.kind).into(),
+                id: write.id.clone(),
+                record: write.record.clone(),
+            };
+            if number == self.records.len() {
+                self.records.push(stored);
+            } else {
+                self.records[number] = stored;
+            }
+            let touch = Touch { height, entry: write.entry, instructions: write.instructions.clone() };
+            self.touches.entry(write.key).or_default().push(touch);
+        }
+    }
+}
