@@ -1,4 +1,4 @@
-"""`totals`, `positions`, `due`, `promises`, `security`: what a ledger holds, who owes what when, what secures it."""
+"""`totals`, `positions`, `due`, `promises`, `security`, `holdings`: what a ledger holds and how it came so."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from finchain.cli.screen import Screen
 from finchain.errors import TamperError
 from finchain.money import format_minor
 from finchain.report import due as due_of
+from finchain.report import holdings as holdings_of
 from finchain.report import positions as positions_of
 from finchain.report import promises as promises_of
 from finchain.report import security as security_of
@@ -87,3 +88,15 @@ def security(screen: Screen, path: Path, loan: str, ledger_options: dict[str, An
         amount = format_minor(getattr(found, f"{name}_minor"), found.currency)
         lines.append(f"{name.replace('_', ' '):<12}  {amount:>22} {found.currency}")
     screen.show(found, "\n".join(lines))
+
+
+@click.command()
+@click.argument("path", type=FOLDER, metavar="LEDGER")
+@click.argument("certificate")
+@opens
+@talks
+def holdings(screen: Screen, path: Path, certificate: str, ledger_options: dict[str, Any]) -> None:
+    """Lists who holds which units of CERTIFICATE, with recourse to whom, and through whose hands they came."""
+    with reads_ledger(screen, path, ledger_options) as ledger:
+        for each in holdings_of(ledger, certificate):
+            screen.show(each, str(each))
