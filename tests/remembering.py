@@ -29,6 +29,12 @@ class Remembering(MemoryBook):
         made.records, made.height = dict(other.records), other.height
         return made
 
+    def copy(self) -> Remembering:
+        """Another ledger that goes on from here, and remembers what was before."""
+        other = type(self).of(self)
+        other.changes = list(self.changes)
+        return other
+
     def apply(self, *instructions: Instruction, by: Iterable[str], service: Iterable[str] = ()) -> None:
         """As `MemoryBook.apply`; nothing of a transaction is remembered that was refused."""
         signers, height = sorted(by), self.height

@@ -15,6 +15,7 @@ from finchain.demo_deal import Step, paper
 from finchain.domain.certificate import Lot
 from finchain.domain.receivable import Receivable
 from finchain.domain.rule import Record
+from finchain.report import holdings, trace
 from played_deal import bent, case_a, case_c, played, until_maturity
 from real_ledger import claim, found, key
 
@@ -79,3 +80,13 @@ def test_a_reader_and_the_writer_do_not_wait_for_each_other(tmp_path: Path) -> N
         assert ledger.height == height + 1
         seen += changes
     assert max(change.height for change in seen) == height - 1
+
+
+def test_whoever_only_reads_the_index_sees_the_same(tmp_path: Path) -> None:
+    """Holdings and traces need nothing of the process that writes."""
+    with played(tmp_path, case_a()) as ledger:
+        told = holdings(ledger, "cert-1"), trace(ledger, "claim-1")
+        whole = list(ledger.changes())
+    with fc.open(ledger.path, read_only=True) as reader, reader.snapshot() as snapshot:
+        assert (holdings(reader, "cert-1"), trace(snapshot, "claim-1")) == told
+        assert list(snapshot.changes()) == whole

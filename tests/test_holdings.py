@@ -215,6 +215,15 @@ def test_what_was_refused_was_never_held_by_the_creditor() -> None:
     assert (cancelled.state, story(cancelled), hands(cancelled)) == ("cancelled", ["issued", "cancelled"], ["core"])
 
 
+def test_what_all_call_off_is_cancelled_and_what_one_forgave_before_is_not() -> None:
+    ledger = accepted()
+    ledger.apply(offer("C 1", "tier2", 36_000_000), by=["shop"])
+    ledger.apply(do.AcceptTransfer("C 1"), by=["tier2"])
+    ledger.apply(do.WaiveLot("C 1"), by=["tier2"])
+    ledger.apply(do.CancelCertificate("C"), by=["core", "shop"])
+    assert [(each.state, each.holder) for each in now(ledger)] == [("waived", "tier2"), ("cancelled", "shop")]
+
+
 def test_what_a_refused_instruction_would_have_done_is_no_step() -> None:
     ledger = accepted()
     with refused(ledger, "certificate.dust"):

@@ -1,4 +1,4 @@
-"""`totals`, `positions`, `due`, `promises`, `security`, `holdings`: what a ledger holds and how it came so."""
+"""`totals`, `positions`, `due`, `promises`, `security`, `holdings`, `trace`: what a ledger holds and how it came so."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from finchain.report import holdings as holdings_of
 from finchain.report import positions as positions_of
 from finchain.report import promises as promises_of
 from finchain.report import security as security_of
+from finchain.report import trace as trace_of
+from finchain.report.trace import KINDS
 
 
 @click.command()
@@ -100,3 +102,27 @@ def holdings(screen: Screen, path: Path, certificate: str, ledger_options: dict[
     with reads_ledger(screen, path, ledger_options) as ledger:
         for each in holdings_of(ledger, certificate):
             screen.show(each, str(each))
+
+
+@click.command()
+@click.argument("path", type=FOLDER, metavar="LEDGER")
+@click.argument("id")
+@click.option("--kind", type=click.Choice([each.kind for each in KINDS]), help="Where several records have this id.")
+@opens
+@talks
+def trace(screen: Screen, path: Path, id: str, kind: str | None, ledger_options: dict[str, Any]) -> None:
+    """Follows the receivable, certificate, loan or payment ID: what was made of it, and who got and who paid money.
+
+    It ends at the first payee of a payment; what becomes of the money after that it does not see.
+    """
+    with reads_ledger(screen, path, ledger_options) as ledger:
+        found = trace_of(ledger, id, next((each for each in KINDS if each.kind == kind), None))
+    if screen.as_json:
+        for part in ("rights", "money", "uses", "checks"):
+            for each in getattr(found, part):
+                told = {"part": part, "currency": found.currency, **msgspec.to_builtins(each)}
+                screen.show(told | ({"balanced": each.balanced} if part == "checks" else {}), "")
+    else:
+        screen.show(found, str(found))
+    if not found.balanced:
+        raise TamperError("the sums of the trace differ", advice="run finchain check, and keep the disk as it is")

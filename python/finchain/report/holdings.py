@@ -14,13 +14,15 @@ from typing import Literal
 import msgspec
 
 from finchain.domain.certificate import Certificate, Encumbrance, Lot, Rank
+from finchain.domain.recourse import CancelCertificate
 from finchain.domain.rule import Absent, Instruction, Optional
 from finchain.money import format_minor
 from finchain.outcome import Change
 from finchain.reading import Reading
 
 State = Literal["live", "settled", "waived", "cancelled"]
-"""`live`: owed; `settled`: paid by the debtor; `waived`: forgiven; `cancelled`: of a certificate that was refused."""
+"""`live`: owed; `settled`: paid by the debtor; `waived`: forgiven; `cancelled`: of a certificate that was refused, or
+called off by all."""
 
 What = Literal[
     "issued", "passed", "taken_over", "offered", "agreed", "offer_ended", "pledged", "released", "dishonoured",
@@ -174,9 +176,10 @@ def _gone_on(base: _Piece, change: Change, lot: Lot) -> Iterator[_Piece]:
     """Units of a live piece after an instruction, with a step for those for which it changed anything."""
     settled_to = lot.first - 1 - lot.waived_minor
     refused = lot.last < lot.start
+    forgiven: State = "cancelled" if isinstance(change.instruction, CancelCertificate) else "waived"
     ranges: tuple[tuple[State, int, int], ...] = (
         ("settled", max(base.first, lot.start), settled_to),
-        ("waived", max(base.first, settled_to + 1), lot.first - 1),
+        (forgiven, max(base.first, settled_to + 1), lot.first - 1),
         ("live", max(base.first, lot.first), lot.last),
         ("cancelled", base.first, base.last if refused else 0),
     )
