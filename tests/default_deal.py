@@ -1,16 +1,21 @@
 """What happens to the deal of `demo_deal` when its debtor pays a part: steps that a state machine leaves out and bends.
 
-Amounts are those of the worked example (Case B), with a fund behind the guarantor, which takes a fifth of its loss.
+Amounts are those of the worked example (Case B), with a fund behind the guarantor, which takes a fifth of its loss; and
+the same deal with nobody who guarantees it (Case C).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 
+import msgspec
+
 from finchain import instructions as do
-from finchain.demo_deal import MATURITY, DemoParty, Step, paper
-from finchain.domain.rule import Instruction
+from finchain.demo_deal import MATURITY, DemoParty, Step, deal, paper
+from finchain.domain.guarantee import Guarantee
+from finchain.domain.rule import Absent, Instruction
 
 FUND = DemoParty("fund", "Provincial Fund", ("guarantor",))
 LATE = date(2026, 9, 30)
@@ -81,3 +86,18 @@ def _after() -> Iterator[Step]:
     yield step(LATE, "A charge is waived", ("bank",), do.WaiveCharge("loan-1", "penalty", 1))
     suit = do.FileSuit("guarantee-1", "cert-1 1", paper("suit"))
     yield step(LATE, "The debtor is sued", ("factor",), suit)
+
+
+def without_guarantee() -> Iterator[Step]:
+    """The deal up to the day of payment, without the steps of the guarantee."""
+    for each in list(deal())[:-1]:
+        own = [one for one in each.instructions if "Guarantee" not in type(one).__name__]
+        figures = [figure for figure in each.figures if figure.kind is not Guarantee]
+        if own:
+            yield replace(each, instructions=tuple(map(unguaranteed, own)), figures=figures)
+
+
+def unguaranteed(instruction: Instruction) -> Instruction:
+    if isinstance(instruction, do.IssueCertificate):
+        return msgspec.structs.replace(instruction, guarantees=Absent)
+    return instruction

@@ -1,4 +1,4 @@
-"""The deals of the worked example on a real ledger on disk: Case A, Case B to the unit, and the default that is bent.
+"""The deals of the worked example on a real ledger on disk: Cases A, B and C, and the default that is bent.
 
 A deal is a list of steps; `played` takes them all and leaves the ledger open, `steps_taken` stops after each.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import finchain as fc
-from default_deal import FUND, default, step
+from default_deal import FUND, default, step, without_guarantee
 from finchain import instructions as do
 from finchain.demo_deal import MATURITY, PARTIES, START, Step, deal, paper
 from real_ledger import key
@@ -61,6 +61,18 @@ def recovered() -> list[Step]:
     """Case B, and a month later 20 m more of the debtor (7.1 step 9)."""
     pay = do.PayCertificate("cert-1", 20_000_000, "PAY-0002", paper("recovery"))
     return [*case_b(), step(RECOVERY_DAY, "The debtor pays some more", ("clearer",), pay)]
+
+
+def case_c() -> list[Step]:
+    """Nobody guarantees, the debtor pays 50 of 116 m, and the shop repays its loan 20 days late (7.1 step 10)."""
+    repaid = do.ReceiveRepayment("loan-1", 28_858_491 + 104_612, "IN-0003", paper("repayment"))
+    return [
+        *without_guarantee(),
+        step(MATURITY, "A part is paid", ("clearer",),
+             do.PayCertificate("cert-1", 50_000_000, "PAY-0001", paper("part"))),
+        step(MATURITY, "The rest is not", ("clearer",), do.DishonourCertificate("cert-1", "clearer")),
+        step(date(2026, 9, 20), "The shop repays", ("bank",), repaid),
+    ]  # fmt: skip
 
 
 def bent() -> list[Step]:

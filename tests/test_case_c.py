@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
 from datetime import date
 from functools import cache
 
 import msgspec
 
 from book import MemoryBook, digest, refused
+from default_deal import without_guarantee
 from finchain import instructions as do
-from finchain.demo_deal import ACCOUNT, MATURITY, Step, deal
+from finchain.demo_deal import ACCOUNT, MATURITY
 from finchain.domain.certificate import Certificate, Lot
-from finchain.domain.guarantee import Guarantee
 from finchain.domain.loan import Charge, Loan
-from finchain.domain.rule import Absent, Instruction
 from test_case_a import begin, play
 from test_case_b import cash, step
 
@@ -31,21 +28,6 @@ NET_CASH_C = {
 PART = do.PayCertificate("cert-1", 50_000_000, "PAY-0001", digest("part"))
 OWED = 28_858_491
 PENALTY = 104_612
-
-
-def without_guarantee() -> Iterator[Step]:
-    """The deal up to the day of payment, without the steps of the guarantee."""
-    for each in list(deal())[:-1]:
-        own = [one for one in each.instructions if "Guarantee" not in type(one).__name__]
-        figures = [figure for figure in each.figures if figure.kind is not Guarantee]
-        if own:
-            yield replace(each, instructions=tuple(map(unguaranteed, own)), figures=figures)
-
-
-def unguaranteed(instruction: Instruction) -> Instruction:
-    if isinstance(instruction, do.IssueCertificate):
-        return msgspec.structs.replace(instruction, guarantees=Absent)
-    return instruction
 
 
 @cache

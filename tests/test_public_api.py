@@ -31,6 +31,7 @@ SIGNATURES = {
     "Reading.find_all": "(self)",
     "Reading.totals": "(self, as_of)",
     "Reading.history": "(self, kind, id, *, limit)",
+    "Reading.changes": "(self)",
     "Reading.resolve": "(self, ticket)",
     "Reading.close": "(self)",
     "Reader.snapshot": "(self)",

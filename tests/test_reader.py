@@ -83,7 +83,7 @@ def names(home: Path) -> list[str]:
 
 
 def test_every_answer_is_one_state_while_another_process_writes(home: Path, written: subprocess.Popen[str]) -> None:
-    heights = []
+    heights: list[int] = []
     with fc.open(folder(home), read_only=True) as reader:
         while not heights or heights[-1] < TRANSACTIONS + 3:
             with reader.snapshot() as snapshot:

@@ -1,13 +1,17 @@
-"""What came of a submission, of an explanation, and of asking for a record's history."""
+"""What came of a submission, of an explanation, and of asking for a record's history or for the ledger's."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator
+from datetime import date
+from typing import Literal, TypeVar
 
 import msgspec
 
 from finchain.domain.rule import Instruction, Record
 from finchain.errors import Refused, Rejected
+
+R = TypeVar("R", bound=Record)
 
 
 class Ticket(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,3 +124,33 @@ class Step(msgspec.Struct, frozen=True):
     instructions: tuple[Instruction, ...]
     indices: tuple[int, ...]
     by: tuple[str, ...]
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What one instruction did to the records.
+
+    Attributes:
+        index: The instruction's place in its transaction.
+        day: The block's date in the ledger's zone.
+        by: The parties that signed, sorted.
+        records: Records before (`None` where there was none) and after, in the order of writing.
+    """
+
+    height: int
+    entry: int
+    index: int
+    day: date
+    by: tuple[str, ...]
+    instruction: Instruction
+    records: tuple[tuple[Record | None, Record], ...]
+
+    @property
+    def order(self) -> str:
+        """The instruction's tag, for example `certificate.pay`."""
+        return str(self.instruction.__struct_config__.tag)
+
+    def of(self, kind: type[R]) -> Iterator[tuple[R | None, R]]:
+        """The records of a kind, before and after."""
+        for before, after in self.records:
+            if isinstance(after, kind):
+                yield before, after  # type: ignore[misc]  # a record is only ever followed by one of its kind

@@ -19,7 +19,7 @@ from finchain.domain.founding import LedgerRecord
 from finchain.domain.rule import Book, Instruction, Record, Rule, located
 from finchain.domain.rulebook import Rulebook, by_number
 from finchain.errors import ConfigError, FinchainError, Refused, Rejected, StorageError, rejection
-from finchain.outcome import Outcome
+from finchain.outcome import Change, Outcome
 
 log = logging.getLogger("finchain")
 
@@ -97,11 +97,16 @@ class Records:
 
 
 class _Block:
-    """What the rules made of an open block, in the columns that the core seals."""
+    """What the rules made of an open block, in the columns that the core seals.
 
-    __slots__ = ("counts", "ids", "instructions", "kinds", "notes", "records", "refusals", "refused")
+    Attributes:
+        changes: What each instruction wrote, for a reader of the past; `None` where nobody asked.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("changes", "counts", "ids", "instructions", "kinds", "notes", "records", "refusals", "refused")
+
+    def __init__(self, changes: list[Change] | None = None) -> None:
+        self.changes = changes
         self.counts: list[int] = []
         self.refused: list[tuple[int, int, str]] = []
         self.kinds: list[str] = []
@@ -178,6 +183,16 @@ class Pipe:
         Raises:
             TamperError: The block is not what its transactions and the rules make; some only at a later call.
         """
+        decoded = self._replay(height, verify_signatures, _Block())
+        return len(decoded), sum(map(len, decoded))
+
+    def changes(self, height: int) -> list[Change]:
+        """Executes a stored block again, as `replay` does, and gives what each applied instruction wrote, in order."""
+        found: list[Change] = []
+        self._replay(height, False, _Block(found))
+        return found
+
+    def _replay(self, height: int, verify_signatures: bool, block: _Block) -> list[list[Instruction]]:
         opened = self.core.open_stored(height, verify_signatures)
         try:
             decoded = self._decode(opened.instructions, opened.rulebook)
@@ -185,7 +200,6 @@ class Pipe:
             raise StorageError(
                 f"block {height} holds an instruction that rulebook {opened.rulebook} does not know: {error}"
             ) from None
-        block = _Block()
         try:
             count = self._execute(opened, decoded, block, stop_early=False)
         except _Dropped as dropped:
@@ -193,7 +207,7 @@ class Pipe:
         if count != len(decoded):
             raise FinchainError(f"block {height}: entry {count} cannot be executed")
         self._seal(opened, block)
-        return len(decoded), sum(map(len, decoded))
+        return decoded
 
     def _decode(self, text: bytes, number: int) -> list[list[Instruction]]:
         started = time.perf_counter()
@@ -343,8 +357,8 @@ class Pipe:
         except ConfigError as error:
             raise rejection("wrong_rulebook", error.message, error.advice) from None
 
-    @staticmethod
     def _execute_transaction(
+        self,
         book: Book,
         rules: dict[type[Instruction], Rule],
         instructions: list[Instruction],
@@ -358,15 +372,25 @@ class Pipe:
             book.instruction = index
             try:
                 rules[type(instruction)](instruction, book)
+                if block.changes is not None:
+                    block.changes.append(self._change(book, position, instruction))
                 book.keep()
             except Refused as refusal:
                 located(refusal, instruction, index)
                 block.refused.append((position, index, refusal.code))
                 block.refusals.setdefault(position, []).append(refusal)
                 if not each:
+                    if block.changes is not None:
+                        del block.changes[len(block.changes) - index :]
                     book.restart()
                     return
                 book.undo()
+
+    def _change(self, book: Book, entry: int, instruction: Instruction) -> Change:
+        """What an instruction has written, just before it is kept, beside what was there."""
+        kept, find = book.kept(), self.records.find
+        records = tuple((kept.get(key) or find(*key), record) for key, record in book.written().items())
+        return Change(book.height, entry, book.instruction, book.today, tuple(sorted(book.by)), instruction, records)
 
     def _seal(self, opened: _core.Opened, block: _Block) -> None:
         started = time.perf_counter()

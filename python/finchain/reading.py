@@ -23,9 +23,9 @@ from finchain.domain.rule import Record, business_date
 from finchain.domain.rulebook import Rulebook, by_number
 from finchain.domain.totals import Totals, totals_of
 from finchain.errors import Expired, ForkError, LaneConflict, NotFound, WrongLedger
-from finchain.outcome import Outcome, Step, Ticket
+from finchain.outcome import Change, Outcome, Step, Ticket
 from finchain.pipe import rulebook_of
-from finchain.replay import SCAN_PAGE, all_records, blocks_until, replayed_records
+from finchain.replay import SCAN_PAGE, all_records, blocks_until, replayed_changes, replayed_records
 from finchain.source import Source
 from finchain.transaction import content_of
 
@@ -176,6 +176,11 @@ class Reading(ABC):
         by = tuple(header["by"])
         written = tuple(instructions[index] for index in indices)
         return Step(height, entry, entered["time_ms"], entered["id"], written, tuple(indices), by)
+
+    def changes(self) -> Iterator[Change]:
+        """What each instruction that was applied did to the records, from the first on; replays the blocks of now."""
+        height = self.height
+        yield from replayed_changes(self.path, until=height, rulebooks=list(self._rulebooks.values()))
 
     # ---- what became of a submission
 

@@ -17,6 +17,7 @@ from finchain.domain.founding import CreateLedger, LedgerRecord
 from finchain.domain.rule import Record, business_date
 from finchain.domain.rulebook import RULEBOOK_1, Rulebook, by_number
 from finchain.errors import FinchainError
+from finchain.outcome import Change
 from finchain.pipe import Pipe
 from finchain.source import Source
 
@@ -88,6 +89,16 @@ def replayed_records(path: Path, *, until: int, rulebooks: Sequence[Rulebook] = 
     """Every record as it was before block `until`, in the order of birth; arguments are those of `replayed`."""
     with replayed(path, until=until, rulebooks=rulebooks) as core:
         yield from all_records(core, by_number(rulebooks)[core.rulebook].records)
+
+
+def replayed_changes(path: Path, *, until: int, rulebooks: Sequence[Rulebook] = ()) -> Iterator[Change]:
+    """What each applied instruction before block `until` did, in order; arguments are those of `replayed`."""
+    with opened_blocks(path, rulebooks) as (core, _, pipe):
+        for height in range(until):
+            yield from pipe.changes(height)
+            pipe.records.trim()
+        # What the core compares behind the rules has been compared when everything is in its index.
+        core.wait_indexed()
 
 
 def all_records(core: Source, kinds: Mapping[str, type[Record]]) -> Iterator[Record]:

@@ -1,7 +1,8 @@
-"""`totals`, `positions`, `due`, `promises`, `security`: what a ledger holds, who owes what when, what secures it."""
+"""`totals`, `positions`, `due`, `promises`, `security`, `holdings`, `trace`: what a ledger holds and how it came so."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,21 @@ from finchain.cli.options import FOLDER, opens, reads_ledger, talks
 from finchain.cli.screen import Screen
 from finchain.errors import TamperError
 from finchain.money import format_minor
+from finchain.reading import Reading
 from finchain.report import due as due_of
+from finchain.report import holdings as holdings_of
 from finchain.report import positions as positions_of
 from finchain.report import promises as promises_of
 from finchain.report import security as security_of
+from finchain.report import trace as trace_of
+from finchain.report.trace import KINDS
+
+
+def _list(screen: Screen, path: Path, options: dict[str, Any], ask: Callable[[Reading], Iterable[Any]]) -> None:
+    """Shows what answers a question, one after the other."""
+    with reads_ledger(screen, path, options) as ledger:
+        for each in ask(ledger):
+            screen.show(each, str(each))
 
 
 @click.command()
@@ -43,9 +55,7 @@ def totals(screen: Screen, path: Path, as_of: datetime | None, ledger_options: d
 @talks
 def positions(screen: Screen, path: Path, party: str, ledger_options: dict[str, Any]) -> None:
     """Lists what PARTY holds and owes of claims, certificates and loans."""
-    with reads_ledger(screen, path, ledger_options) as ledger:
-        for each in positions_of(ledger, party):
-            screen.show(each, str(each))
+    _list(screen, path, ledger_options, lambda ledger: positions_of(ledger, party))
 
 
 @click.command()
@@ -55,9 +65,7 @@ def positions(screen: Screen, path: Path, party: str, ledger_options: dict[str, 
 @talks
 def due(screen: Screen, path: Path, until: datetime | None, ledger_options: dict[str, Any]) -> None:
     """Lists what is to be paid on claims, certificates and loans, the earliest first."""
-    with reads_ledger(screen, path, ledger_options) as ledger:
-        for each in due_of(ledger, None if until is None else until.date()):
-            screen.show(each, str(each))
+    _list(screen, path, ledger_options, lambda ledger: due_of(ledger, None if until is None else until.date()))
 
 
 @click.command()
@@ -67,9 +75,7 @@ def due(screen: Screen, path: Path, until: datetime | None, ledger_options: dict
 @talks
 def promises(screen: Screen, path: Path, guarantor: str, ledger_options: dict[str, Any]) -> None:
     """Lists what GUARANTOR owes under each of its guarantees, and what it may recover."""
-    with reads_ledger(screen, path, ledger_options) as ledger:
-        for each in promises_of(ledger, guarantor):
-            screen.show(each, str(each))
+    _list(screen, path, ledger_options, lambda ledger: promises_of(ledger, guarantor))
 
 
 @click.command()
@@ -87,3 +93,37 @@ def security(screen: Screen, path: Path, loan: str, ledger_options: dict[str, An
         amount = format_minor(getattr(found, f"{name}_minor"), found.currency)
         lines.append(f"{name.replace('_', ' '):<12}  {amount:>22} {found.currency}")
     screen.show(found, "\n".join(lines))
+
+
+@click.command()
+@click.argument("path", type=FOLDER, metavar="LEDGER")
+@click.argument("certificate")
+@opens
+@talks
+def holdings(screen: Screen, path: Path, certificate: str, ledger_options: dict[str, Any]) -> None:
+    """Lists who holds which units of CERTIFICATE, with recourse to whom, and through whose hands they came."""
+    _list(screen, path, ledger_options, lambda ledger: holdings_of(ledger, certificate))
+
+
+@click.command()
+@click.argument("path", type=FOLDER, metavar="LEDGER")
+@click.argument("id")
+@click.option("--kind", type=click.Choice([each.kind for each in KINDS]), help="Where several records have this id.")
+@opens
+@talks
+def trace(screen: Screen, path: Path, id: str, kind: str | None, ledger_options: dict[str, Any]) -> None:
+    """Follows the receivable, certificate, loan or payment ID: what was made of it, and who got and who paid money.
+
+    It ends at the first payee of a payment; what becomes of the money after that it does not see.
+    """
+    with reads_ledger(screen, path, ledger_options) as ledger:
+        found = trace_of(ledger, id, next((each for each in KINDS if each.kind == kind), None))
+    if screen.as_json:
+        for part in ("rights", "money", "uses", "checks"):
+            for each in getattr(found, part):
+                told = {"part": part, "currency": found.currency, **msgspec.to_builtins(each)}
+                screen.show(told | ({"balanced": each.balanced} if part == "checks" else {}), "")
+    else:
+        screen.show(found, str(found))
+    if not found.balanced:
+        raise TamperError("the sums of the trace differ", advice="run finchain check, and keep the disk as it is")

@@ -1,5 +1,11 @@
-"""What users ask a ledger, answered in typed records out of its state. Nothing here writes."""
+"""What users ask a ledger, answered in typed records out of its state or a replay of its past. Nothing here writes."""
 
+from finchain.report.flows import Flow, Node
+from finchain.report.holdings import Holding, HoldingStep, holdings
 from finchain.report.positions import Due, Position, Promise, Security, due, positions, promises, security
+from finchain.report.trace import Trace, Use, trace
 
-__all__ = ["Due", "Position", "Promise", "Security", "due", "positions", "promises", "security"]
+__all__ = [
+    "Due", "Flow", "Holding", "HoldingStep", "Node", "Position", "Promise", "Security", "Trace", "Use", "due",
+    "holdings", "positions", "promises", "security", "trace",
+]  # fmt: skip
