@@ -35,7 +35,7 @@ COVERED_BY = {
 }
 """The examples of each section; none where a section only opens others."""
 
-RULES_WITHOUT_BYTES = {"3.4", "3.5", "3.6", "7.2"}
+RULES_WITHOUT_BYTES = {"3.4", "3.5", "3.6", "7.2", "7.3"}
 """Sections that say how something is judged, or describe what can be rebuilt: they define no bytes."""
 
 

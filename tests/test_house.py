@@ -24,7 +24,7 @@ RATCHET: dict[str, int] = {}
 """Files allowed to be longer than the house allows, with the length they may not exceed. They may only shrink."""
 
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"errors"}),
+    frozenset({"errors", "forking"}),
     frozenset({"money", "calendar"}),
     frozenset({"domain"}),
     frozenset({"instructions"}),
@@ -35,9 +35,10 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"pipe", "source"}),
     frozenset({"replay"}),
     frozenset({"reading"}),
-    frozenset({"reader", "submitting"}),
+    frozenset({"reader", "submitting", "wire"}),
+    frozenset({"serving"}),
     frozenset({"ledger"}),
-    frozenset({"opening"}),
+    frozenset({"opening", "connection"}),
     frozenset({"batch", "interop"}),
     frozenset({"audit", "supervision"}),
     frozenset({"report", "demo_deal", "demo"}),
@@ -50,7 +51,19 @@ The empty name is the package's own `__init__`, which gathers what users import;
 """
 
 MAY_IMPORT_CORE = frozenset(
-    {"keys", "transaction", "receipt", "checkpoint", "pipe", "replay", "reader", "ledger", "opening", "audit"}
+    {
+        "keys",
+        "transaction",
+        "receipt",
+        "checkpoint",
+        "pipe",
+        "replay",
+        "reader",
+        "serving",
+        "ledger",
+        "opening",
+        "audit",
+    }
 )
 """The only modules that touch the compiled one; the others are plain Python that a person can step through."""
 

@@ -7,7 +7,6 @@ import multiprocessing
 import pickle
 import shutil
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 
 import finchain as fc
 from finchain import cli, report
+from processes import ended, python, told
 from real_ledger import claim, found, key, reopen, signed
 
 WRITING = """
@@ -38,23 +38,6 @@ ledger.close()
 TRANSACTIONS = 300
 
 
-def python(script: str, *arguments: object) -> subprocess.Popen[str]:
-    """A second process with the tests on its path."""
-    path = ":".join([str(Path(__file__).parent), *sys.path])
-    return subprocess.Popen(
-        [sys.executable, "-c", script, *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True, env={"PYTHONPATH": path},
-    )  # fmt: skip
-
-
-def told(process: subprocess.Popen[str]) -> str:
-    """The next line that a process prints."""
-    assert process.stdout is not None
-    line = process.stdout.readline().strip()
-    assert line, process.communicate()[1]
-    return line
-
-
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     found(tmp_path).close()
@@ -68,7 +51,7 @@ def written(home: Path) -> Iterator[subprocess.Popen[str]]:
         assert told(process) == "open"
         assert told(process) == "under way"
         yield process
-        process.communicate("\n", timeout=60)
+        ended(process)
 
 
 def folder(home: Path) -> Path:
@@ -115,7 +98,7 @@ def test_a_reader_takes_no_lock_and_writes_nothing(home: Path) -> None:
         with python(WRITING, home, 1) as process:
             assert told(process) == "open", "the reader would have held the lock"
             assert told(process) == "written"
-            process.communicate("\n", timeout=60)
+            ended(process)
         assert names(home) == before
         assert reader.get(fc.Receivable, "a-0").id == "a-0"
 
@@ -210,7 +193,7 @@ def test_a_reader_goes_on_where_the_writer_had_to_make_the_index_anew(home: Path
         with python(WRITING, home, 2) as process:
             assert told(process) == "open"
             assert told(process) == "written"
-            process.communicate("\n", timeout=60)
+            ended(process)
         assert reader.height == 5
         assert reader.get(fc.Receivable, "a-1").id == "a-1"
 
@@ -323,5 +306,4 @@ assert snapshot.get(fc.Party, "shop").name == reader.get(fc.Party, "shop").name 
 
 def test_a_forked_child_cannot_use_a_reader_and_does_no_harm(home: Path) -> None:
     with python(FORKING, folder(home)) as process:
-        _, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
+        ended(process)

@@ -6,6 +6,7 @@ unseen; and receipts prove any of it offline.
 
 from finchain.audit import Audit, check
 from finchain.clock import RealClock, SimulatedClock
+from finchain.connection import Connection, connect
 from finchain.domain.party import Party
 from finchain.domain.receivable import Receivable
 from finchain.domain.rulebook import RULEBOOK_1, Rulebook
@@ -30,6 +31,7 @@ from finchain.opening import create, open
 from finchain.outcome import Applied, Explanation, Outcome, RefusedRow, Step, Ticket
 from finchain.reader import Reader, Snapshot
 from finchain.receipt import Receipt, Verified, verify
+from finchain.serving import Server
 from finchain.transaction import Transaction
 
 __version__ = "0.1.0"
@@ -40,6 +42,7 @@ __all__ = [
     "Audit",
     "Busy",
     "ConfigError",
+    "Connection",
     "EnrolmentRequest",
     "Explanation",
     "FinchainError",
@@ -60,6 +63,7 @@ __all__ = [
     "RefusedRow",
     "Rejected",
     "Rulebook",
+    "Server",
     "SimulatedClock",
     "Snapshot",
     "Step",
@@ -71,6 +75,7 @@ __all__ = [
     "Unreachable",
     "Verified",
     "check",
+    "connect",
     "create",
     "open",
     "request_enrolment",

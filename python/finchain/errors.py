@@ -239,7 +239,7 @@ class StorageError(FinchainError):
 class LockedError(FinchainError):
     """Another process has the ledger open for writing."""
 
-    usual_advice = "close it there first; an audit and receipts need no lock"
+    usual_advice = "close it there, or have it served there; questions and an audit need no lock"
 
 
 class ForkError(FinchainError):

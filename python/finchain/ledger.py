@@ -19,13 +19,15 @@ from finchain import _core
 from finchain.clock import Clock
 from finchain.domain.founding import LedgerRecord
 from finchain.domain.rule import Book, Instruction, Record, located
-from finchain.errors import FinchainError, NotFound, Refused
+from finchain.errors import ConfigError, FinchainError, NotFound, Refused
+from finchain.forking import abandon_in_children
 from finchain.key_folder import KeyFolder
 from finchain.keys import Key
 from finchain.outcome import Explanation, Outcome, Step
 from finchain.pipe import END, Pipe, Stream, chunked
 from finchain.receipt import Receipt
 from finchain.replay import replayed
+from finchain.serving import Server
 from finchain.submitting import Send, Submitting, unknown_outcomes
 from finchain.transaction import INSTRUCTIONS_MAX, Transaction
 
@@ -66,6 +68,8 @@ class Ledger(Submitting):
         self._queue: deque[_Request] = deque()
         self._note: tuple[int, bytes] | None = None
         self._floor_ms = 0
+        self._server: Server | None = None
+        abandon_in_children(self)
 
     # ---- what it is: asked of the core without waiting for what is under way
 
@@ -303,10 +307,30 @@ class Ledger(Submitting):
             with replayed(self.path, until=at.height + 1, keep_last=True, rulebooks=self._pipe.rulebooks) as replay:
                 return Receipt(self._core.prove_change(at.height, at.entry, kind.kind, id, replay, note))
 
+    # ---- serving
+
+    def serve(self) -> Server:
+        """Lets other processes of this user submit, ask and prove through a socket in the ledger's folder.
+
+        They reach it with `finchain.connect`. It ends with the ledger, or when what this gives is closed.
+
+        Raises:
+            ConfigError: The ledger is served already, the path is too long for a socket, or the system has none.
+        """
+        self._check_process()
+        if self._server is not None and not self._server.closed:
+            raise ConfigError(f"{self.path} is served already", advice="close that server first")
+        self._server = Server(self)
+        return self._server
+
     # ---- inside
 
     def _now_ms(self) -> int:
         return max(self.clock.now_ms(), self._core.time_ms, self._floor_ms)
+
+    def _abandon(self) -> None:
+        """Closes a forked child's copy of the lock, which would keep the ledger locked when the parent has gone."""
+        self._core.abandon_lock()
 
     def close(self) -> None:
         """Finishes what is on its way and lets go of the lock. Closing twice does nothing.
@@ -315,5 +339,7 @@ class Ledger(Submitting):
             StorageError: Something could not be made durable.
         """
         if os.getpid() == self._pid:
+            if self._server is not None:
+                self._server.close()
             with self._lock:
                 self._core.close()

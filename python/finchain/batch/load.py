@@ -29,8 +29,8 @@ from finchain.batch.report import LoadReport, RejectsFile, RunNote, read_notes, 
 from finchain.batch.rows import BadHeader, Claim, RowReader
 from finchain.domain.rule import Instruction
 from finchain.errors import ConfigError, LaneConflict, NotFound
-from finchain.ledger import Ledger
 from finchain.outcome import Outcome
+from finchain.submitting import Submitting, raise_unless_known
 from finchain.transaction import EXPIRY_MS, Transaction
 
 WINDOW_ROWS: Final = 16_384
@@ -46,7 +46,7 @@ _RUN_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}", re.ASCII)
 
 
 def load(
-    ledger: Ledger,
+    ledger: Submitting,
     mapping: str | os.PathLike[str],
     *,
     input: str | os.PathLike[str] | None = None,
@@ -176,7 +176,7 @@ class _Load:
     """One load: the ledger, the mapping, the files, and how far it is."""
 
     def __init__(
-        self, ledger: Ledger, mapping: Mapping, paths: list[Path], signals: list[int], progress: Progress | None
+        self, ledger: Submitting, mapping: Mapping, paths: list[Path], signals: list[int], progress: Progress | None
     ) -> None:
         self._ledger, self._mapping, self._paths = ledger, mapping, paths
         self._signals, self._progress = signals, progress
@@ -356,8 +356,7 @@ def _take_answer(outcome: Outcome, answers: list[_Answer], run: str) -> None:
             f"run {run} was begun with another mapping, lookup or file: {outcome.error.message}",
             advice="finish it as it was begun; rows that were mended since go into a file of their own",
         )
-    if outcome.error is not None:
-        raise outcome.error
+    raise_unless_known(outcome)
     if outcome.status != "already":
         for answer in answers:
             answer.fresh = True

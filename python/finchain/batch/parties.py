@@ -24,7 +24,7 @@ from finchain.domain.party import Party, Role
 from finchain.domain.rule import Absent
 from finchain.errors import ConfigError, KeyFileError
 from finchain.keys import Key
-from finchain.ledger import Ledger
+from finchain.submitting import Submitting
 
 LOOKUP_COLUMNS: Final = ["value", "id", "name", "roles", "key"]
 
@@ -64,7 +64,7 @@ class PartyBook:
         ConfigError: The lookup contradicts itself; or the mapping has a seed, and the ledger's clock is real.
     """
 
-    def __init__(self, ledger: Ledger, mapping: Mapping) -> None:
+    def __init__(self, ledger: Submitting, mapping: Mapping) -> None:
         if mapping.keys.seed is not None and ledger.get(LedgerRecord, "ledger").clock != "simulated":
             raise ConfigError(
                 "the mapping makes keys from a seed, and this ledger has a real clock",
@@ -127,7 +127,7 @@ class PartyBook:
         return Signer(entry.id, key, held.id)
 
 
-def enrol_parties(ledger: Ledger, mapping: str | os.PathLike[str]) -> int:
+def enrol_parties(ledger: Submitting, mapping: str | os.PathLike[str]) -> int:
     """Registers the parties of a mapping's lookup that the ledger does not have yet, signed by the operator.
 
     Args:

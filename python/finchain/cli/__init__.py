@@ -7,16 +7,20 @@ the exit codes of `docs/operating.md`. Nothing is decided here: each command is 
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 
 import click
 
 from finchain import __version__
-from finchain.cli import demo, keys, ledgers, load, proofs, reports, transactions
+from finchain.cli import demo, keys, ledgers, load, proofs, reports, serving, transactions
 from finchain.cli.exit_codes import BUSY, DONE, FAILED, NOTHING_COMMITTED, TAMPERED
 from finchain.cli.screen import Screen
-from finchain.errors import FinchainError, LockedError, Refused, Rejected, TamperError
+from finchain.errors import Busy, FinchainError, LockedError, Refused, Rejected, TamperError, Unreachable
 
 
 class Commands(click.Group):
@@ -34,7 +38,7 @@ def finchain() -> None:
 
     \b
     Exit codes: 0 done, 4 done with refused rows, 8 nothing was committed, 12 tampering was found,
-    16 wrong usage or failure, 20 the ledger is locked.
+    16 wrong usage, failure, or stopped, 20 the ledger is locked or busy.
     """
 
 
@@ -42,7 +46,7 @@ for command in (
     demo.demo, ledgers.init, keys.key, ledgers.register, transactions.submit, transactions.explain,
     transactions.prepare, transactions.sign, load.load, ledgers.show, ledgers.history, reports.totals,
     reports.positions, reports.due, reports.promises, reports.security, reports.holdings, reports.trace, proofs.prove,
-    proofs.verify, ledgers.check,
+    proofs.verify, ledgers.check, serving.serve, serving.resolve,
 ):  # fmt: skip
     finchain.add_command(command)
 
@@ -52,7 +56,7 @@ def exit_code(error: FinchainError) -> int:
     match error:
         case TamperError():
             return TAMPERED
-        case LockedError():
+        case LockedError() | Busy() | Unreachable():
             return BUSY
         case Refused() | Rejected():
             return NOTHING_COMMITTED
@@ -69,7 +73,8 @@ def run(arguments: Sequence[str]) -> int:
     """Runs the command and gives its exit code; a usage error is 16, because 2 would pass for success."""
     screen = Screen(as_json="--json" in arguments)
     try:
-        code = finchain.main(args=list(arguments), prog_name="finchain", standalone_mode=False)
+        with _ended_by_sigterm():
+            code = finchain.main(args=list(arguments), prog_name="finchain", standalone_mode=False)
         sys.stdout.flush()
     except FinchainError as error:
         screen.failed(error)
@@ -88,3 +93,20 @@ def run(arguments: Sequence[str]) -> int:
         screen.failed(error, str(error))
         return FAILED
     return code if isinstance(code, int) else DONE
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Makes SIGTERM what Ctrl-C is, so that whatever is open is closed on the way out."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, at: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -11,7 +11,7 @@ import click
 import msgspec
 
 import finchain as fc
-from finchain.cli.options import FILE, FOLDER, kind_of, load_key, open_ledger, opens, plain, reads_ledger, said, talks
+from finchain.cli.options import FILE, FOLDER, kind_of, load_key, opens, plain, reach_ledger, reads_ledger, said, talks
 from finchain.cli.screen import Screen
 from finchain.domain.party import Role
 from finchain.reading import Reading
@@ -74,7 +74,7 @@ def register(
     ledger_options: dict[str, Any],
 ) -> None:
     """Registers PARTY with its legal NAME, signed by the operator as registrar."""
-    with open_ledger(screen, path, ledger_options) as ledger:
+    with reach_ledger(screen, path, ledger_options) as ledger:
         outcome = ledger.register(
             party, name, roles=list(roles), key=None if key is None else load_key(key),
             request=None if request is None else fc.EnrolmentRequest.load(request),

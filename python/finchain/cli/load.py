@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from finchain import batch
-from finchain.cli.options import FILE, FOLDER, open_ledger, opens, talks
+from finchain.cli.options import FILE, FOLDER, opens, reach_ledger, talks
 from finchain.cli.screen import Screen
 
 
@@ -43,7 +43,7 @@ def load(
     Exit code 0: every row was applied; 4: some were refused or rejected, and the rejects file lists them; 8: nothing
     was committed. A load that was killed is started again with the same words, and goes on.
     """
-    with open_ledger(screen, path, ledger_options) as ledger:
+    with reach_ledger(screen, path, ledger_options) as ledger:
         if enrol and not dry_run:
             screen.talk(f"{batch.enrol_parties(ledger, mapping)} parties registered")
         with screen.progress("loading") as advance:

@@ -101,6 +101,25 @@ def open_ledger(screen: Screen, path: Path, options: dict[str, Any]) -> fc.Ledge
     return ledger
 
 
+def reach_ledger(screen: Screen, path: Path, options: dict[str, Any]) -> fc.Ledger | fc.Connection:
+    """Opens a ledger for writing, or connects to the process that has it open and serves it.
+
+    Raises:
+        LockedError: It is open elsewhere and not served there.
+    """
+    try:
+        return open_ledger(screen, path, options)
+    except fc.LockedError as locked:
+        try:
+            connection = fc.connect(path, keys=options["keys"], operator=options["operator"])
+        except fc.Unreachable:
+            raise locked from None
+    if options["today"] is not None:
+        connection.close()
+        raise fc.ConfigError("the clock is that of the process that serves the ledger", advice="leave --today out")
+    return connection
+
+
 @contextmanager
 def reads_ledger(screen: Screen, path: Path, options: dict[str, Any]) -> Iterator[Reading]:
     """One state of a ledger, out of its index: without the lock, so that no question holds up who writes.

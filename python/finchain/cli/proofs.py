@@ -9,7 +9,7 @@ import click
 import msgspec
 
 import finchain as fc
-from finchain.cli.options import FILE, FOLDER, kind_of, open_ledger, opens, talks
+from finchain.cli.options import FILE, FOLDER, kind_of, opens, reach_ledger, talks
 from finchain.cli.screen import Screen
 
 
@@ -41,7 +41,7 @@ def prove(
         raise click.UsageError("--absent and --step exclude each other")
     if step is None and (change or signers):
         raise click.UsageError("--change and --signers speak about a --step")
-    with open_ledger(screen, path, ledger_options) as ledger:
+    with reach_ledger(screen, path, ledger_options) as ledger:
         if absent:
             receipt = ledger.prove_absent(kind_of(kind), id)
         elif step is None:
@@ -56,7 +56,9 @@ def prove(
     )
 
 
-def _step(ledger: fc.Ledger, kind: str, id: str, number: int, change: bool, signers: bool) -> fc.Receipt:
+def _step(
+    ledger: fc.Ledger | fc.Connection, kind: str, id: str, number: int, change: bool, signers: bool
+) -> fc.Receipt:
     steps = ledger.history(kind_of(kind), id)
     try:
         step = steps[number]

@@ -13,7 +13,7 @@ from typing import Any
 import click
 import msgspec
 
-from finchain.errors import FinchainError, Refused
+from finchain.errors import FinchainError, Refused, Unknown
 
 Advance = Callable[[int, int | None], None]
 """Called with what is done and, where it is known, with how much there is."""
@@ -45,6 +45,8 @@ class Screen:
     def failed(self, error: BaseException, text: str = "") -> None:
         """Says why the command ends without success."""
         text = text or str(error)
+        if isinstance(error, Unknown) and not self.as_json:
+            text = f"{text}\n  ticket {msgspec.json.encode(error.ticket).decode()}"
         if not self.as_json:
             click.echo(f"{'refused' if isinstance(error, Refused) else 'error'}: {text}", err=True)
             return
@@ -53,7 +55,7 @@ class Screen:
             told |= {"message": error.message, "advice": error.advice, "facts": error.facts}
             told |= {
                 name: getattr(error, name)
-                for name in ("code", "rule", "field", "value", "instruction")
+                for name in ("code", "rule", "field", "value", "instruction", "retry_after_ms", "ticket")
                 if hasattr(error, name)
             }
         click.echo(msgspec.json.encode(told, enc_hook=_plain).decode(), err=True)

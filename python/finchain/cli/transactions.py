@@ -12,7 +12,7 @@ import msgspec
 
 import finchain as fc
 from finchain.cli.exit_codes import NOT_ALL, NOTHING_COMMITTED
-from finchain.cli.options import FILE, FOLDER, open_ledger, opens, plain, read_instructions, said, signs, talks
+from finchain.cli.options import FILE, FOLDER, opens, plain, reach_ledger, read_instructions, said, signs, talks
 from finchain.cli.screen import Screen
 from finchain.domain.rule import Absent
 
@@ -39,11 +39,11 @@ def submit(
     With --each, exit code 4 says that some instructions were refused and the others hold, 8 that none holds.
     """
     if not signers:
-        with open_ledger(screen, path, ledger_options) as ledger:
+        with reach_ledger(screen, path, ledger_options) as ledger:
             _outcome(screen, ledger.submit(fc.Transaction.load(what, hash_suite=ledger.hash_suite)))
         return 0
     instructions = read_instructions(what)
-    with open_ledger(screen, path, ledger_options) as ledger:
+    with reach_ledger(screen, path, ledger_options) as ledger:
         if not each:
             _outcome(screen, ledger.submit(instructions, by=signers, lane=lane))
             return 0
@@ -80,7 +80,7 @@ def _outcome(screen: Screen, outcome: fc.Outcome) -> None:
 def explain(screen: Screen, path: Path, what: Path, parties: tuple[str, ...], ledger_options: dict[str, Any]) -> int:
     """Says what the instructions WHAT would do, or why they would be refused (exit code 8). Writes nothing."""
     instructions = read_instructions(what)
-    with open_ledger(screen, path, ledger_options) as ledger:
+    with reach_ledger(screen, path, ledger_options) as ledger:
         explanation = ledger.explain(instructions, by=list(parties))
     if explanation.refusal is not None:
         raise explanation.refusal
@@ -118,7 +118,7 @@ def prepare(
 ) -> None:
     """Builds a transaction of the instructions WHAT that all of --by must sign, and writes it to a file."""
     instructions = read_instructions(what)
-    with open_ledger(screen, path, ledger_options) as ledger:
+    with reach_ledger(screen, path, ledger_options) as ledger:
         expires = ledger.clock.now_ms() + expires_in_days * 86_400_000
         transaction = ledger.prepare(
             instructions, by=list(parties), lane=lane, mode="each" if each else "all", expires_ms=expires

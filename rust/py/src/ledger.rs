@@ -421,6 +421,11 @@ impl Ledger {
         self.ledger.stage_seconds()
     }
 
+    /// Closes a forked child's copy of the lock.
+    fn abandon_lock(&self) {
+        self.ledger.abandon_lock();
+    }
+
     /// Finishes what is on its way and lets go of the lock.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         py.detach(|| self.ledger.close()).map_err(ledger_error)

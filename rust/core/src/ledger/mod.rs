@@ -432,6 +432,15 @@ impl Ledger {
         self.shared.stage_seconds()
     }
 
+    /// Closes a forked child's copy of the lock: the parent holds it on, and it ends with the parent.
+    ///
+    /// Nothing is waited for, because the thread that has what one would wait for is not there.
+    pub fn abandon_lock(&self) {
+        if let Ok(mut lock) = self.lock.try_lock() {
+            drop(lock.take());
+        }
+    }
+
     /// Finishes what is on its way, marks the index as closed cleanly and lets go of the lock.
     ///
     /// # Errors
