@@ -15,11 +15,13 @@ import finchain as fc
 from finchain import instructions as do
 from finchain import pipe
 from finchain.domain import rulebook
-from finchain.domain.rule import Book
+from finchain.domain.rule import Book, Instruction
+from finchain.keys import Holder, enrolment_key
 
 START = date(2026, 3, 2)
 OPERATOR = fc.Key.from_seed(b"operator".ljust(32, b"."))
 SHOP = fc.Key.from_seed(b"shop".ljust(32, b"."))
+BUYER = fc.Key.from_seed(b"buyer".ljust(32, b"."))
 
 
 def opened(tmp_path: Path) -> fc.Ledger:
@@ -33,7 +35,7 @@ def ledger(tmp_path: Path) -> Iterator[fc.Ledger]:
         tmp_path / "ledger", name="test.example/pipe", keys=tmp_path / "keys", operator=OPERATOR, clock=clock
     )
     made.register("shop", "Shop", roles=["supplier"], key=SHOP)
-    made.register("buyer", "Buyer", roles=["debtor"], key=fc.Key.from_seed(b"buyer".ljust(32, b".")))
+    made.register("buyer", "Buyer", roles=["debtor"], key=BUYER)
     yield made
     # One of the stories breaks the ledger, and closes it itself.
     with suppress(fc.FinchainError):
@@ -124,3 +126,28 @@ def test_a_record_outside_the_format_ends_the_handle_and_nothing_of_it_stays(
     with opened(tmp_path) as again:
         assert sorted(record.id for record in again.find(fc.Receivable)) == ["sound"]
         again.submit(claim("careless"), by=SHOP)
+
+
+@pytest.mark.parametrize("behind", [0, 1])
+def test_what_follows_a_change_of_keys_is_judged_by_the_new_keys(ledger: fc.Ledger, behind: int) -> None:
+    """In one stream: a key gives way to its successor, that one signs, and something of another lane may follow."""
+    successor = fc.Key.from_seed(b"successor".ljust(32, b"."))
+    new = enrolment_key(ledger.name, "shop/2", Holder(successor, "Shop"))
+    assert isinstance(new.possession, str)
+
+    def ordered(order: Instruction, sequence: int, key: fc.Key, key_id: str) -> fc.Transaction:
+        transaction = fc.Transaction.build(
+            [order], by=[key_id.partition("/")[0]], ledger=ledger.name, lane="stream", sequence=sequence,
+            expires_ms=ledger.clock.now_ms() + 3_600_000,
+        )  # fmt: skip
+        return transaction.sign(key, key_id)
+
+    stream = [
+        ordered(do.RotateKey("shop/1", "shop/2", "ed25519", new.public_key, new.possession), 1, SHOP, "shop/1"),
+        ordered(claim("claim-1"), 2, successor, "shop/2"),
+        ordered(claim("claim-2"), 3, SHOP, "shop/1"),
+        ordered(do.RejectReceivable("claim-1", 10, "short delivery"), 1, BUYER, "buyer/1"),
+    ]
+    outcomes = list(ledger.submit_all(stream[: 3 + behind]))
+    assert [each.status for each in outcomes] == ["applied", "applied", "rejected", *["applied"] * behind]
+    assert "shop/1 has ended" in str(outcomes[2].error)

@@ -101,13 +101,15 @@ class _Block:
 
     Attributes:
         changes: What each instruction wrote, for a reader of the past; `None` where nobody asked.
+        cut: Whether it ends here, because who may sign, or by which rulebook, is another from the next block on.
     """
 
-    __slots__ = ("changes", "counts", "ids", "instructions", "kinds", "notes", "records", "refusals", "refused")
+    __slots__ = ("changes", "counts", "cut", "ids", "instructions", "kinds", "notes", "records", "refusals", "refused")
 
     def __init__(self, changes: list[Change] | None = None) -> None:
         self.changes = changes
         self.counts: list[int] = []
+        self.cut = False
         self.refused: list[tuple[int, int, str]] = []
         self.kinds: list[str] = []
         self.ids: list[str] = []
@@ -259,8 +261,9 @@ class Pipe:
             block = _Block()
             try:
                 count = self._execute(opened, [decoded[index] for index in taken], block, stop_early=True)
-                if count < len(taken):
-                    position = taken[count]
+                if block.cut:
+                    # All that follows, rejected or not, was judged by what is no longer so.
+                    position = taken[count - 1] + 1
             except _Dropped as dropped:
                 count, position = dropped.position, taken[dropped.position] + 1
                 outcomes[taken[count]] = Outcome(status="rejected", error=dropped.rejected)
@@ -335,14 +338,13 @@ class Pipe:
                 if not written:
                     continue
                 commit(written)
-                cut = False
                 for (kind, id), record in written.items():
                     block.kinds.append(kind.kind)
                     block.ids.append(id)
                     block.records.append(record)
-                    cut = cut or kind.kind in CUTS_BLOCK
+                    block.cut = block.cut or kind.kind in CUTS_BLOCK
                 block.instructions.extend(book.touches().values())
-                if cut and stop_early:
+                if block.cut and stop_early:
                     return position + 1
             return len(decoded)
         finally:
