@@ -22,6 +22,7 @@ from finchain.domain.loan import Loan
 from finchain.domain.rule import Record
 from finchain.domain.totals import totals_of
 from played_deal import bent, case_a, case_b, founded, played, recovered, steps_taken
+from stories import GUARANTEE, apply, but, confirmed
 
 Deal = Callable[[], list[Step]]
 
@@ -112,6 +113,14 @@ def test_a_unit_too_much_is_seen(tmp_path: Path, kind: type[Record], member: str
     assert number in {check.number for check in totals.of("CNY").checks if not check.balanced}
     assert not totals.balanced and totals.of("USD").balanced
     assert "NOT BALANCED" in str(totals.of("CNY")) and "≠" in str(totals.of("CNY"))
+
+
+def test_an_offer_may_stand_behind_a_guarantee_that_is_not_there() -> None:
+    ledger = confirmed()
+    offer = but(GUARANTEE, id="K", behind="G", period_end=date(2027, 8, 31))
+    apply(ledger, offer, by=["guarantor"])
+    totals = totals_of(ledger.records.values(), today=ledger.today, height=1)
+    assert totals.balanced and totals.of("CNY").amount_minor("guarantees", "exposure") == 0
 
 
 def test_the_command_shows_a_day_and_now(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

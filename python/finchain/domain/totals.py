@@ -202,7 +202,10 @@ def exposures(
     found = {}
     for each in guarantees.values():
         others = paid[each.secures, each.debt, each.behind] - each.compensated_minor
-        if each.secures == "loan" and each.behind is Absent and each.is_in_effect:
+        if not each.is_in_effect:
+            # What an offer stands behind need not be there.
+            outstanding = 0
+        elif each.secures == "loan" and each.behind is Absent:
             outstanding = outstanding_minor(loans[each.debt], each, today)
         else:
             outstanding = outstanding_behind(each, creditors, guarantees)
