@@ -311,6 +311,16 @@ def test_what_a_guarantor_can_forgive() -> None:
     assert "G" not in owed(ledger)
 
 
+def test_costs_that_come_later_rank_before_what_is_paid_back_from_then_on() -> None:
+    ledger = overdue(OFFER)
+    compensate(ledger, 40_845_834)
+    apply(ledger, but(REPAID, amount_minor=owed(ledger)["bank"]), by=["bank"])
+    apply(ledger, RECOVERED, by=["guarantor"])
+    apply(ledger, do.ChargeLoan("L", "costs", 44, digest("bill"), digest("award")), by=["bank"])
+    with refused(ledger, "guarantee.rank"):
+        ledger.apply(but(RECOVERED, reference="BACK-2"), by=["guarantor"])
+
+
 def test_interest_on_what_a_guarantor_paid_comes_before_it() -> None:
     """30 days at 6.525% of 360 days on 40 m are 217,500."""
     ledger = overdue(but(OFFER, scope=["principal"]))

@@ -251,8 +251,12 @@ def check_ranks(ledger: Ledger) -> None:
 
 
 def _check_loan_ranks(loan: Loan, guarantees: Mapping[str, Guarantee]) -> None:
-    """The borrower has paid a guarantor nothing while its lender is not paid, nor a fund before the guarantor."""
-    ahead = loan.outstanding_minor + loan.due_minor
+    """The borrower has paid a guarantor nothing while its lender is not paid, nor a fund before the guarantor.
+
+    Costs and fees do not count here: they can be charged after all the rest was paid, and a guarantor then was too.
+    """
+    late = sum(charge.due_minor for name, charge in loan.charges.items() if name in ("costs", "fees"))
+    ahead = loan.outstanding_minor + loan.due_minor - late
     for own in (guarantees[id] for id in loan.guarantees):
         counters = [guarantees[id] for id in own.counters]
         received = own.recovered_minor - sum(each.compensated_minor for each in counters) + own.interest_paid_minor
