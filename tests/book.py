@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from finchain import instructions as do
 from finchain.domain import rulebook
+from finchain.domain.founding import LedgerRecord
 from finchain.domain.key import Duty, possession_message, set_possession_verifier
 from finchain.domain.party import Role
 from finchain.domain.rule import Book, Instruction, Record
@@ -48,10 +49,17 @@ def signing_key(name: str) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(hashlib.sha256(name.encode()).digest())
 
 
+NAMES: dict[str, str] = {}
+"""The name of each public key that was asked for."""
+
+
+@cache
 def public_key(name: str) -> str:
     """Base64 of the public key of a name."""
     encoded = signing_key(name).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-    return base64.b64encode(encoded).decode()
+    public = base64.b64encode(encoded).decode()
+    NAMES[public] = name
+    return public
 
 
 @cache
@@ -61,10 +69,12 @@ def possession(name: str, key_id: str, ledger: str = LEDGER) -> str:
     return base64.b64encode(signing_key(name).sign(message)).decode()
 
 
-def new_key(key_id: str, holder: str, duty: Duty = "any", name: str | None = None) -> do.NewKey:
-    """A key to enrol, whose possession is proven."""
+def new_key(
+    key_id: str, holder: str, duty: Duty = "any", name: str | None = None, *, ledger: str = LEDGER
+) -> do.NewKey:  # fmt: skip
+    """A key to enrol, whose possession is proven; it is the test key of a name, or of the key's id and holder."""
     name = name or f"{key_id} {holder}"
-    return do.NewKey(holder, duty, "ed25519", public_key(name), possession(name, key_id))
+    return do.NewKey(holder, duty, "ed25519", public_key(name), possession(name, key_id, ledger))
 
 
 def _verify(public: bytes, signature: bytes, message: bytes) -> None:
@@ -88,6 +98,7 @@ class MemoryBook:
 
     def __init__(self, *, today: date = START, ledger: str = LEDGER) -> None:
         self.records: dict[tuple[type[Record], str], Record] = {}
+        self._listed: dict[type[Record], list[Record]] = {}
         self.height = 0
         self.today = today
         self.ledger = ledger
@@ -107,10 +118,17 @@ class MemoryBook:
         """The committed record; `KeyError` where there is none."""
         return self.records[kind, id]  # type: ignore[return-value]
 
-    def all(self, kind: type[R]) -> list[R]:
+    def all(self, kind: type[R]) -> Sequence[R]:
         """All committed records of a kind, by id."""
-        ids = sorted(id for each, id in self.records if each is kind)
-        return [self.get(kind, id) for id in ids]
+        if kind not in self._listed:
+            found = {id: record for (each, id), record in self.records.items() if each is kind}
+            self._listed[kind] = [found[id] for id in sorted(found)]
+        return self._listed[kind]  # type: ignore[return-value]  # listed under its type
+
+    def put(self, record: Record) -> None:
+        """Commits a record; a test may put one that no rule would write."""
+        self.records[type(record), record.id] = record
+        self._listed.pop(type(record), None)
 
     def advance(self, days: int) -> None:
         """Moves today."""
@@ -129,7 +147,11 @@ class MemoryBook:
 
     def book(self, by: Iterable[str] = (), service: Iterable[str] = ()) -> Book:
         """A book over the committed records, for what a rule calls."""
-        book = Book(self, ledger=self.ledger, height=self.height, time_ms=self.time_ms, zone_minutes=ZONE_MINUTES)
+        founded = self.find(LedgerRecord, "ledger")
+        book = Book(
+            self, ledger=self.ledger, height=self.height, time_ms=self.time_ms, zone_minutes=ZONE_MINUTES,
+            rulebook=rulebook.RULEBOOK_1.number if founded is None else founded.rulebook,
+        )  # fmt: skip
         signed = frozenset(by) | frozenset(service)
         book.begin(signed, frozenset(service), min(signed, default=""))
         return book
@@ -152,7 +174,7 @@ class MemoryBook:
         for (kind, id), written in book.written().items():
             encoded = msgspec.json.encode(written, order="sorted")
             assert len(encoded) <= RECORD_BYTES_MAX, f"{kind.kind} {id} has {len(encoded)} bytes"
-            self.records[kind, id] = msgspec.json.decode(encoded, type=kind)
+            self.put(msgspec.json.decode(encoded, type=kind))
         self.notes = book.notes
         self.height += 1
 

@@ -299,7 +299,7 @@ def test_recourse_is_agreed_each_time() -> None:
 def test_a_recourse_chain_has_an_end() -> None:
     ledger = held()
     long = msgspec.structs.replace(ledger.get(Lot, "C 1"), recourse=("x" * 64,) * (RECOURSE_MAX - 1))
-    ledger.records[Lot, "C 1"] = long
+    ledger.put(long)
     apply(ledger, transfer("C 1", "tier2", A, recourse=True), by=["shop"])
     apply(ledger, do.AcceptTransfer("C 1"), by=["tier2"])
     apply(ledger, transfer("C 1", "shop", A, recourse=True), by=["tier2"])

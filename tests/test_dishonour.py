@@ -97,7 +97,7 @@ def test_an_offer_ends_with_it() -> None:
     """Without a cut-off a lot can be under offer on the day itself; who offered it thought that it would be paid."""
     ledger = transferred()
     certificate = ledger.get(Certificate, "C")
-    ledger.records[Certificate, "C"] = but(certificate, cut_off=MATURITY)
+    ledger.put(but(certificate, cut_off=MATURITY))
     ledger.move_to(MATURITY)
     apply(ledger, do.OfferTransfer("C 1", "payee", 36_000_000, digest("t"), recourse=False), by=["tier2"])
     apply(ledger, DISHONOUR, by=["clearer"])
