@@ -13,8 +13,8 @@ from finchain.errors import Refused
 from invariants import check_all
 
 
-class Machine(RuleBasedStateMachine):
-    """What every machine has: a town, the days, and the invariants."""
+class Watched(RuleBasedStateMachine):
+    """What every machine has: a town, and the invariants after every step."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,6 +37,14 @@ class Machine(RuleBasedStateMachine):
             return refusal.code
         return ""
 
+    @invariant()
+    def everything_adds_up(self) -> None:
+        check_all(self.ledger)
+
+
+class Machine(Watched):
+    """A machine in which days pass by a rule of their own."""
+
     @rule(days=st.integers(1, 20))
     def days_pass(self, days: int) -> None:
         self.ledger.advance(days)
@@ -44,7 +52,3 @@ class Machine(RuleBasedStateMachine):
 
     def day_has_passed(self) -> None:
         """What a machine's model does when the day is another."""
-
-    @invariant()
-    def everything_adds_up(self) -> None:
-        check_all(self.ledger)

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import msgspec
 from hypothesis import strategies as st
 
-from book import START, MemoryBook, digest, new_key, possession, public_key
+from book import START, MemoryBook, digest, possession, public_key
 from finchain import instructions as do
 from finchain.domain import rulebook
 from finchain.domain.rule import Instruction
@@ -181,17 +181,3 @@ def instructions(draw: st.DrawFn, kinds: Iterable[type[Instruction]] = ()) -> In
     cls = draw(st.sampled_from(sorted(kinds or rulebook.RULEBOOK_1.rules, key=lambda each: each.__name__)))
     drawn: Instruction = draw(struct(cls))
     return drawn
-
-
-@st.composite
-def signed_keys(draw: st.DrawFn) -> Instruction:
-    """An enrolment of a key that is proven, and so has a chance."""
-    party, number, name = draw(st.sampled_from(PARTIES)), draw(st.integers(1, 5)), draw(st.sampled_from("abcdef"))
-    key = new_key(
-        f"{party}/{number}", "Ms " + name, draw(st.sampled_from(["maker", "checker", "any", "service"])), name
-    )
-    assert isinstance(key.possession, str)
-    if draw(st.booleans()):
-        return do.AddKey(f"{party}/{number}", key.holder, key.duty, key.suite, key.public_key, key.possession)
-    old = f"{party}/{draw(st.integers(1, 4))}"
-    return do.RotateKey(old, f"{party}/{number}", key.suite, key.public_key, key.possession)

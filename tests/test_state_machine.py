@@ -1,7 +1,7 @@
-"""The whole domain under instructions that make no sense, and a worked deal that somebody bends.
+"""A worked deal, with the amounts and days of a real one, that somebody bends.
 
-These machines know only that a rule says yes or says no with a code, and that the invariants of domain.md hold
-whatever it says. `test_claims_machine.py` knows what each step must do as well.
+The machine knows only that a rule says yes or says no with a code, and that the invariants of domain.md hold whatever
+it says. `test_claims_machine.py` knows what each step must do as well, and `test_whole_machine.py` every instruction.
 """
 
 from __future__ import annotations
@@ -31,47 +31,7 @@ from finchain.domain import rulebook
 from finchain.domain.rule import Instruction
 from finchain.errors import Refused
 from machine import Machine
-from strategies import PARTIES, instructions, signed_keys
-
-DUE = date(2026, 8, 31)
-HOUSEKEEPING = [cls for cls in rulebook.RULEBOOK_1.rules if cls.__module__.endswith(("founding", "party", "policy"))]
-BUSINESS = [cls for cls in rulebook.RULEBOOK_1.rules if cls not in HOUSEKEEPING]
-
-
-class AnythingGoes(Machine):
-    """Instructions that are well formed and mostly wrong, signed by whoever."""
-
-    @initialize()
-    def start_with_something_to_break(self) -> None:
-        for number in (1, 2):
-            claim = do.SubmitReceivable(f"receivable-{number}", "shop", "core", 1_000, "CNY", DUE, f"INV-{number}")
-            self.ledger.apply(claim, by={"shop"})
-            self.ledger.apply(do.ConfirmReceivable(f"receivable-{number}", 600), by={"core"})
-
-    @rule(instruction=instructions(BUSINESS))
-    def everybody_signs(self, instruction: Instruction) -> None:
-        self.outcome(instruction, by={*PARTIES, "operator", "registrar"})
-
-    @rule(
-        instruction=instructions(BUSINESS),
-        by=st.sets(st.sampled_from([*PARTIES, "registrar", "nobody"]), max_size=3),
-        service=st.sets(st.sampled_from(PARTIES), max_size=1),
-    )
-    def somebody_signs(self, instruction: Instruction, by: set[str], service: set[str]) -> None:
-        self.outcome(instruction, by=by, service=service)
-
-    @rule(several=st.lists(instructions(BUSINESS), min_size=2, max_size=3))
-    def several_hold_together(self, several: list[Instruction]) -> None:
-        self.outcome(*several, by={*PARTIES, "operator", "registrar"})
-
-    @rule(instruction=instructions(HOUSEKEEPING))
-    def the_house_is_kept(self, instruction: Instruction) -> None:
-        self.outcome(instruction, by={*PARTIES, "operator", "registrar"})
-
-    @rule(instruction=signed_keys())
-    def keys_change(self, instruction: Instruction) -> None:
-        self.outcome(instruction, by=set(PARTIES))
-
+from strategies import instructions
 
 # --- a deal that somebody bends ---------------------------------------------------------------------------------
 
@@ -221,7 +181,6 @@ class BentDeal(Machine):
 
 
 TestBentDeal = BentDeal.TestCase
-TestAnythingGoes = AnythingGoes.TestCase
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow])
