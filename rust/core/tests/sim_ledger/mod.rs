@@ -305,6 +305,10 @@ impl World {
             let mark = SignedMark { origin: ORIGIN.into(), root: *promised, size: *size };
             ledger.compare_mark(&mark).unwrap_or_else(|e| panic!("{what}: {e}"));
         }
+        // An old copy of the folder, put back, would find the key's memory whole.
+        let signed = self.promises.signed.last_key_value().map(|(size, _)| *size);
+        let mark = SignedMark::read(&self.io, &mark_path()).unwrap().map(|mark| mark.size);
+        assert!(mark >= signed, "{what}: {signed:?} blocks were signed, and the mark says {mark:?}");
         self.check_contents(what);
         self.promises.acknowledged = Some((blocks, root_hash));
         self.io.note(blocks);
