@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,17 +15,19 @@ from finchain import instructions as do
 
 SIGNATURES = {
     "check": "(path, *, progress, rulebooks)",
+    "connect": "(path, *, operator, keys, timeout_seconds, rulebooks)",
     "create": "(path, *, name, operator, keys, clock, hash_suite, time_zone_minutes, policy, rulebook)",
+    "follow": "(path, into, *, clock, progress, rulebooks)",
     "open": "(path, *, read_only, operator, keys, clock, after_silence, progress, rulebooks)",
     "request_enrolment": "(ledger, party_id, holders, *, threshold)",
     "verify": "(receipt, *, trust, witnesses, witnesses_needed, unwitnessed)",
-    "Ledger.register":
+    "Submitting.register":
         "(self, party_id, name, *, roles, key, keys, threshold, request, identifiers, registrar)",
-    "Ledger.submit": "(self, what, *, by, lane)",
-    "Ledger.submit_each": "(self, instructions, *, by, lane)",
-    "Ledger.submit_all": "(self, transactions)",
-    "Ledger.prepare": "(self, instructions, *, by, lane, mode, expires_ms)",
-    "Ledger.explain": "(self, what, *, by)",
+    "Submitting.submit": "(self, what, *, by, lane)",
+    "Submitting.submit_each": "(self, instructions, *, by, lane)",
+    "Submitting.submit_all": "(self, transactions)",
+    "Submitting.prepare": "(self, instructions, *, by, lane, mode, expires_ms)",
+    "Submitting.explain": "(self, what, *, by)",
     "Reading.get": "(self, kind, id)",
     "Reading.look": "(self, kind, id)",
     "Reading.find": "(self, kind, where)",
@@ -37,12 +40,16 @@ SIGNATURES = {
     "Reader.snapshot": "(self)",
     "Reader.verify": "(self)",
     "Snapshot.verify": "(self)",
-    "Ledger.checkpoint": "(self)",
-    "Ledger.prove": "(self, kind, id)",
-    "Ledger.prove_absent": "(self, kind, id)",
-    "Ledger.prove_change": "(self, at, kind, id)",
-    "Ledger.prove_instruction": "(self, outcome, index, *, signers)",
+    "Proving.checkpoint": "(self)",
+    "Proving.prove": "(self, kind, id)",
+    "Proving.prove_absent": "(self, kind, id)",
+    "Proving.prove_change": "(self, at, kind, id)",
+    "Proving.prove_instruction": "(self, outcome, index, *, signers)",
     "Ledger.stage_times": "(self)",
+    "Ledger.serve": "(self)",
+    "Follower.advance": "(self, *, progress)",
+    "Server.wait": "(self)",
+    "Server.close": "(self)",
     "Key.generate": "()",
     "Key.from_seed": "(seed)",
     "Key.load": "(path, passphrase)",
@@ -58,9 +65,9 @@ SIGNATURES = {
 
 def shown(name: str) -> str:
     """Names of the parameters, with the star where they must be named."""
-    # What all ways to a ledger have in common is shown by the ledger.
+    # What ways to a ledger have in common is shown by the ledger.
     found: object = fc
-    for part in name.replace("Reading.", "Ledger.").split("."):
+    for part in re.sub("^(Reading|Submitting|Proving)[.]", "Ledger.", name).split("."):
         found = getattr(found, part)
     assert callable(found)
     parts: list[str] = []
@@ -76,11 +83,30 @@ def test_signatures(name: str) -> None:
     assert shown(name) == SIGNATURES[name]
 
 
-@pytest.mark.parametrize("cls", [fc.Ledger, fc.Reader, fc.Snapshot])
+SHARED = {
+    fc.Ledger: ("Submitting", "Proving", "Reading"),
+    fc.Connection: ("Submitting", "Proving", "Reading"),
+    fc.Follower: ("Proving", "Reading"),
+    fc.Reader: ("Reading",),
+    fc.Snapshot: ("Reading",),
+    fc.Server: (),
+}
+"""Ways to a ledger, and which groups of methods each has beside its own."""
+
+
+@pytest.mark.parametrize("cls", SHARED, ids=lambda cls: cls.__name__)
 def test_every_public_method_is_in_the_table(cls: type) -> None:
     public = {name for name, _ in inspect.getmembers(cls, inspect.isfunction) if name[0] != "_"}
-    named = {name.partition(".")[2] for name in SIGNATURES if name.startswith((f"{cls.__name__}.", "Reading."))}
-    assert public == named
+    named = {name.partition(".") for name in SIGNATURES if "." in name}
+    assert public == {method for group, _, method in named if group in (cls.__name__, *SHARED[cls])}
+
+
+@pytest.mark.parametrize("cls", SHARED, ids=lambda cls: cls.__name__)
+def test_what_is_shared_is_called_in_the_same_way(cls: type) -> None:
+    for name, signature in SIGNATURES.items():
+        group, _, method = name.partition(".")
+        if group in SHARED[cls]:
+            assert shown(f"{cls.__name__}.{method}") == signature
 
 
 def test_all_is_what_is_public() -> None:

@@ -25,6 +25,7 @@ from finchain.errors import (
     Unknown,
     Unreachable,
 )
+from finchain.following import Follower, follow
 from finchain.keys import EnrolmentRequest, Holder, Key, request_enrolment
 from finchain.ledger import Ledger
 from finchain.opening import create, open
@@ -46,6 +47,7 @@ __all__ = [
     "EnrolmentRequest",
     "Explanation",
     "FinchainError",
+    "Follower",
     "ForkError",
     "Holder",
     "Key",
@@ -77,6 +79,7 @@ __all__ = [
     "check",
     "connect",
     "create",
+    "follow",
     "open",
     "request_enrolment",
     "verify",

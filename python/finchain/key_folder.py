@@ -61,14 +61,7 @@ class KeyFolder:
             NotFound: There is no ledger in that folder.
             TamperError: Its `ledger.json` cannot be read.
         """
-        try:
-            text = (ledger_path / "ledger.json").read_bytes()
-            name = msgspec.json.decode(text, type=_LedgerFile).ledger
-        except (FileNotFoundError, NotADirectoryError):
-            raise NotFound(f"{ledger_path} holds no ledger", advice="create one, or name its folder") from None
-        except (msgspec.MsgspecError, UnicodeError, OSError) as error:
-            raise TamperError(f"{ledger_path / 'ledger.json'} cannot be read: {error}") from None
-        return cls(key_folder(keys) / _folder_name(name))
+        return cls(key_folder(keys) / _folder_name(name_of(ledger_path)))
 
     def settle(self, name: str) -> None:
         """Gives the folder its lasting name, once block 0's hash is known."""
@@ -120,6 +113,22 @@ class KeyFolder:
         except (msgspec.MsgspecError, UnicodeError) as error:
             raise TamperError(f"{self.mark_path} is not a signed mark: {error}") from None
         return size - 1
+
+
+def name_of(ledger_path: Path) -> str:
+    """The full name of the ledger in a folder.
+
+    Raises:
+        NotFound: There is no ledger in that folder.
+        TamperError: Its `ledger.json` cannot be read.
+    """
+    try:
+        text = (ledger_path / "ledger.json").read_bytes()
+        return msgspec.json.decode(text, type=_LedgerFile).ledger
+    except (FileNotFoundError, NotADirectoryError):
+        raise NotFound(f"{ledger_path} holds no ledger", advice="create one, or name its folder") from None
+    except (msgspec.MsgspecError, UnicodeError, OSError) as error:
+        raise TamperError(f"{ledger_path / 'ledger.json'} cannot be read: {error}") from None
 
 
 class _LedgerFile(msgspec.Struct):

@@ -19,17 +19,16 @@ from finchain import _core
 from finchain.clock import Clock
 from finchain.domain.founding import LedgerRecord
 from finchain.domain.rule import Book, Instruction, Record, located
-from finchain.errors import ConfigError, FinchainError, NotFound, Refused
+from finchain.errors import ConfigError, FinchainError, Refused
 from finchain.forking import abandon_in_children
 from finchain.key_folder import KeyFolder
 from finchain.keys import Key
-from finchain.outcome import Explanation, Outcome, Step
+from finchain.outcome import Explanation, Outcome
 from finchain.pipe import END, Pipe, Stream, chunked
-from finchain.receipt import Receipt
-from finchain.replay import replayed
+from finchain.proving import Proving
 from finchain.serving import Server
 from finchain.submitting import Send, Submitting, unknown_outcomes
-from finchain.transaction import INSTRUCTIONS_MAX, Transaction
+from finchain.transaction import Transaction
 
 R = TypeVar("R", bound=Record)
 
@@ -46,7 +45,7 @@ class _Request:
         self.done = False
 
 
-class Ledger(Submitting):
+class Ledger(Submitting, Proving):
     """An open ledger. Made by `create` and `open`; a context manager."""
 
     def __init__(
@@ -242,70 +241,8 @@ class Ledger(Submitting):
             self._note = (height, self._core.sign_checkpoint(key.secret(), self._folder.mark_path))
         return self._note[1]
 
-    def prove(self, kind: type[Record], id: str) -> Receipt:
-        """A receipt that a record is what it is after the last block.
-
-        Raises:
-            NotFound: There is no such record.
-        """
-        self._check_process()
-        with self._lock:
-            return Receipt(self._core.prove_record(kind.kind, id, self._checkpoint()))
-
-    def prove_absent(self, kind: type[Record], id: str) -> Receipt:
-        """A receipt that there is no such record after the last block.
-
-        Raises:
-            NotFound: There is one.
-        """
-        self._check_process()
-        with self._lock:
-            return Receipt(self._core.prove_absence(kind.kind, id, self._checkpoint()))
-
-    def prove_instruction(self, outcome: Outcome | Step, index: int = 0, *, signers: bool = False) -> Receipt:
-        """A receipt for one instruction and what became of it.
-
-        Args:
-            outcome: Where it is, as `submit` or `history` gave it.
-            index: Its place in the transaction.
-            signers: Shows the signers' keys as they were, too; that replays the ledger up to the block before.
-
-        Raises:
-            NotFound: There is no such instruction.
-        """
-        self._check_process()
-        if outcome.height < 0 or not 0 <= index < INSTRUCTIONS_MAX:
-            raise NotFound(
-                f"block {outcome.height} has no instruction {index}", advice="a rejected transaction is in no block"
-            )
-        with self._lock:
-            self._core.wait_indexed()
-            self._core.entered(outcome.height, outcome.entry)
-            note = self._checkpoint()
-            if not signers or outcome.height == 0:
-                return Receipt(self._core.prove_instruction(outcome.height, outcome.entry, index, note))
-            with replayed(self.path, until=outcome.height, rulebooks=self._pipe.rulebooks) as before:
-                return Receipt(self._core.prove_instruction(outcome.height, outcome.entry, index, note, before))
-
-    def prove_change(self, at: Outcome | Step, kind: type[Record], id: str) -> Receipt:
-        """A receipt that a record was this after a transaction, whatever it is now.
-
-        That replays the ledger up to the transaction's block, because only the newest state of a record is kept.
-
-        Args:
-            at: The transaction, as `submit` or `history` gave it.
-            kind: Type of the record.
-            id: Its id.
-
-        Raises:
-            NotFound: There is no such transaction, or it did not write that record.
-        """
-        self._check_process()
-        with self._lock:
-            note = self._checkpoint()
-            self._core.wait_indexed()
-            with replayed(self.path, until=at.height + 1, keep_last=True, rulebooks=self._pipe.rulebooks) as replay:
-                return Receipt(self._core.prove_change(at.height, at.entry, kind.kind, id, replay, note))
+    def _covering(self, height: int) -> bytes:
+        return self._checkpoint()
 
     # ---- serving
 

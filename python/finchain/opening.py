@@ -218,7 +218,7 @@ def open(
             core,
             pipe,
             record,
-            _clock_for(record, clock, core.time_ms, after_silence),
+            clock_for(record, clock, core.time_ms, after_silence),
             folder,
             operator,
             recovery,
@@ -236,13 +236,18 @@ def _reader(path: Path, clock: Clock | None, rulebooks: Sequence[Rulebook]) -> R
         if text is None:
             raise StorageError(f"the index of {path} has no record of the ledger", advice="open it once for writing")
         record = msgspec.json.decode(text, type=LedgerRecord)
-        return Reader(path, core, record, _clock_for(record, clock, view.time_ms, True), [RULEBOOK_1, *rulebooks])
+        return Reader(path, core, record, clock_for(record, clock, view.time_ms, True), [RULEBOOK_1, *rulebooks])
     except BaseException:
         core.close()
         raise
 
 
-def _clock_for(record: LedgerRecord, clock: Clock | None, last_ms: int, after_silence: bool) -> Clock:
+def clock_for(record: LedgerRecord, clock: Clock | None, last_ms: int, after_silence: bool) -> Clock:
+    """The clock of a ledger that is opened: the given one, or the machine's, or one that stands at its last block.
+
+    Raises:
+        ConfigError: It is of the wrong kind, or the last block is too old and nobody gave his word for the silence.
+    """
     if clock is None:
         if record.clock == "real":
             clock = RealClock()

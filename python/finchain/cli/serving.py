@@ -1,8 +1,9 @@
-"""`serve` and `resolve`: a ledger for the other processes of a machine, and what became of what they sent."""
+"""`serve`, `resolve`, `follow`: a ledger for other processes, what became of what they sent, and a ledger watched."""
 
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,40 @@ def serve(screen: Screen, path: Path, ledger_options: dict[str, Any]) -> None:
             server.wait()
         except KeyboardInterrupt:
             screen.talk("stopped")
+
+
+@click.command()
+@click.argument("path", type=FOLDER, metavar="LEDGER")
+@click.argument("into", type=FOLDER)
+@click.option(
+    "--every", default=1.0, show_default=True, type=click.FloatRange(0.01, 3_600), help="Seconds between looks."
+)
+@click.option("--once", is_flag=True, help="Ends when it is level with the ledger.")
+@talks
+def follow(screen: Screen, path: Path, into: Path, every: float, once: bool) -> None:
+    """Replays the blocks of LEDGER, or of a copy of it, as they come, into the folder INTO.
+
+    Every rule and signature is checked again. It writes nothing into LEDGER, and goes on from where it was. Exit code
+    12 says that a block is not what it should be, or another than was followed before. It ends with SIGTERM or Ctrl-C
+    (exit code 0).
+    """
+    with screen.progress("replaying blocks") as advance:
+        follower = fc.follow(path, into, progress=advance)
+    with follower:
+        try:
+            _tell(screen, follower)
+            while not once:
+                time.sleep(every)
+                if follower.advance():
+                    _tell(screen, follower)
+        except KeyboardInterrupt:
+            screen.talk("stopped")
+
+
+def _tell(screen: Screen, follower: fc.Follower) -> None:
+    told = {"ledger": follower.name, "blocks": follower.height, "state_root": follower.state_root.hex()}
+    screen.show(told, f"{told['blocks']:,} blocks verified")
+    sys.stdout.flush()
 
 
 @click.command()
