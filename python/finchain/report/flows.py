@@ -193,12 +193,12 @@ class _Money:
                 yield self.flow(node, target, paid)
 
     def _guarantees(self) -> Iterator[Flow]:
-        """A fee, interest of a certificate's debtor, what a guarantor paid, and what one beside it paid to it."""
+        """A fee, or one that had not come; interest of a certificate's debtor; what guarantors paid."""
         for before, after in self.guarantees:
             node, guarantor = Node(after.kind, after.id), party(after.guarantor)
             fee = after.fee_paid_minor - before.fee_paid_minor
-            yield self.flow(party(after.fee_payer), node, fee)
-            yield self.flow(node, guarantor, fee)
+            yield from self._either_way(party(after.fee_payer), node, fee)
+            yield from self._either_way(node, guarantor, fee)
             refund = after.fee_refunded_minor - before.fee_refunded_minor
             yield self.flow(guarantor, node, refund)
             yield self.flow(node, party(after.fee_payer), refund)
