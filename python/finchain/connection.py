@@ -295,7 +295,7 @@ class Connection(Submitting):
         except Unreachable as error:
             if not error.facts["sent"]:
                 raise
-            return unknown_outcomes(texts, self._hash_suite)
+            return unknown_outcomes(texts, self._hash_suite, error.message)
         return outcomes
 
     def explain(self, what: Instruction | Sequence[Instruction], *, by: Key | str | Sequence[Key | str]) -> Explanation:

@@ -120,8 +120,8 @@ class Ledger(Submitting, Proving):
             try:
                 with self._lock:
                     outcomes = stream.push(chunk)
-            except FinchainError:
-                yield from unknown_outcomes(stream.unanswered(), self.hash_suite)
+            except FinchainError as error:
+                yield from unknown_outcomes(stream.unanswered(), self.hash_suite, error.message)
                 raise
             yield from outcomes
             self._check_process()
@@ -163,11 +163,11 @@ class Ledger(Submitting, Proving):
         try:
             for chunk in itertools.chain(chunked(texts), END):
                 outcomes += stream.push(chunk)
-        except FinchainError:
+        except FinchainError as error:
             if self._core.height == blocks:
                 # No block was begun, so it is certain that nothing was sent.
                 raise
-            outcomes += unknown_outcomes(texts[len(outcomes) :], self.hash_suite)
+            outcomes += unknown_outcomes(texts[len(outcomes) :], self.hash_suite, error.message)
         return outcomes
 
     def explain(self, what: Instruction | Sequence[Instruction], *, by: Key | str | Sequence[Key | str]) -> Explanation:

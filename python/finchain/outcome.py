@@ -48,7 +48,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         refused: Refused instructions and their codes.
         refusals: The refusals with their facts, in the order of `refused`; empty for `already`.
         error: Why it was rejected.
-        notes: Warnings of the rules.
+        notes: Warnings of the rules; where it is unknown, why no answer came.
         ticket: Names the transaction whose outcome is unknown.
     """
 

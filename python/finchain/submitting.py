@@ -246,7 +246,7 @@ class Submitting(Reading):
         return known
 
 
-def unknown_outcomes(texts: Iterable[bytes], hash_suite: str) -> list[Outcome]:
+def unknown_outcomes(texts: Iterable[bytes], hash_suite: str, why: str) -> list[Outcome]:
     """Outcomes of transactions that were sent and not answered; one that is no transaction is rejected, certainly."""
     outcomes: list[Outcome] = []
     for text in texts:
@@ -255,7 +255,7 @@ def unknown_outcomes(texts: Iterable[bytes], hash_suite: str) -> list[Outcome]:
         except Rejected as error:
             outcomes.append(Outcome(status="rejected", error=error))
         else:
-            outcomes.append(Outcome(status="unknown", ticket=ticket))
+            outcomes.append(Outcome(status="unknown", ticket=ticket, notes=(why,)))
     return outcomes
 
 
@@ -271,7 +271,8 @@ def raise_unless_known(outcome: Outcome) -> None:
     if outcome.ticket is not None:
         ticket = outcome.ticket
         raise Unknown(
-            f"transaction {ticket.id} (lane {ticket.lane}, sequence {ticket.sequence}) was sent, and no answer came",
+            f"transaction {ticket.id} (lane {ticket.lane}, sequence {ticket.sequence}) was sent, and no answer came: "
+            + "; ".join(outcome.notes),
             ticket=ticket,
         )
 
