@@ -75,6 +75,12 @@ def test_nothing_is_demanded_before_the_default() -> None:
         ledger.apply(DEMAND, by=["tier2"])
 
 
+def test_nothing_is_compensated_before_anything_was_demanded() -> None:
+    ledger = guaranteed(OFFER)
+    with refused(ledger, "guarantee.over_compensate"):
+        ledger.apply(COMPENSATE, by=["guarantor", "clearer"])
+
+
 @pytest.mark.parametrize("by", ["shop", "core", "guarantor", "clearer"])
 def test_only_the_beneficiary_of_the_lot_demands(by: str) -> None:
     ledger = unpaid(OFFER)

@@ -8,14 +8,29 @@ from typing import Any
 import msgspec
 import pytest
 
-from book import MemoryBook, digest, refused
+from book import RECORD_BYTES_MAX, MemoryBook, digest, refused
 from finchain import instructions as do
 from finchain.domain.account import Account
-from finchain.domain.accrual import Balance, always, changed, interest_between, without
+from finchain.domain.accrual import Balance, RateStep, always, changed, interest_between, without
+from finchain.domain.arithmetic import RATE_MAX_PER_YEAR, RATE_SCALE_MAX
 from finchain.domain.cash import Cash
 from finchain.domain.certificate import Lot
-from finchain.domain.loan import BALANCES_MAX, COLLATERAL_MAX, DRAWS_MAX, Charge, Draw, Loan
+from finchain.domain.loan import (
+    BALANCES_MAX,
+    COLLATERAL_MAX,
+    DRAWS_MAX,
+    LOAN_GUARANTEES_MAX,
+    Charge,
+    ChargeName,
+    Draw,
+    KeptTerms,
+    Loan,
+    Notice,
+)
+from finchain.domain.repayment import CHARGES
+from finchain.domain.rescheduling import RATE_CHANGES_MAX
 from finchain.domain.rule import Absent
+from finchain.money import AMOUNT_MAX_MINOR
 from stories import ACCOUNT, LOAN, MATURITY, A, agreed, apply, but, draw, lent, pledge, transferred
 
 PREPAID = do.ReceivePrepayment("L", 10_000_000, "IN-1", digest("prepayment"))
@@ -453,3 +468,33 @@ def test_a_penalty_beyond_what_banks_may_take_is_noted(
     terms = but(LOAN, rate=rate, penalty_rate=penalty, misuse_rate=Absent if misuse is None else misuse)
     apply(ledger, terms, by=["shop", "bank"])
     assert len(ledger.notes) == noted, ledger.notes
+
+
+def test_a_loan_of_which_everything_is_as_long_as_it_may_be_fits_into_a_record() -> None:
+    """A record that is longer than 16,384 bytes would end the ledger's handle, so no loan can become one."""
+    most, name, day = AMOUNT_MAX_MINOR, "x" * 64, date(2099, 12, 31)
+    rate = do.Rate(RATE_MAX_PER_YEAR * RATE_SCALE_MAX, RATE_SCALE_MAX)
+    changes = tuple(RateStep(day, rate) for _ in range(RATE_CHANGES_MAX))
+    balances = tuple(Balance(day, most) for _ in range(BALANCES_MAX // DRAWS_MAX))
+    posted: dict[ChargeName, int] = {"interest": most, "penalty": most, "compound": most}
+    longest = Loan(
+        id=name, rulebook=2**32 - 1, lender=name, borrower=name, currency="CNY", limit_minor=most, advance_bp=10_000,
+        rate=rate, penalty_rate=rate, day_count="act/365f", round_at="settlement", prepayment="interest_at_maturity",
+        prepayment_days=366, available_until=day, maturity=day, account=name, waterfall="principal_first_when_late",
+        misuse_rate=rate, revolving=True, calendar=name, calendar_version=most, shift="modified_following", shifted=day,
+        collateral=tuple(f"{name} {most}" for _ in range(COLLATERAL_MAX)),
+        draws=tuple(
+            Draw(name=name, asked_minor=most, lent_minor=most, outstanding_minor=most, balances=balances)
+            for _ in range(DRAWS_MAX)
+        ),
+        charges=dict.fromkeys(
+            CHARGES, Charge(posted_minor=most, paid_minor=most, compensated_minor=most, waived_minor=most)
+        ),
+        repaid_minor=most, compensated_minor=most, rate_changes=changes, guarantees=(name,) * LOAN_GUARANTEES_MAX,
+        kept=tuple(
+            KeptTerms(guarantee=name, rate_changes=changes, penalty_rate=rate, posted=posted)
+            for _ in range(LOAN_GUARANTEES_MAX)
+        ),
+        notice=Notice(most, day), posted=day, accelerated=day, misused=day, written_off=day, ended=day,
+    )  # fmt: skip
+    assert len(msgspec.json.encode(longest, order="sorted")) <= RECORD_BYTES_MAX

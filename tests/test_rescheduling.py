@@ -14,6 +14,7 @@ from finchain.domain.guarantee import Guarantee
 from finchain.domain.loan import Loan
 from finchain.domain.rescheduling import RATE_CHANGES_MAX
 from finchain.domain.rule import Absent
+from finchain.errors import Refused
 from stories import ACCOUNT, LOAN, MATURITY, agreed, apply, but, draw, lent, transferred
 from test_holiday import CN, KEEPERS
 from test_loan_guarantee import OFFER, PERIOD_END, REPAID, compensate, due
@@ -244,9 +245,11 @@ def test_a_rate_is_changed_only_so_often() -> None:
 
 
 def test_many_guarantors_with_terms_of_their_own_fit_into_a_record() -> None:
-    """Eight guarantors, eight changes that none signs, 16 draws: the record stays below its limit."""
-    names = "abcdefgh"
+    """As many guarantors as there may be, and as many changes, of which they sign none."""
+    names = "abcd"
     offers = [but(OFFER, id="g" * 63 + name, guarantor=f"surety-{name}", sharing="joint") for name in names]
+    with pytest.raises(Refused, match=r"guarantee\.sharing"):
+        guaranteed(*offers, but(offers[0], id="one-more", guarantor="surety-e"), loan=FOUR)
     ledger = guaranteed(*offers, loan=FOUR)
     for number in range(RATE_CHANGES_MAX):
         ledger.advance(1)

@@ -121,7 +121,7 @@ def _file_suit(do: FileSuit, book: Book) -> None:
     _check_period(guarantee, book)
     _put_call(book, guarantee, do.claim, msgspec.structs.replace(call, sued=book.today, suit=do.digest))
     if guarantee.sued is Absent:
-        book.put(msgspec.structs.replace(guarantee, sued=book.today))
+        book.put(msgspec.structs.replace(book.get(Guarantee, do.id), sued=book.today))
 
 
 @rule(DemandCompensation)
@@ -143,7 +143,8 @@ def _demand(do: DemandCompensation, book: Book) -> None:
                demanded=call.demanded_minor, paid=call.paid_minor)  # fmt: skip
     call = msgspec.structs.replace(call, demanded_minor=call.demanded_minor + do.amount_minor)
     _put_call(book, guarantee, do.claim, call)
-    book.put(msgspec.structs.replace(guarantee, demanded_minor=guarantee.demanded_minor + do.amount_minor))
+    demanded_minor = guarantee.demanded_minor + do.amount_minor
+    book.put(msgspec.structs.replace(book.get(Guarantee, do.id), demanded_minor=demanded_minor))
 
 
 @rule(CompensateLoss)
@@ -175,7 +176,8 @@ def _paid_on(do: CompensateLoss, guarantee: Guarantee, book: Book) -> date:
     if guarantee.secures == "certificate":
         certificate = book.get(Certificate, guarantee.debt)
         by = require(book, "guarantee", certificate.bank, role="settlement_bank", field="bank").id
-        last = max(day for day in (certificate.dishonoured, certificate.posted) if day is not Absent)
+        days = (certificate.dishonoured, certificate.posted)
+        last = max((day for day in days if day is not Absent), default=None)
     else:
         loan = book.get(Loan, guarantee.debt)
         by = require(book, "guarantee", _beneficiary(book, guarantee, loan), field="beneficiary", service_ok=True).id
@@ -262,7 +264,8 @@ def losses(book: Book, guarantee: Guarantee, on: date) -> Iterator[Loss]:
         beneficiary = _beneficiary(book, guarantee, loan)
         own = None if guarantee.behind is Absent else book.get(Guarantee, guarantee.behind)
         rest = loss_minor(loan, guarantee, on) if own is None else own.subrogated_minor
-        yield Loss(loan.id, beneficiary, rest, loan.calls)
+        calls = tuple(peer.call for peer in peers_of(book, guarantee) if peer.call is not Absent)
+        yield Loss(loan.id, beneficiary, rest, calls)
         return
     ids = {peer.id for peer in peers_of(book, guarantee)}
     for lot in lots_of(book, guarantee.debt):
@@ -304,7 +307,7 @@ def demanded(book: Book, guarantee: Guarantee, on: date | None = None) -> Mappin
     Arguments are those of `entitlements`.
     """
     due = entitlements(book, guarantee, on)
-    calls = {id: call_under(_calls(book, guarantee, id), guarantee.id) for id in due}
+    calls = {id: _call(book, guarantee, id) for id in due}
     return {id: min(due[id], call.demanded_minor - call.paid_minor) for id, call in calls.items()}
 
 
@@ -342,7 +345,7 @@ def _take_over(guarantee: Guarantee, id: str, amount_minor: int, on: date, book:
 
     The money for a lot goes where the lot's own would have gone.
     """
-    call = call_under(_calls(book, guarantee, id), guarantee.id)
+    call = _call(book, guarantee, id)
     _put_call(book, guarantee, id, msgspec.structs.replace(call, paid_minor=call.paid_minor + amount_minor))
     if guarantee.secures == "loan":
         _take_over_loan(guarantee, amount_minor, on, book)
@@ -391,15 +394,20 @@ def _beneficiaries(book: Book, guarantee: Guarantee) -> frozenset[str]:
     return frozenset(lot.beneficiary for lot in lots if lot.live_minor and lot.rank in ("none", "senior"))
 
 
-def _calls(book: Book, guarantee: Guarantee, id: str) -> Calls:
-    """What was demanded and paid for a claim, which stands in the lot or the loan."""
-    return book.get(Lot, id).calls if guarantee.secures == "certificate" else book.get(Loan, id).calls
+def _call(book: Book, guarantee: Guarantee, id: str) -> Call:
+    """What was demanded and paid for a claim under a guarantee: it stands in the lot, or of a loan in the guarantee."""
+    if guarantee.secures == "certificate":
+        return book.get(Lot, id).call(guarantee.id)
+    return Call(guarantee=guarantee.id) if guarantee.call is Absent else guarantee.call
 
 
 def _put_call(book: Book, guarantee: Guarantee, id: str, call: Call) -> None:
-    """Writes what was demanded and paid for a claim under one guarantee."""
-    claim = book.get(Lot, id) if guarantee.secures == "certificate" else book.get(Loan, id)
-    book.put(msgspec.structs.replace(claim, calls=with_call(claim.calls, call)))
+    """Writes what was demanded and paid for a claim under a guarantee."""
+    if guarantee.secures == "certificate":
+        lot = book.get(Lot, id)
+        book.put(msgspec.structs.replace(lot, calls=with_call(lot.calls, call)))
+    else:
+        book.put(msgspec.structs.replace(book.get(Guarantee, guarantee.id), call=call))
 
 
 def _called(id: str, claim: str, book: Book) -> tuple[Guarantee, Loss]:

@@ -101,6 +101,7 @@ class Guarantee(Record, frozen=True, kw_only=True):
         contributed_minor: What it paid to a guarantor beside it that had paid more than its share.
         shared_minor: What guarantors beside it paid to it.
         sued: The day on which a beneficiary first sued the debtor.
+        call: Of a guarantee of a loan: what was demanded and paid; of a certificate's that stands in its lots.
         recovery_rate: Rate per year on what was paid and not got back, where debtor and guarantor agreed one.
         interest_from: The day up to which that interest is posted.
         rulebook: Number of the rulebook that it was signed under: its terms stay those of that rulebook.
@@ -145,6 +146,7 @@ class Guarantee(Record, frozen=True, kw_only=True):
     sharing: Sharing | Optional = Absent
     document: str | Optional = Absent
     sued: date | Optional = Absent
+    call: Call | Optional = Absent
     recovery_rate: Rate | Optional = Absent
     recovery_day_count: DayCount | Optional = Absent
     interest_from: date | Optional = Absent
@@ -382,15 +384,20 @@ def take_effect(book: Book, guarantee: Guarantee, amount_minor: int, due: date) 
     )  # fmt: skip
 
 
-def check_together(book: Book, ids: Sequence[str]) -> None:
+def check_together(book: Book, ids: Sequence[str], *, most: int = GUARANTEES_MAX) -> None:
     """Refuses guarantees that do not say how they stand beside each other, or whose shares are more than the whole.
+
+    Args:
+        book: What the rule reads.
+        ids: Ids of the guarantees of one debt.
+        most: How many it may have.
 
     Raises:
         Refused: `guarantee.not_found`, `guarantee.sharing` or `guarantee.coverage`.
     """
-    if len(ids) > GUARANTEES_MAX or len(set(ids)) != len(ids):
+    if len(ids) > most or len(set(ids)) != len(ids):
         refuse("guarantee.sharing", f"{len(ids)} guarantees are named, or one twice", field="guarantees",
-               value=len(ids), advice=f"name up to {GUARANTEES_MAX}, each once")  # fmt: skip
+               value=len(ids), advice=f"name up to {most}, each once")  # fmt: skip
     if len(ids) < 2:
         return
     together = [book.get(Guarantee, id, field="guarantees") for id in ids]

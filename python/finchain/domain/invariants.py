@@ -163,8 +163,8 @@ def check_guarantees(ledger: Ledger) -> None:
     demanded: dict[str, int] = defaultdict(int)
     creditors: dict[str, int] = defaultdict(int)
     loans = ledger.all(Loan)
-    calls = [*(lot.calls for lot in ledger.all(Lot).values()), *(loan.calls for loan in loans.values())]
-    for call in (call for own in calls for call in own):
+    of_loans = (each.call for each in ledger.all(Guarantee).values() if each.call is not Absent)
+    for call in (*(call for lot in ledger.all(Lot).values() for call in lot.calls), *of_loans):
         paid[call.guarantee] += call.paid_minor
         demanded[call.guarantee] += call.demanded_minor
     for lot in ledger.all(Lot).values():

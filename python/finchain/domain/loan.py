@@ -23,7 +23,7 @@ from finchain.domain.check import (
     check_identifier,
     check_rate,
 )
-from finchain.domain.guarantee import WHOLE_BP, Call, Guarantee, check_offered, check_together, take_effect
+from finchain.domain.guarantee import WHOLE_BP, Guarantee, check_offered, check_together, take_effect
 from finchain.domain.holiday import check_shift, newest, payable_on
 from finchain.domain.part import Part, take_open
 from finchain.domain.party import require
@@ -51,7 +51,8 @@ PREPAYMENT_DAYS_MAX: Final = 366
 """A notice given more than a year ahead is a change of the maturity."""
 
 # Together with their names these stay below a record's 16,384 bytes.
-COLLATERAL_MAX: Final = 64
+COLLATERAL_MAX: Final = 48
+LOAN_GUARANTEES_MAX: Final = 4
 DRAWS_MAX: Final = 16
 BALANCES_MAX: Final = 64
 
@@ -133,7 +134,6 @@ class Loan(Record, frozen=True, kw_only=True):
         collateral: Ids of the lots that are pledged for it.
         claims: Ids of the pledged parts of claims that secure it.
         guarantees: Ids of the guarantees that cover it.
-        calls: What was demanded and paid under them.
         kept: The terms by which guarantors answer that did not sign a heavier change.
         revolving: Whether what is repaid becomes free again.
         calendar: Calendar by which maturity is moved to a business day, in the version `calendar_version`.
@@ -182,7 +182,6 @@ class Loan(Record, frozen=True, kw_only=True):
     compensated_minor: int = 0
     rate_changes: Rates = ()
     guarantees: tuple[str, ...] = ()
-    calls: tuple[Call, ...] = ()
     kept: tuple[KeptTerms, ...] = ()
     notice: Notice | Optional = Absent
     posted: date | Optional = Absent
@@ -412,7 +411,7 @@ def _agree(do: AgreeLoan, book: Book) -> None:
 def _accepted_guarantees(do: AgreeLoan, currency: str, due_on: date, book: Book) -> tuple[str, ...]:
     """The guarantees that the lender accepts with the loan, which take effect."""
     guarantees = () if do.guarantees is Absent else tuple(do.guarantees)
-    check_together(book, guarantees)
+    check_together(book, guarantees, most=LOAN_GUARANTEES_MAX)
     for id in guarantees:
         guarantee = check_offered(
             book, id, secures="loan", debt=do.id, debtor=do.borrower, creditor=do.lender, currency=currency, due=due_on

@@ -23,8 +23,8 @@ from finchain.domain.party import require
 from finchain.domain.rates import check_interest, note_penalty
 from finchain.domain.rule import Absent, Book, Instruction, Optional, refuse, rule
 
-RATE_CHANGES_MAX: Final = 8
-"""Changes of one loan's rate: what eight guarantors keep of them fits into a record of 16,384 bytes."""
+RATE_CHANGES_MAX: Final = 4
+"""Changes of one loan's rate: what its guarantors keep of them fits into a record of 16,384 bytes."""
 
 KEPT: Final[tuple[ChargeName, ...]] = ("interest", "penalty", "compound")
 """The charges that a rate decides."""

@@ -273,16 +273,17 @@ class _Sums:
         for charge in loan.charges.values():
             for name in CHARGE_AMOUNTS:
                 amounts["loans", f"charges {name}"] += getattr(charge, f"{name}_minor")
-        for call in loan.calls:
-            amounts["loans", "demanded"] += call.demanded_minor
-            tier = "lenders" if call.guarantee in loan.guarantees else "guarantors"
-            amounts["loans", f"paid to {tier}"] += call.paid_minor
 
     def add_guarantee(self, guarantee: Guarantee) -> None:
         self.guarantees[guarantee.id] = guarantee
         self.add(guarantee.currency, "guarantees", guarantee, GUARANTEE_AMOUNTS)
         if guarantee.secures == "certificate":
             self.amounts[guarantee.currency]["guarantees", "subrogated units"] += guarantee.subrogated_minor
+        elif guarantee.call is not Absent:
+            amounts = self.amounts[guarantee.currency]
+            amounts["loans", "demanded"] += guarantee.call.demanded_minor
+            tier = "lenders" if guarantee.behind is Absent else "guarantors"
+            amounts["loans", f"paid to {tier}"] += guarantee.call.paid_minor
 
     def add_exposures(self) -> None:
         """Adds what guarantors may still have to pay."""
