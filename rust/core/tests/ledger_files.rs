@@ -131,7 +131,7 @@ fn an_old_mark_is_true_and_weaker() {
     world.checkpoint().unwrap();
     put(&world, &mark_path(), &old);
     world.open().unwrap();
-    world.check_promises("an old mark");
+    world.check_contents("an old mark");
     world.checkpoint().unwrap();
     // Of another history with as many blocks it is refused, and nothing is signed over it.
     let text = String::from_utf8(world.io.bytes(&mark_path()).unwrap()).unwrap();
