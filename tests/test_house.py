@@ -60,8 +60,10 @@ MAY_IMPORT_CORE = frozenset(
         "pipe",
         "replay",
         "reader",
+        "proving",
         "serving",
         "ledger",
+        "following",
         "opening",
         "audit",
     }

@@ -16,9 +16,9 @@ from finchain import instructions as do
 SIGNATURES = {
     "check": "(path, *, progress, rulebooks)",
     "connect": "(path, *, operator, keys, timeout_seconds, rulebooks)",
-    "create": "(path, *, name, operator, keys, clock, hash_suite, time_zone_minutes, policy, rulebook)",
+    "create": "(path, *, name, operator, keys, clock, hash_suite, time_zone_minutes, policy, rulebook, durability)",
     "follow": "(path, into, *, clock, progress, rulebooks)",
-    "open": "(path, *, read_only, operator, keys, clock, after_silence, progress, rulebooks)",
+    "open": "(path, *, read_only, operator, keys, clock, after_silence, progress, rulebooks, durability)",
     "request_enrolment": "(ledger, party_id, holders, *, threshold)",
     "verify": "(receipt, *, trust, witnesses, witnesses_needed, unwitnessed)",
     "Submitting.register":

@@ -46,7 +46,7 @@ for command in (
     demo.demo, ledgers.init, keys.key, ledgers.register, transactions.submit, transactions.explain,
     transactions.prepare, transactions.sign, load.load, ledgers.show, ledgers.history, reports.totals,
     reports.positions, reports.due, reports.promises, reports.security, reports.holdings, reports.trace, proofs.prove,
-    proofs.verify, ledgers.check, serving.serve, serving.resolve, serving.follow,
+    proofs.verify, serving.serve, serving.resolve, serving.follow, ledgers.check,
 ):  # fmt: skip
     finchain.add_command(command)
 
