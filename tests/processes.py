@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+
+import finchain as fc
 
 SERVING = """
 import sys
@@ -42,6 +45,17 @@ def told(process: subprocess.Popen[str]) -> str:
     line = process.stdout.readline().strip()
     assert line, process.communicate()[1]
     return line
+
+
+def only_fork_errors(*uses: Callable[[], object]) -> None:
+    """In a forked child: each use of an inherited handle says that it is one, or the child ends with 3."""
+    for use in uses:
+        try:
+            use()
+        except fc.ForkError as error:
+            assert "spawn" in str(error), error
+        else:
+            os._exit(3)
 
 
 def ended(process: subprocess.Popen[str]) -> str:

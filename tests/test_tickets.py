@@ -211,11 +211,14 @@ def test_when_the_disk_fails_each_transaction_is_known_unknown_or_unsent(tmp_pat
     assert "unknown" in states or states.count("unsent") == 4
 
 
-def test_a_dead_ledger_says_so_and_answers_nothing(tmp_path: Path) -> None:
+def test_a_dead_ledger_says_so_and_answers_nothing_and_is_served_no_longer(tmp_path: Path) -> None:
     script = FAILING.replace("[thread.start() for thread in threads]\n[thread.join() for thread in threads]", """
 send(0)
 ticket = signed(ledger, claim("r-0-1"), lane="lane-0").ticket
-for use in (lambda: ledger.resolve(ticket), lambda: ledger.submit(claim("x"), by=key("shop")), ledger.checkpoint):
+server = ledger.serve()
+for use in (
+    lambda: ledger.resolve(ticket), lambda: ledger.submit(claim("x"), by=key("shop")), ledger.checkpoint, server.wait,
+):
     try:
         use()
     except fc.StorageError as error:

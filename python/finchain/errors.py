@@ -245,6 +245,8 @@ class LockedError(FinchainError):
 class ForkError(FinchainError):
     """A handle was used in a child process; open the ledger anew there, or use `spawn`."""
 
+    usual_advice = "start the process with spawn, or open the ledger there"
+
 
 class NotFound(FinchainError, LookupError):
     """There is no such ledger, record, block or key."""

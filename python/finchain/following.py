@@ -12,8 +12,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -53,13 +52,6 @@ class Follower(Proving):
         self._lock = threading.Lock()
         self._note: tuple[int, bytes] | None = None
         abandon_in_children(self)
-
-    @contextmanager
-    def _asking(self) -> Iterator[_core.Ledger]:
-        self._check_process()
-        with self._lock:
-            self._core.wait_indexed()
-            yield self._core
 
     def advance(self, *, progress: Progress | None = None) -> int:
         """Takes in the blocks that are there now; gives how many were new.
@@ -116,9 +108,6 @@ class Follower(Proving):
                 advice="have the ledger sign one, and follow on; a record is proven where it covers the last block",
             )
         return note
-
-    def _abandon(self) -> None:
-        self._core.abandon_lock()
 
     def close(self) -> None:
         """Closes the index, to go on from the next time. Closing twice does nothing."""

@@ -214,13 +214,6 @@ class Ledger(Submitting, Proving):
         self._floor_ms = self._now_ms()
         return self._floor_ms
 
-    @contextmanager
-    def _asking(self) -> Iterator[_core.Ledger]:
-        self._check_process()
-        with self._lock:
-            self._core.wait_indexed()
-            yield self._core
-
     # ---- proving
 
     def checkpoint(self) -> bytes:
@@ -264,10 +257,6 @@ class Ledger(Submitting, Proving):
 
     def _now_ms(self) -> int:
         return max(self.clock.now_ms(), self._core.time_ms, self._floor_ms)
-
-    def _abandon(self) -> None:
-        """Closes a forked child's copy of the lock, which would keep the ledger locked when the parent has gone."""
-        self._core.abandon_lock()
 
     def close(self) -> None:
         """Finishes what is on its way and lets go of the lock. Closing twice does nothing.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from finchain import _core
+from finchain import _core as compiled
 from finchain.domain.rule import Record
 from finchain.errors import NotFound
 from finchain.outcome import Outcome, Step
@@ -18,8 +20,19 @@ from finchain.transaction import INSTRUCTIONS_MAX
 class Proving(Reading):
     """A ledger whose state map is in this process."""
 
-    _core: _core.Ledger
+    _core: compiled.Ledger
     _lock: threading.Lock
+
+    @contextmanager
+    def _asking(self) -> Iterator[compiled.Ledger]:
+        self._check_process()
+        with self._lock:
+            self._core.wait_indexed()
+            yield self._core
+
+    def _abandon(self) -> None:
+        """Closes a forked child's copy of the lock, which would be held when the parent has gone."""
+        self._core.abandon_lock()
 
     @abstractmethod
     def _covering(self, height: int) -> bytes:

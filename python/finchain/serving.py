@@ -178,18 +178,24 @@ class Server:
             self._take(_Peer(connection))
 
     def _take(self, peer: _Peer) -> None:
+        leaving: threading.Thread | None = None
         with self._lock:
             full = len(self._peers) >= CONNECTIONS_MAX
             waiting = [each for each in self._peers if each.waits_since is not None] if full else []
             if waiting:
                 oldest = min(waiting, key=lambda each: each.waits_since or 0.0)
-                del self._peers[oldest]
+                leaving = self._peers.pop(oldest)
                 oldest.hang_up()
-            if (waiting or not full) and not self._closing.is_set():
+            taken = (leaving is not None or not full) and not self._closing.is_set()
+            if taken:
                 thread = threading.Thread(target=self._talk, args=(peer,), name="finchain peer", daemon=True)
                 self._peers[peer] = thread
                 thread.start()
-                return
+        if leaving is not None:
+            # However fast they come, there are no more threads than connections.
+            leaving.join(FRAME_SECONDS)
+        if taken:
+            return
         busy = Busy(f"{CONNECTIONS_MAX} connections are being answered", retry_after_ms=RETRY_MS_MIN)
         with suppress(OSError), peer.connection:
             peer.connection.settimeout(0)
