@@ -97,6 +97,21 @@ def test_it_goes_on_from_where_it_was(home: Path) -> None:
         assert follower.height == 6
 
 
+def test_it_goes_on_after_an_interruption_in_the_middle_of_a_block(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with fc.follow(source(home), home / "own") as follower:
+        written(home, "r-1", "r-2")
+
+        def interrupted(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(follower._pipe, "_seal", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                follower.advance()
+        assert follower.look(fc.Receivable, "r-1") is None
+        assert follower.advance() == 2
+
+
 def test_a_copy_is_followed_file_by_file(home: Path) -> None:
     """A tool that mirrors a folder puts a new file in the place of the old one; there is no index, lock or key."""
     mirror = copied(home)

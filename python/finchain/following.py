@@ -184,12 +184,17 @@ def _claim(source: Path, own: Path, name: str) -> None:
 
 def _replay(core: _core.Ledger, pipe: Pipe, blocks: int, progress: Progress | None) -> None:
     """Executes what follows up to a number of blocks, with every signature."""
-    for height in range(core.height, blocks):
-        pipe.replay(height, verify_signatures=True)
-        pipe.records.trim()
-        if progress is not None:
-            progress(height + 1, blocks)
-    core.wait_indexed()
+    try:
+        for height in range(core.height, blocks):
+            pipe.replay(height, verify_signatures=True)
+            pipe.records.trim()
+            if progress is not None:
+                progress(height + 1, blocks)
+        core.wait_indexed()
+    except BaseException:
+        # A block that was stopped in the middle is executed again, over the records before it.
+        pipe.records.forget()
+        raise
 
 
 def _checkpoint_in(path: Path) -> tuple[bytes, int]:

@@ -25,13 +25,13 @@ def serve(screen: Screen, path: Path, ledger_options: dict[str, Any]) -> None:
 
     It ends with SIGTERM or Ctrl-C, within 5 seconds, and leaves a ledger that was closed cleanly (exit code 0).
     """
-    with open_ledger(screen, path, ledger_options) as ledger, ledger.serve() as server:
-        try:
+    try:
+        with open_ledger(screen, path, ledger_options) as ledger, ledger.serve() as server:
             screen.show({"serving": str(server.path), "ledger": ledger.name}, f"serving {server.path}")
             sys.stdout.flush()
             server.wait()
-        except KeyboardInterrupt:
-            screen.talk("stopped")
+    except KeyboardInterrupt:
+        screen.talk("stopped")
 
 
 @click.command()
@@ -49,17 +49,17 @@ def follow(screen: Screen, path: Path, into: Path, every: float, once: bool) -> 
     12 says that a block is not what it should be, or another than was followed before. It ends with SIGTERM or Ctrl-C
     (exit code 0).
     """
-    with screen.progress("replaying blocks") as advance:
-        follower = fc.follow(path, into, progress=advance)
-    with follower:
-        try:
+    try:
+        with screen.progress("replaying blocks") as advance:
+            follower = fc.follow(path, into, progress=advance)
+        with follower:
             _tell(screen, follower)
             while not once:
                 time.sleep(every)
                 if follower.advance():
                     _tell(screen, follower)
-        except KeyboardInterrupt:
-            screen.talk("stopped")
+    except KeyboardInterrupt:
+        screen.talk("stopped")
 
 
 def _tell(screen: Screen, follower: fc.Follower) -> None:
