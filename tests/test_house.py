@@ -42,6 +42,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"following"}),
     frozenset({"batch", "interop"}),
     frozenset({"audit", "supervision"}),
+    frozenset({"copies"}),
     frozenset({"report", "demo_deal", "demo"}),
     frozenset({""}),
     frozenset({"cli"}),
@@ -66,6 +67,7 @@ MAY_IMPORT_CORE = frozenset(
         "following",
         "opening",
         "audit",
+        "copies",
     }
 )
 """The only modules that touch the compiled one; the others are plain Python that a person can step through."""

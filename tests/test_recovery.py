@@ -7,62 +7,13 @@ last frame is what a crash leaves, and is cut.
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 import finchain as fc
-from finchain.key_folder import KeyFolder
-from real_ledger import claim, found, key, reopen, shape
-
-PAGE = 4_096
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A ledger that was closed: three blocks of parties, then claims r-1 to r-3 in a block each."""
-
-    home: Path
-    shape: tuple[int, bytes, str]
-
-    @property
-    def folder(self) -> Path:
-        return self.home / "real.finchain"
-
-    @property
-    def blocks(self) -> Path:
-        return self.folder / "blocks" / "00000000.blk"
-
-    @property
-    def index(self) -> Path:
-        return self.folder / "index"
-
-    def forget(self) -> None:
-        """Removes what shows that blocks were acknowledged."""
-        shutil.rmtree(self.index)
-        KeyFolder.of(self.home / "keys", self.folder).mark_path.unlink(missing_ok=True)
-
-    def frames(self) -> list[tuple[int, int]]:
-        """Offset and bytes of each frame, its padding not counted."""
-        content, at, found = self.blocks.read_bytes(), 0, []
-        while content[at : at + 4] == b"FCB\x01":
-            size = 64 + int.from_bytes(content[at + 4 : at + 8], "little")
-            found.append((at, size))
-            at += -(-size // PAGE) * PAGE
-        return found
-
-    def spoil(self, at: int, new: bytes) -> None:
-        with self.blocks.open("r+b") as file:
-            file.seek(at)
-            file.write(new)
-
-
-def kept_in(home: Path) -> Kept:
-    with found(home) as ledger:
-        for n in (1, 2, 3):
-            ledger.submit(claim(f"r-{n}"), by=key("shop"))
-        return Kept(home, shape(ledger))
+from kept_ledger import PAGE, Kept, kept_in
+from real_ledger import claim, key, reopen, shape
 
 
 @pytest.fixture

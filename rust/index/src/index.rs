@@ -183,6 +183,8 @@ impl Index {
                 access: Access::Read,
                 tables: RwLock::new(Some(tables.clone())),
                 closed: AtomicBool::new(self.closed.load(Ordering::Acquire)),
+                summed: Mutex::default(),
+                condemned: AtomicBool::new(false),
                 writing: Mutex::default(),
                 pinned: Some(Mutex::new(txn)),
                 file: self.file,
