@@ -24,7 +24,9 @@ def kept(tmp_path: Path) -> Kept:
 # ---- the index is a cache
 
 
-@pytest.mark.parametrize("harm", ["removed", "empty", "cut", "foreign", "no mark", "a torn mark", "another ledger's"])
+@pytest.mark.parametrize(
+    "harm", ["removed", "empty", "cut", "foreign", "no mark", "a torn mark", "another boot's", "another ledger's"]
+)  # fmt: skip
 def test_an_index_that_cannot_be_believed_is_made_anew(kept: Kept, tmp_path: Path, harm: str) -> None:
     store, mark = kept.index / "data.mdb", kept.index / "mark"
     if harm == "removed":
@@ -37,6 +39,8 @@ def test_an_index_that_cannot_be_believed_is_made_anew(kept: Kept, tmp_path: Pat
         store.write_bytes(b"not an index" * 4_000)
     elif harm == "no mark":
         mark.unlink()
+    elif harm == "another boot's":
+        mark.write_text("finchain-index 2 open 00000000-0000-0000-0000-000000000000\n")
     elif harm == "a torn mark":
         mark.write_bytes(mark.read_bytes()[:20])
     else:
@@ -82,6 +86,21 @@ def test_changed_records_of_the_index_are_noticed(kept: Kept) -> None:
             assert shape(ledger) == kept.shape
     with reopen(kept.home) as ledger:
         assert ledger.recovery["index_rebuilt_because"] is None
+
+
+def test_a_changed_byte_in_any_page_of_the_index_is_noticed(kept: Kept) -> None:
+    """Records, history, places, free pages: the file of a closed index is summed before anything in it is read."""
+    store = kept.index / "data.mdb"
+    for page in range(store.stat().st_size // PAGE):
+        with store.open("r+b") as file:
+            file.seek(page * PAGE + page * 97 % PAGE)
+            byte = file.read(1)
+            file.seek(-1, 1)
+            file.write(bytes([byte[0] ^ 0x40]))
+        with reopen(kept.home) as ledger:
+            assert ledger.recovery["index_rebuilt_because"], f"page {page}"
+            assert shape(ledger) == kept.shape
+            assert [step.height for step in ledger.history(fc.Receivable, "r-2")] == [4]
 
 
 # ---- the end of the blocks

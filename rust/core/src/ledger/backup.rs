@@ -245,6 +245,7 @@ impl Copying<'_> {
         placer: &mut Placer<'_>,
         (height, place, payload): (u64, Place, Vec<u8>),
     ) -> Result<(), LedgerError> {
+        super::refuse_later(height, payload.split(|byte| *byte == b'\n').next().unwrap_or_default())?;
         let tampered = |message: String| LedgerError::Tampered { height, message };
         let (header, hash) = self.content.judge(self.identity, height, payload.clone()).map_err(tampered)?;
         if standing.tip.is_some_and(|(_, _, before)| before != header.previous) {
