@@ -171,7 +171,8 @@ class _Verifying:
         if self._verified < survey.whole:
             # The block is whole by its hashes, so what failed are the rules, a signature or the state.
             file, offset = survey.place(self._verified) or (self._folder, 0)
-            faults.insert(0, Fault(str(file), offset, self._verified, self._verified + 1, found.message))
+            why = found.message.removeprefix(f"block {self._verified}: ")
+            faults.insert(0, Fault(str(file), offset, self._verified, self._verified + 1, why))
         if not faults:
             return found
         size, agrees = self._checkpoint_beside_damage(survey)

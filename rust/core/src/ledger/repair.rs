@@ -71,8 +71,8 @@ pub fn repair(
     let lock = if write { Some(Lock::acquire(io, &dir.join("lock"))?) } else { None };
     let (blocks, copied) = (Blocks::new(storage, dir.join("blocks")), Blocks::new(storage, source.join("blocks")));
     let sides = Sides {
-        own: Survey::of(&identity, blocks.clone())?,
-        other: Survey::of(&identity, copied.clone())?,
+        own: Survey::of(&identity, &blocks)?,
+        other: Survey::of(&identity, &copied)?,
         reader: LogReader::open(copied, identity.tag())?,
         blocks,
         identity,

@@ -46,11 +46,11 @@ impl Survey {
     /// # Errors
     /// There is no ledger, or the system fails; damage to blocks is what `faults` is for.
     pub fn read(storage: &Storage, dir: &Path) -> Result<Self, LedgerError> {
-        Self::of(&Identity::read(storage.io.as_ref(), dir)?, Blocks::new(storage, dir.join("blocks")))
+        Self::of(&Identity::read(storage.io.as_ref(), dir)?, &Blocks::new(storage, dir.join("blocks")))
     }
 
     /// Reads every block of that ledger in a folder of block files.
-    pub(super) fn of(identity: &Identity, blocks: Blocks) -> Result<Self, LedgerError> {
+    pub(super) fn of(identity: &Identity, blocks: &Blocks) -> Result<Self, LedgerError> {
         let (held, faults, identity) = (BTreeMap::new(), Vec::new(), identity.clone());
         let mut survey = Self { held, faults, identity, blocks: blocks.clone() };
         if blocks.segments()?.is_empty() {
@@ -60,7 +60,7 @@ impl Survey {
         }
         let tag = survey.identity.tag();
         let mut content = Content::default();
-        for met in Walk::new(&blocks, tag, Depth::Whole)? {
+        for met in Walk::new(blocks, tag, Depth::Whole)? {
             match met {
                 Met::Fault(fault) => survey.faults.push(fault),
                 Met::Frame(height, place, payload) => survey.take(&mut content, (height, place), payload),
