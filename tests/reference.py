@@ -284,6 +284,11 @@ def ledger_file(ledger: str) -> bytes:
     return canonical({"format": 1, "ledger": ledger, "type": "finchain.ledger.1"}) + b"\n"
 
 
+def copy_file(ledger: str) -> bytes:
+    """`copy`."""
+    return canonical({"ledger": ledger, "type": "finchain.copy.1"}) + b"\n"
+
+
 def frame(height: int, first_block: bytes, payload: bytes) -> bytes:
     """A frame with its padding; `first_block` is the hash of block 0."""
     head = b"FCB\x01" + len(payload).to_bytes(4, "little") + height.to_bytes(8, "little") + first_block[:16]

@@ -14,6 +14,8 @@ import pytest
 
 import finchain as fc
 from finchain import cli
+from finchain.cli.screen import Screen
+from kept_ledger import frames_in
 
 Run = Callable[..., "Ended"]
 
@@ -276,3 +278,66 @@ def test_a_simulated_clock_moves_in_the_days_of_its_ledger(
 def test_a_real_clock_is_not_moved(tmp_path: Path, key_folder: Path, run: Run) -> None:
     run("init", tmp_path / "real.finchain", "--name", "example.org/real")
     assert run("show", tmp_path / "real.finchain", "--today", "2026-03-05").code == 16
+
+
+# ---- copies and damage
+
+
+def test_backup_restore_confirm_and_repair_from_the_shell(deal: Path, run: Run) -> None:
+    ledger, copy, back = deal / "deal.finchain", deal / "copy", deal / "back.finchain"
+    assert submit(run, deal, CLAIM, "shop").code == 0
+    copied = run("backup", ledger, copy, "--json", "--check")
+    assert copied.code == 0, copied.err
+    assert [row.get("new_blocks") for row in copied.rows] == [4, None]
+    assert run("restore", copy, back).code == 0
+    shown = run("show", back)
+    assert shown.code == 0 and "is a copy that was not confirmed" in shown.err
+    refused = run("submit", back, write(deal / "what.json", CLAIM), "--key", deal / "shop.pem", "--json")
+    assert refused.code == 16 and json.loads(refused.err.splitlines()[-1])["error"] == "UnconfirmedError"
+    assert run("confirm", back).code == 16
+    assert run("confirm", back, "--signed-mark").code == 16, "nothing was signed yet"
+    assert run("prove", ledger, "receivable", "R-1", "--out", deal / "R-1.receipt").code == 0
+    confirmed = run("confirm", back, "--checkpoint", ledger / "checkpoint")
+    assert confirmed.code == 0 and confirmed.out.startswith("confirmed; example.org/deal: 4 blocks")
+    spoil(back, 2)
+    checked = run("check", back, "--json")
+    assert checked.code == 12
+    told = json.loads(checked.err.splitlines()[-1])
+    assert told["error"] == "DamageError" and told["facts"]["faults"][0]["height"] == 2
+    assert "finchain repair" in run("check", back).err
+    planned = run("repair", back, "--from", copy)
+    assert (planned.code, planned.err) == (0, "nothing was written; --write writes it\n")
+    assert run("repair", back, "--from", copy, "--write").out.startswith("put back: block 2")
+    assert run("check", back).code == 0
+    spoil(back, 2)
+    spoil(copy, 2)
+    left = run("repair", back, "--from", copy, "--write")
+    assert left.code == 12 and "the copy has no whole block 2" in left.out
+
+
+def spoil(ledger: Path, height: int) -> None:
+    """Changes a byte of a block."""
+    blocks = ledger / "blocks" / "00000000.blk"
+    content = bytearray(blocks.read_bytes())
+    content[frames_in(blocks)[height][0] + 200] ^= 1
+    blocks.write_bytes(content)
+
+
+def test_a_ledger_continues_another_from_the_shell(deal: Path, run: Run) -> None:
+    ledger = deal / "deal.finchain"
+    asked = ["init", deal / "next.finchain", "--name", "example.org/next", "--continues", ledger]
+    assert run(*asked).code == 16, "the old one has signed nothing"
+    assert run("prove", ledger, "party", "shop", "--out", deal / "shop.receipt").code == 0
+    assert run(*asked).code == 0
+    assert "continues example.org/deal" in run("check", deal / "next.finchain").out
+
+
+def test_a_log_of_an_unattended_run_has_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+    for as_json, quiet, lines in ((True, False, 2), (False, False, 0), (True, True, 0)):
+        with Screen(as_json=as_json, quiet=quiet).progress("replaying blocks") as advance:
+            for done in range(1, 2_500):
+                if advance is not None:
+                    advance(done, 2_499)
+        told = capsys.readouterr().err.splitlines()
+        assert len(told) == lines
+    assert advance is None

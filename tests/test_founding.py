@@ -21,6 +21,11 @@ def verifier_key(origin: str = "test.example/ledger", seed: int = 1) -> str:
     return f"{origin}+0badc0de+{base64.b64encode(bytes([1]) + bytes([seed]) * 32).decode()}"
 
 
+def before(*, ledger: str = "old#" + "0" * 64, size: int = 7, root_hex: str = "ab" * 32) -> do.Predecessor:
+    """A ledger to continue."""
+    return do.Predecessor(ledger, size, root_hex)
+
+
 def test_block_0_makes_the_founders_the_policy_and_the_ledger() -> None:
     ledger = new_ledger()
     record = ledger.get(LedgerRecord, "ledger")
@@ -69,7 +74,11 @@ def test_a_ledger_is_founded_once() -> None:
         ("time_zone_minutes", -841, -840, "ledger.time_zone"),
         ("rulebook", 0, 1, "ledger.amount"),
         ("rulebook_digest", "AB" * 32, "ab" * 32, "ledger.digest"),
-        ("predecessor", "old#" + "0" * 63, "old#" + "0" * 64, "ledger.predecessor"),
+        ("predecessor", before(ledger="old#" + "0" * 63), before(), "ledger.predecessor"),
+        ("predecessor", before(ledger="test.example/ledger#" + "0" * 64), before(), "ledger.predecessor"),
+        ("predecessor", before(size=0), before(size=1), "ledger.amount"),
+        ("predecessor", before(size=2**53), before(size=2**53 - 1), "ledger.amount"),
+        ("predecessor", before(root_hex="AB" * 32), before(), "ledger.digest"),
         ("checkpoint_keys", [], [verifier_key()], "ledger.checkpoint_keys"),
         ("checkpoint_keys", [verifier_key(), verifier_key()], [verifier_key(), verifier_key(seed=2)],
          "ledger.checkpoint_keys"),

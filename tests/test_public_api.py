@@ -14,13 +14,21 @@ import finchain as fc
 from finchain import instructions as do
 
 SIGNATURES = {
-    "check": "(path, *, progress, rulebooks)",
     "connect": "(path, *, operator, keys, timeout_seconds, rulebooks)",
-    "create": "(path, *, name, operator, keys, clock, hash_suite, time_zone_minutes, policy, rulebook, durability)",
     "follow": "(path, into, *, clock, progress, rulebooks)",
+    "backup": "(path, to, *, progress)",
+    "check": "(path, *, progress, rulebooks, other_rules)",
+    "confirm": "(path, *, checkpoint, by_mark, witnesses, witnesses_needed, keys, rulebooks, progress)",
+    "create":
+        "(path, *, name, operator, keys, clock, hash_suite, time_zone_minutes, policy, rulebook, durability, "
+        "predecessor)",
     "open": "(path, *, read_only, operator, keys, clock, after_silence, progress, rulebooks, durability)",
+    "predecessor": "(path, *, checkpoint, trust)",
+    "repair": "(path, source, *, write, checkpoint, keys, rulebooks, progress)",
     "request_enrolment": "(ledger, party_id, holders, *, threshold)",
+    "restore": "(source, to, *, progress)",
     "verify": "(receipt, *, trust, witnesses, witnesses_needed, unwitnessed)",
+    "Ledger.backup": "(self, to)",
     "Submitting.register":
         "(self, party_id, name, *, roles, key, keys, threshold, request, identifiers, registrar)",
     "Submitting.submit": "(self, what, *, by, lane)",

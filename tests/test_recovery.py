@@ -7,62 +7,13 @@ last frame is what a crash leaves, and is cut.
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 import finchain as fc
-from finchain.key_folder import KeyFolder
-from real_ledger import claim, found, key, reopen, shape
-
-PAGE = 4_096
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A ledger that was closed: three blocks of parties, then claims r-1 to r-3 in a block each."""
-
-    home: Path
-    shape: tuple[int, bytes, str]
-
-    @property
-    def folder(self) -> Path:
-        return self.home / "real.finchain"
-
-    @property
-    def blocks(self) -> Path:
-        return self.folder / "blocks" / "00000000.blk"
-
-    @property
-    def index(self) -> Path:
-        return self.folder / "index"
-
-    def forget(self) -> None:
-        """Removes what shows that blocks were acknowledged."""
-        shutil.rmtree(self.index)
-        KeyFolder.of(self.home / "keys", self.folder).mark_path.unlink(missing_ok=True)
-
-    def frames(self) -> list[tuple[int, int]]:
-        """Offset and bytes of each frame, its padding not counted."""
-        content, at, found = self.blocks.read_bytes(), 0, []
-        while content[at : at + 4] == b"FCB\x01":
-            size = 64 + int.from_bytes(content[at + 4 : at + 8], "little")
-            found.append((at, size))
-            at += -(-size // PAGE) * PAGE
-        return found
-
-    def spoil(self, at: int, new: bytes) -> None:
-        with self.blocks.open("r+b") as file:
-            file.seek(at)
-            file.write(new)
-
-
-def kept_in(home: Path) -> Kept:
-    with found(home) as ledger:
-        for n in (1, 2, 3):
-            ledger.submit(claim(f"r-{n}"), by=key("shop"))
-        return Kept(home, shape(ledger))
+from kept_ledger import PAGE, Kept, kept_in
+from real_ledger import claim, key, reopen, shape
 
 
 @pytest.fixture
@@ -73,7 +24,9 @@ def kept(tmp_path: Path) -> Kept:
 # ---- the index is a cache
 
 
-@pytest.mark.parametrize("harm", ["removed", "empty", "cut", "foreign", "no mark", "a torn mark", "another ledger's"])
+@pytest.mark.parametrize(
+    "harm", ["removed", "empty", "cut", "foreign", "no mark", "a torn mark", "another boot's", "another ledger's"]
+)  # fmt: skip
 def test_an_index_that_cannot_be_believed_is_made_anew(kept: Kept, tmp_path: Path, harm: str) -> None:
     store, mark = kept.index / "data.mdb", kept.index / "mark"
     if harm == "removed":
@@ -86,6 +39,8 @@ def test_an_index_that_cannot_be_believed_is_made_anew(kept: Kept, tmp_path: Pat
         store.write_bytes(b"not an index" * 4_000)
     elif harm == "no mark":
         mark.unlink()
+    elif harm == "another boot's":
+        mark.write_text("finchain-index 2 open 00000000-0000-0000-0000-000000000000\n")
     elif harm == "a torn mark":
         mark.write_bytes(mark.read_bytes()[:20])
     else:
@@ -131,6 +86,21 @@ def test_changed_records_of_the_index_are_noticed(kept: Kept) -> None:
             assert shape(ledger) == kept.shape
     with reopen(kept.home) as ledger:
         assert ledger.recovery["index_rebuilt_because"] is None
+
+
+def test_a_changed_byte_in_any_page_of_the_index_is_noticed(kept: Kept) -> None:
+    """Records, history, places, free pages: the file of a closed index is summed before anything in it is read."""
+    store = kept.index / "data.mdb"
+    for page in range(store.stat().st_size // PAGE):
+        with store.open("r+b") as file:
+            file.seek(page * PAGE + page * 97 % PAGE)
+            byte = file.read(1)
+            file.seek(-1, 1)
+            file.write(bytes([byte[0] ^ 0x40]))
+        with reopen(kept.home) as ledger:
+            assert ledger.recovery["index_rebuilt_because"], f"page {page}"
+            assert shape(ledger) == kept.shape
+            assert [step.height for step in ledger.history(fc.Receivable, "r-2")] == [4]
 
 
 # ---- the end of the blocks

@@ -7,12 +7,16 @@ unseen; and receipts prove any of it offline.
 from finchain.audit import Audit, check
 from finchain.clock import RealClock, SimulatedClock
 from finchain.connection import Connection, connect
+from finchain.copies import Repair, backup, confirm, predecessor, repair, restore
+from finchain.domain.founding import Predecessor
 from finchain.domain.party import Party
 from finchain.domain.receivable import Receivable
 from finchain.domain.rulebook import RULEBOOK_1, Rulebook
 from finchain.errors import (
     Busy,
     ConfigError,
+    DamageError,
+    Fault,
     FinchainError,
     ForkError,
     KeyFileError,
@@ -22,14 +26,16 @@ from finchain.errors import (
     Rejected,
     StorageError,
     TamperError,
+    UnconfirmedError,
     Unknown,
     Unreachable,
+    VersionError,
 )
 from finchain.following import Follower, follow
 from finchain.keys import EnrolmentRequest, Holder, Key, request_enrolment
 from finchain.ledger import Ledger
 from finchain.opening import create, open
-from finchain.outcome import Applied, Explanation, Outcome, RefusedRow, Step, Ticket
+from finchain.outcome import Applied, Backup, Explanation, Outcome, RefusedRow, Step, Ticket
 from finchain.reader import Reader, Snapshot
 from finchain.receipt import Receipt, Verified, verify
 from finchain.serving import Server
@@ -41,11 +47,14 @@ __all__ = [
     "RULEBOOK_1",
     "Applied",
     "Audit",
+    "Backup",
     "Busy",
     "ConfigError",
     "Connection",
+    "DamageError",
     "EnrolmentRequest",
     "Explanation",
+    "Fault",
     "FinchainError",
     "Follower",
     "ForkError",
@@ -57,6 +66,7 @@ __all__ = [
     "NotFound",
     "Outcome",
     "Party",
+    "Predecessor",
     "Reader",
     "RealClock",
     "Receipt",
@@ -64,6 +74,7 @@ __all__ = [
     "Refused",
     "RefusedRow",
     "Rejected",
+    "Repair",
     "Rulebook",
     "Server",
     "SimulatedClock",
@@ -73,14 +84,21 @@ __all__ = [
     "TamperError",
     "Ticket",
     "Transaction",
+    "UnconfirmedError",
     "Unknown",
     "Unreachable",
     "Verified",
+    "VersionError",
+    "backup",
     "check",
+    "confirm",
     "connect",
     "create",
     "follow",
     "open",
+    "predecessor",
+    "repair",
     "request_enrolment",
+    "restore",
     "verify",
 ]

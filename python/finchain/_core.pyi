@@ -1,5 +1,6 @@
 """The compiled core of finchain. Conversion only: `docs/format.md` says what the bytes are."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, final
 
@@ -10,16 +11,22 @@ __all__ = [
     "Opened",
     "Reader",
     "SecretKey",
+    "Survey",
     "View",
     "__version__",
+    "backup",
     "canonical_check",
+    "confirm_copy",
     "hash",
+    "repair",
+    "signed_mark",
     "state_root",
     "transaction_header",
     "transaction_parts",
     "tree_path",
     "tree_root",
     "verify_batch",
+    "verify_checkpoint",
     "verify_receipt",
     "verify_signature",
 ]
@@ -90,6 +97,7 @@ class Ledger:
         durable_height: int | None = None,
         follow: Path | None = None,
         double: bool | None = None,
+        blocks_max: int | None = None,
     ) -> tuple[Ledger, dict[str, Any]]: ...
     def look_further(self) -> int: ...
     def check(self, texts: list[bytes]) -> Checking: ...
@@ -175,6 +183,28 @@ class View:
     def lane_place(self, lane_id: str, sequence: int) -> tuple[int, int] | None: ...
     def close(self) -> None: ...
 
+class Survey:
+    def __new__(cls, dir: Path) -> Survey: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def faults(self) -> list[tuple[Path, int, int, int | None, str]]: ...
+    @property
+    def whole(self) -> int: ...
+    @property
+    def ranges(self) -> list[tuple[int, int]]: ...
+    def root_at(self, size: int) -> bytes | None: ...
+    def place(self, height: int) -> tuple[Path, int] | None: ...
+
+def backup(
+    dir: Path, to: Path, *, durable: int | None = None, progress: Callable[[int], Any] | None = None
+) -> dict[str, Any]: ...
+def repair(dir: Path, source: Path, *, signed: list[tuple[str, int, bytes]], write: bool) -> dict[str, Any]: ...
+def confirm_copy(dir: Path, mark_path: Path, signed: tuple[str, int, bytes]) -> None: ...
+def signed_mark(path: Path) -> tuple[str, int, bytes] | None: ...
+def verify_checkpoint(
+    note: bytes, *, log_keys: list[str], witnesses: list[str], witnesses_needed: int, operator_alone: bool
+) -> tuple[str, int, bytes, list[tuple[str, int]]]: ...
 def verify_signature(public_key: bytes, signature: bytes, message: bytes) -> str | None: ...
 def verify_batch(claims: list[tuple[bytes, bytes, bytes]]) -> list[str | None]: ...
 def transaction_header(

@@ -1,13 +1,15 @@
 """Audit: a whole ledger verified from its blocks alone, by the same pipe that wrote it.
 
 Signatures, hashes, rules and state roots are checked again, block by block, with an index of the audit's own; the
-ledger's index and cache are not looked at. It writes nothing into the ledger's folder, which may be in use.
+ledger's index and cache are not looked at. It writes nothing into the ledger's folder, which may be in use. Where it
+finds damage it goes on, and says of the rest what hashes and a checkpoint can still show.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -15,9 +17,13 @@ import msgspec
 from finchain import _core
 from finchain.domain.founding import LedgerRecord
 from finchain.domain.rulebook import Rulebook
-from finchain.errors import TamperError
+from finchain.errors import ConfigError, DamageError, Fault, FinchainError, TamperError
 from finchain.opening import Progress
-from finchain.replay import opened_blocks
+from finchain.pipe import Pipe
+from finchain.replay import founding_keys, opened_blocks
+
+CHECKPOINT = "checkpoint"
+"""The file of a ledger's newest checkpoint."""
 
 
 class Audit(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +38,10 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
         state_root: Root of the final state, in hex.
         log_root: Root of the block log, in hex.
         checkpoint_size: Blocks under the newest checkpoint in the folder; `None` where there is none.
+        checkpoint_keys: Verifier keys of the checkpoints in force.
+        other_rules: Whether the rule files here have another digest than those the ledger is under. Every state root
+            agrees all the same, so the rules made no difference to this ledger.
+        predecessor: Name of the ledger that this one continues; empty where there is none.
     """
 
     ledger: str
@@ -42,19 +52,28 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     state_root: str
     log_root: str
     checkpoint_size: int | None
+    checkpoint_keys: list[str] = []
+    other_rules: bool = False
+    predecessor: str = ""
 
     def __str__(self) -> str:
         covered = (
             "no checkpoint" if self.checkpoint_size is None else f"checkpoint over {self.checkpoint_size} blocks agrees"
         )
+        rules = "; by rule files with another digest than the ledger's" if self.other_rules else ""
+        before = f"; continues {self.predecessor.partition('#')[0]}" if self.predecessor else ""
         return (
             f"{self.ledger.partition('#')[0]}: {self.blocks} blocks, {self.transactions} transactions, "
-            f"{self.instructions} instructions verified; {self.records} records, {covered}"
+            f"{self.instructions} instructions verified; {self.records} records, {covered}{before}{rules}"
         )
 
 
 def check(
-    path: str | os.PathLike[str], *, progress: Progress | None = None, rulebooks: Sequence[Rulebook] = ()
+    path: str | os.PathLike[str],
+    *,
+    progress: Progress | None = None,
+    rulebooks: Sequence[Rulebook] = (),
+    other_rules: bool = False,
 ) -> Audit:
     """Verifies every block of a ledger.
 
@@ -62,37 +81,131 @@ def check(
         path: The ledger's folder.
         progress: Called after each block.
         rulebooks: Those that the ledger was under, beside the built-in one.
+        other_rules: Goes on where the rule files here have another digest than the ledger's, and compares the state
+            roots; the answer says so.
 
     Raises:
-        TamperError: Something is not what was signed or what the rules make; the message names the block and the entry.
+        DamageError: Something is not what was signed or what the rules make: every damaged place, and what still
+            stands.
+        TamperError: The checkpoint is not that of these blocks, or `ledger.json` is not what it should be.
+        ConfigError: The rule files here are not the ledger's.
+        VersionError: A later version wrote it.
         NotFound: There is no ledger in this folder.
     """
-    transactions = instructions = 0
-    with opened_blocks(Path(path), rulebooks) as (core, blocks, pipe):
-        for height in range(blocks):
-            more = pipe.replay(height, verify_signatures=True)
-            transactions, instructions = transactions + more[0], instructions + more[1]
-            pipe.records.trim()
-            if progress is not None:
-                progress(height + 1, blocks)
-        core.wait_indexed()
-        size, log_root = core.log_root
-        record = pipe.records.find(LedgerRecord, "ledger")
-        assert isinstance(record, LedgerRecord)
-        pipe.check_rulebook(record)
-        return Audit(
-            ledger=core.name, blocks=size, transactions=transactions, instructions=instructions,
-            records=core.records_count, state_root=core.state_root.hex(), log_root=log_root.hex(),
-            checkpoint_size=_compare_checkpoint(Path(path), core, record.checkpoint_keys),
+    folder = Path(path)
+    verifying = _Verifying(folder, rulebooks, progress)
+    try:
+        return verifying.run(other_rules=other_rules)
+    except TamperError as error:
+        damage = verifying.damage(error)
+    raise damage
+
+
+class _Verifying:
+    """One audit on its way.
+
+    Args:
+        folder: The ledger's folder.
+        rulebooks: Those that the ledger was under.
+        progress: Called after each block.
+    """
+
+    def __init__(self, folder: Path, rulebooks: Sequence[Rulebook], progress: Progress | None) -> None:
+        self._folder = folder
+        self._rulebooks = rulebooks
+        self._progress = progress
+        self._opened = False
+        self._verified = 0
+        self._keys: list[str] = []
+
+    def run(self, *, other_rules: bool, blocks_max: int | None = None) -> Audit:
+        """Verifies all blocks, or those before `blocks_max`."""
+        transactions = instructions = 0
+        with opened_blocks(self._folder, self._rulebooks, blocks_max=blocks_max) as (core, blocks, pipe):
+            self._opened = True
+            try:
+                for height in range(blocks):
+                    more = pipe.replay(height, verify_signatures=True)
+                    transactions, instructions = transactions + more[0], instructions + more[1]
+                    pipe.records.trim()
+                    if self._progress is not None:
+                        self._progress(height + 1, blocks)
+            finally:
+                # What was executed before the fault may still be on its way.
+                with suppress(FinchainError):
+                    core.wait_indexed()
+                self._verified = core.log_root[0]
+            core.wait_indexed()
+            size, log_root = core.log_root
+            record = pipe.records.find(LedgerRecord, "ledger")
+            assert isinstance(record, LedgerRecord)
+            self._keys = record.checkpoint_keys
+            differs = _rules_differ(pipe, record, other_rules=other_rules)
+            covered = None if blocks_max is not None else self._compare_checkpoint(core)
+            return Audit(
+                ledger=core.name, blocks=size, transactions=transactions, instructions=instructions,
+                records=core.records_count, state_root=core.state_root.hex(), log_root=log_root.hex(),
+                checkpoint_size=covered, checkpoint_keys=record.checkpoint_keys, other_rules=differs,
+                predecessor=record.predecessor.ledger if record.predecessor else "",
+            )  # fmt: skip
+
+    def _compare_checkpoint(self, core: _core.Ledger) -> int | None:
+        try:
+            note = (self._folder / CHECKPOINT).read_bytes()
+        except FileNotFoundError:
+            return None
+        size = core.compare_checkpoint(note, self._keys)
+        if size is None:
+            raise TamperError(f"{self._folder / CHECKPOINT} is not signed by a checkpoint key of this ledger")
+        return size
+
+    def damage(self, found: TamperError) -> TamperError:
+        """What is known of a damaged ledger, or `found` itself where every block is whole and executed as stored."""
+        survey = _core.Survey(self._folder)
+        faults = [Fault.of(row) for row in survey.faults]
+        if not self._opened:
+            try:
+                self.run(other_rules=True, blocks_max=survey.whole)
+            except FinchainError as error:
+                found = TamperError(error.message)
+        if self._verified < survey.whole:
+            # The block is whole by its hashes, so what failed are the rules, a signature or the state.
+            file, offset = survey.place(self._verified) or (self._folder, 0)
+            why = found.message.removeprefix(f"block {self._verified}: ")
+            faults.insert(0, Fault(str(file), offset, self._verified, self._verified + 1, why))
+        if not faults:
+            return found
+        size, agrees = self._checkpoint_beside_damage(survey)
+        return DamageError(
+            f"{survey.name.partition('#')[0]} is damaged in {len(faults)} place{'s' * (len(faults) > 1)}",
+            faults=tuple(faults), verified_blocks=self._verified, whole=tuple(survey.ranges),
+            checkpoint_size=size, checkpoint_agrees=agrees,
+            advice=f"finchain repair {self._folder} --from COPY puts back what a backup or another copy has",
         )  # fmt: skip
 
+    def _checkpoint_beside_damage(self, survey: _core.Survey) -> tuple[int | None, bool | None]:
+        try:
+            note = (self._folder / CHECKPOINT).read_bytes()
+        except FileNotFoundError:
+            return None, None
+        try:
+            # The keys of block 0 where none that came later was verified.
+            keys = self._keys or founding_keys(self._folder)
+            _, size, expected, _ = _core.verify_checkpoint(
+                note, log_keys=keys, witnesses=[], witnesses_needed=0, operator_alone=True
+            )
+        except FinchainError:
+            return None, None
+        found = survey.root_at(size)
+        return size, None if found is None else found == expected
 
-def _compare_checkpoint(path: Path, core: _core.Ledger, keys: list[str]) -> int | None:
+
+def _rules_differ(pipe: Pipe, record: LedgerRecord, *, other_rules: bool) -> bool:
+    """Whether the rule files here are others than the ledger's, where that was allowed."""
     try:
-        note = (path / "checkpoint").read_bytes()
-    except FileNotFoundError:
-        return None
-    size = core.compare_checkpoint(note, keys)
-    if size is None:
-        raise TamperError(f"{path / 'checkpoint'} is not signed by a checkpoint key of this ledger")
-    return size
+        pipe.check_rulebook(record)
+    except ConfigError:
+        if not other_rules or pipe.rulebook(record.rulebook).digest == record.rulebook_digest:
+            raise
+        return True
+    return False

@@ -17,23 +17,29 @@
     │   ├── TooManyLanes        the sender has all the lanes it may have
     │   └── InternalError       a rule failed unexpectedly; the transaction was dropped
     ├── TamperError             bytes that are not what was signed, sealed or committed to
+    │   └── DamageError         every damaged place of a ledger, and what of it still stands
     ├── Unknown                 sent, and nobody knows what became of it; its ticket finds out
     ├── Busy                    too much waits already; to be sent again in a moment
     ├── Unreachable             no process serves the ledger, or it does not answer
     ├── StorageError            the disk or the file system failed
     ├── LockedError             another process has the ledger open for writing
+    ├── UnconfirmedError        the folder is a copy, and nobody has confirmed that nothing is missing in it
+    ├── VersionError            a later version of finchain wrote it
     ├── ForkError               a handle was used in a child process
     ├── NotFound                no such ledger, record, block or key
     ├── KeyFileError            a key file that cannot be read, or is readable by others
     └── ConfigError             a setting, a mapping or an argument that makes no sense
 
-Verification returns what was verified or raises; nothing here is ever a bool.
+Verification returns what was verified or raises; nothing here is ever a bool. A `Fault` is no error by itself, but a
+place that a `DamageError` lists.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
+
+import msgspec
 
 
 class FinchainError(Exception):
@@ -196,6 +202,88 @@ class TamperError(FinchainError):
     usual_advice = "keep these files as they are, and compare them with a backup, a witness or a newer checkpoint"
 
 
+class Fault(msgspec.Struct, frozen=True):
+    """A place where blocks are missing or damaged.
+
+    Attributes:
+        file: The block file.
+        offset: Where the first of them was expected in it, in bytes.
+        height: Height of the first of them.
+        until: Height of the first whole block behind it; `None` where none is.
+        why: What is wrong there.
+    """
+
+    file: str
+    offset: int
+    height: int
+    until: int | None
+    why: str
+
+    @classmethod
+    def of(cls, row: tuple[Any, int, int, int | None, str]) -> Fault:
+        """A fault as the core gives it: path, offset, height, until, why."""
+        return cls(str(row[0]), *row[1:])
+
+    def __str__(self) -> str:
+        if self.until is None:
+            blocks = f"from block {self.height} on"
+        elif self.until > self.height + 1:
+            blocks = f"blocks {self.height} to {self.until - 1}"
+        else:
+            blocks = f"block {self.height}"
+        return f"{blocks}: {self.file}, offset {self.offset}: {self.why}"
+
+
+class DamageError(TamperError):
+    """A ledger that is damaged, with every damaged place and what still stands.
+
+    Attributes:
+        faults: The damaged places, in order.
+        verified_blocks: Blocks from block 0 on that were executed again and are what was signed and sealed.
+        whole: Heights, as ranges whose end is not in them, of blocks that are whole by their hashes.
+        checkpoint_size: Blocks under the newest checkpoint in the folder; `None` where there is none.
+        checkpoint_agrees: Whether its root is that of these blocks: then every whole block under it is what was
+            signed. `None` where there is none, or so many blocks are lost that the root cannot be computed.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        advice: str,
+        faults: tuple[Fault, ...],
+        verified_blocks: int,
+        whole: tuple[tuple[int, int], ...],
+        checkpoint_size: int | None,
+        checkpoint_agrees: bool | None,
+    ) -> None:
+        facts = {
+            "faults": [msgspec.to_builtins(fault) for fault in faults],
+            "verified_blocks": verified_blocks,
+            "whole": whole,
+            "checkpoint_size": checkpoint_size,
+            "checkpoint_agrees": checkpoint_agrees,
+        }
+        super().__init__(message, advice=advice, facts=facts)
+        self.faults = faults
+        self.verified_blocks = verified_blocks
+        self.whole = whole
+        self.checkpoint_size = checkpoint_size
+        self.checkpoint_agrees = checkpoint_agrees
+
+    def __str__(self) -> str:
+        lines = [self.message, *(f"  {fault}" for fault in self.faults)]
+        stands = [f"blocks 0 to {self.verified_blocks - 1} verified in full" if self.verified_blocks else "no block"]
+        stands += [
+            f"blocks {first} to {end - 1} whole by their hashes" for first, end in self.whole
+            if end > self.verified_blocks
+        ]  # fmt: skip
+        if self.checkpoint_size is not None:
+            verdict = {True: "agrees", False: "does not agree", None: "cannot be compared"}[self.checkpoint_agrees]
+            stands.append(f"the checkpoint over {self.checkpoint_size} blocks {verdict}")
+        return "\n".join([*lines, "still stands: " + ", ".join(stands), f"try: {self.advice}"])
+
+
 class Unknown(FinchainError):
     """A transaction was sent, and whether it entered a block is not known: the disk or the connection failed.
 
@@ -240,6 +328,18 @@ class LockedError(FinchainError):
     """Another process has the ledger open for writing."""
 
     usual_advice = "close it there, or have it served there; questions and an audit need no lock"
+
+
+class UnconfirmedError(FinchainError):
+    """The folder is a copy that nobody has confirmed: it can be read, and nothing is written or signed in it."""
+
+    usual_advice = "finchain confirm says, by a checkpoint or the signed mark, that nothing is missing in it"
+
+
+class VersionError(FinchainError):
+    """A later version of finchain wrote it; nothing is wrong with it."""
+
+    usual_advice = "use the version of finchain that wrote it, or a later one"
 
 
 class ForkError(FinchainError):

@@ -22,7 +22,7 @@ from finchain.domain.contribution import ContributeShare
 from finchain.domain.correction import CancelDraw, ReverseDisbursement, ReverseFee, ReversePayment
 from finchain.domain.debts import ReceiveForDebts
 from finchain.domain.dispute import DisputeReceivable, ResolveDispute
-from finchain.domain.founding import ActivateRulebook, CreateLedger, Founder, SetCheckpointKeys
+from finchain.domain.founding import ActivateRulebook, CreateLedger, Founder, Predecessor, SetCheckpointKeys
 from finchain.domain.guarantee import OfferGuarantee
 from finchain.domain.guarantee_fee import PayGuaranteeFee, ReceiveGuaranteeFee, RefundGuaranteeFee
 from finchain.domain.holiday import SetCalendar
@@ -138,6 +138,7 @@ __all__ = [
     "PledgeLot",
     "PledgeReceivable",
     "PolicyTerms",
+    "Predecessor",
     "PrepayLoan",
     "Rate",
     "ReceiveForDebts",

@@ -23,7 +23,7 @@ from finchain.errors import ConfigError, FinchainError, Refused
 from finchain.forking import abandon_in_children
 from finchain.key_folder import KeyFolder
 from finchain.keys import Key
-from finchain.outcome import Explanation, Outcome
+from finchain.outcome import Backup, Explanation, Outcome
 from finchain.pipe import END, Pipe, Stream, chunked
 from finchain.proving import Proving
 from finchain.serving import Server
@@ -252,6 +252,11 @@ class Ledger(Submitting, Proving):
             raise ConfigError(f"{self.path} is served already", advice="close that server first")
         self._server = Server(self)
         return self._server
+
+    def backup(self, to: str | os.PathLike[str]) -> Backup:
+        """Copies every block that was answered to a folder, or those that are new there; see `finchain.backup`."""
+        self._check_process()
+        return Backup(path=os.fspath(to), **_core.backup(self.path, Path(to), durable=self._core.log_root[0] - 1))
 
     # ---- inside
 

@@ -14,10 +14,10 @@ import msgspec
 
 from finchain import _core
 from finchain.clock import Clock, RealClock, SimulatedClock
-from finchain.domain.founding import CreateLedger, Founder, LedgerRecord
+from finchain.domain.founding import CreateLedger, Founder, LedgerRecord, Predecessor
 from finchain.domain.key import NewKey, set_possession_verifier
 from finchain.domain.policy import DEFAULT_POLICY, PolicyTerms
-from finchain.domain.rule import business_date
+from finchain.domain.rule import Absent, business_date
 from finchain.domain.rulebook import RULEBOOK_1, Rulebook
 from finchain.errors import ConfigError, StorageError
 from finchain.key_folder import KeyFolder
@@ -61,6 +61,7 @@ def create(
     policy: PolicyTerms = DEFAULT_POLICY,
     rulebook: Rulebook = RULEBOOK_1,
     durability: Durability = "single",
+    predecessor: Predecessor | None = None,
 ) -> Ledger:
     """Founds a ledger in a new folder and opens it.
 
@@ -76,6 +77,7 @@ def create(
         rulebook: The rules that it is founded under.
         durability: `double` syncs a mark after each block and before its answers. Only with it is a last block that the
             disk destroyed told from one that was never finished; each block costs one sync more.
+        predecessor: The ledger that it continues; `finchain.predecessor` gives it.
 
     Raises:
         ConfigError: The folder exists.
@@ -91,7 +93,7 @@ def create(
         building.mkdir(parents=True)
         core = _core.Ledger.create(building, name, hash_suite, rulebook.number, double=durability == "double")
         try:
-            _found(core, folder, name, clock, hash_suite, time_zone_minutes, policy, rulebook)
+            _found(core, folder, name, clock, hash_suite, time_zone_minutes, policy, rulebook, predecessor)
             full_name = core.name
         finally:
             core.close()
@@ -114,6 +116,7 @@ def _found(
     time_zone_minutes: int,
     policy: PolicyTerms,
     rulebook: Rulebook,
+    predecessor: Predecessor | None,
 ) -> None:
     """Seals block 0."""
     operator = folder.operator_key()
@@ -121,7 +124,7 @@ def _found(
     founder = Founder("operator", "Operator", 1, [NewKey("Operator", "any", "ed25519", public_key)])
     do = CreateLedger(
         origin, clock.kind, hash_suite, time_zone_minutes, founder, [folder.verifier_key(origin)],
-        rulebook.number, rulebook.digest, policy,
+        rulebook.number, rulebook.digest, policy, predecessor=predecessor or Absent,
     )  # fmt: skip
     now = clock.now_ms()
     transaction = Transaction.build(
@@ -132,8 +135,6 @@ def _found(
     (outcome,) = pipe.run([transaction.to_bytes()], lambda: now)
     if outcome.error is not None:
         raise outcome.error
-    if outcome.refusals:
-        raise outcome.refusals[0]
 
 
 @overload
@@ -171,6 +172,8 @@ def open(
 ) -> Ledger | Reader:
     """Opens a ledger for writing, recovering what a crash left; or for reading only, beside whoever writes.
 
+    A copy that `backup` or `restore` made is opened for reading alone, until `confirm` says that nothing is missing.
+
     Args:
         path: The ledger's folder.
         read_only: Gives a `Reader`: no lock, no recovery, nothing written, answers as of the last block in the index.
@@ -188,6 +191,7 @@ def open(
         TamperError: Blocks are damaged, missing, or not what was signed.
         ConfigError: The clock is of the wrong kind, or the rulebook in force is not here; or, with `read_only`, this
             process has the ledger open already.
+        VersionError: A later version wrote it.
         StorageError: With `read_only`: the index is missing or cannot be believed; opening for writing mends that.
         ForkError: With `read_only`: the process that this one was forked from had the ledger open.
     """
@@ -209,7 +213,8 @@ def open(
             if progress is not None:
                 progress(height + 1, recovery["blocks"])
         core.wait_indexed()
-        core.compare_mark(folder.mark_path)
+        if not recovery["copy"]:
+            core.compare_mark(folder.mark_path)
         record = pipe.records.find(LedgerRecord, "ledger")
         assert isinstance(record, LedgerRecord)
         pipe.check_rulebook(record)
@@ -218,7 +223,7 @@ def open(
             core,
             pipe,
             record,
-            clock_for(record, clock, core.time_ms, after_silence),
+            clock_for(record, clock, core.time_ms, after_silence or recovery["copy"]),
             folder,
             operator,
             recovery,

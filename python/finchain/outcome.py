@@ -1,4 +1,4 @@
-"""What came of a submission, of an explanation, and of asking for a record's history or for the ledger's."""
+"""What came of a submission, an explanation or a backup, and of asking for a record's history or the ledger's."""
 
 from __future__ import annotations
 
@@ -154,3 +154,25 @@ class Change(msgspec.Struct, frozen=True):
         for before, after in self.records:
             if isinstance(after, kind):
                 yield before, after  # type: ignore[misc]  # a record is only ever followed by one of its kind
+
+
+class Backup(msgspec.Struct, frozen=True, kw_only=True):
+    """What a backup or a restore has copied.
+
+    Attributes:
+        path: The copy.
+        blocks: Blocks in it.
+        new_blocks: Those that this run brought.
+        size_bytes: Bytes that it wrote for them.
+        checkpoint_size: Blocks under the checkpoint in the copy; `None` where there is none.
+    """
+
+    path: str
+    blocks: int
+    new_blocks: int
+    size_bytes: int
+    checkpoint_size: int | None
+
+    def __str__(self) -> str:
+        covered = "no checkpoint" if self.checkpoint_size is None else f"checkpoint over {self.checkpoint_size} blocks"
+        return f"{self.path}: {self.blocks} blocks, {self.new_blocks} of them new, {covered}"

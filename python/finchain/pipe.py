@@ -267,6 +267,9 @@ class Pipe:
             except _Dropped as dropped:
                 count, position = dropped.position, taken[dropped.position] + 1
                 outcomes[taken[count]] = Outcome(status="rejected", error=dropped.rejected)
+            if block.refusals and opened.height == 0:
+                # A ledger that a rule refuses to found has no block 0.
+                raise block.refusals[0][0]
             if count:
                 self._note(outcomes, opened, ids, block, count)
                 height = opened.height

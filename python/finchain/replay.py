@@ -31,10 +31,27 @@ def first_block_zone(core: _core.Ledger, pipe: Pipe, recovery: dict[str, Any]) -
         record = pipe.records.find(LedgerRecord, "ledger")
         assert isinstance(record, LedgerRecord)
         return record.time_zone_minutes
+    return _founding(core).time_zone_minutes
+
+
+def _founding(core: _core.Ledger) -> CreateLedger:
     (founding,) = RULEBOOK_1.decode_one(core.entered(0, 0)["instructions"])
     if not isinstance(founding, CreateLedger):
         raise FinchainError("block 0 does not found a ledger")
-    return founding.time_zone_minutes
+    return founding
+
+
+def founding_keys(path: Path) -> list[str]:
+    """The verifier keys that block 0 declares, whose hash is the ledger's name; needs no block but that one.
+
+    Args:
+        path: The ledger's folder.
+
+    Raises:
+        TamperError: Block 0 is damaged or missing.
+    """
+    with opened_blocks(path, blocks_max=1) as (core, _, _):
+        return _founding(core).checkpoint_keys
 
 
 @contextmanager
@@ -60,10 +77,18 @@ def replayed(
 
 
 @contextmanager
-def opened_blocks(path: Path, rulebooks: Sequence[Rulebook] = ()) -> Iterator[tuple[_core.Ledger, int, Pipe]]:
-    """A ledger's blocks, their number, and a pipe that nothing was replayed through yet."""
+def opened_blocks(
+    path: Path, rulebooks: Sequence[Rulebook] = (), *, blocks_max: int | None = None
+) -> Iterator[tuple[_core.Ledger, int, Pipe]]:
+    """A ledger's blocks, their number, and a pipe that nothing was replayed through yet.
+
+    Args:
+        path: The ledger's folder.
+        rulebooks: Those that the ledger was under, beside the built-in one.
+        blocks_max: Blocks behind these are not even read, because they may be damaged.
+    """
     with tempfile.TemporaryDirectory(prefix="finchain-audit-") as folder:
-        core, recovery = _core.Ledger.open(path, Path(folder) / "index", read_only=True)
+        core, recovery = _core.Ledger.open(path, Path(folder) / "index", read_only=True, blocks_max=blocks_max)
         try:
             pipe = Pipe(core, 0, rulebooks)
             pipe.zone_minutes = first_block_zone(core, pipe, recovery)

@@ -1,4 +1,4 @@
-"""`init`, `register`, `show`, `history`, `check`: a ledger, who is on it, and what it holds."""
+"""`init`, `register`, `show`, `history`: a ledger, who is on it, and what it holds."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ from finchain.reading import Reading
     "--simulated-from", type=click.DateTime(["%Y-%m-%d"]),
     help="For tests: a clock that stands at this day until it is moved. The ledger says so for ever.",
 )  # fmt: skip
+@click.option("--continues", type=FOLDER, help="Folder of an old ledger that this one continues, as it last signed.")
 @talks
 def init(
     screen: Screen,
@@ -43,12 +44,14 @@ def init(
     durability: Any,
     time_zone_minutes: int,
     simulated_from: datetime | None,
+    continues: Path | None,
 ) -> None:
     """Founds a ledger in the new folder PATH and prints its name and its verifier key."""
     clock = None if simulated_from is None else fc.SimulatedClock(simulated_from.date(), zone_minutes=time_zone_minutes)
     with fc.create(
         path, name=name, operator=None if operator is None else load_key(operator), keys=keys, clock=clock,
         hash_suite=hash_suite, time_zone_minutes=time_zone_minutes, durability=durability,
+        predecessor=None if continues is None else fc.predecessor(continues),
     ) as ledger:  # fmt: skip
         told = {"ledger": ledger.name, "verifier_key": ledger.verifier_key, "path": str(path)}
     screen.show(told, f"ledger        {told['ledger']}\nverifier key  {told['verifier_key']}")
@@ -145,13 +148,3 @@ def history(screen: Screen, path: Path, kind: str, id: str, limit: int, ledger_o
                 msgspec.to_builtins(step),
                 f"{at:%Y-%m-%d %H:%M:%S} UTC  block {step.height}, entry {step.entry}  {', '.join(step.by)}: {what}",
             )
-
-
-@click.command()
-@click.argument("path", type=FOLDER, metavar="LEDGER")
-@talks
-def check(screen: Screen, path: Path) -> None:
-    """Verifies a whole ledger from its blocks: hashes, signatures, rules, state roots. Writes nothing."""
-    with screen.progress("verifying blocks") as advance:
-        audit = fc.check(path, progress=advance)
-    screen.show(msgspec.to_builtins(audit), str(audit))

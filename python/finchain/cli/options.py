@@ -94,6 +94,8 @@ def open_ledger(screen: Screen, path: Path, options: dict[str, Any]) -> fc.Ledge
     except BaseException:
         ledger.close()
         raise
+    if ledger.recovery["copy"]:
+        screen.talk(f"{path} is a copy that was not confirmed: it can be read, and nothing else")
     if ledger.recovery["cut"]:
         screen.talk(f"recovered: {ledger.recovery['cut']}")
     if ledger.recovery["index_rebuilt_because"]:

@@ -15,6 +15,9 @@ import msgspec
 
 from finchain.errors import FinchainError, Refused, Unknown
 
+LINE_EVERY = 1_000
+"""Blocks or rows between two lines of progress: a few lines a minute at the slowest, a few a second at the quickest."""
+
 Advance = Callable[[int, int | None], None]
 """Called with what is done and, where it is known, with how much there is."""
 
@@ -62,9 +65,9 @@ class Screen:
 
     @contextmanager
     def progress(self, title: str) -> Iterator[Advance | None]:
-        """A bar on a terminal, for what may take longer than a second; `None` where nobody watches."""
+        """A bar on a terminal, for what may take longer than a second; with `--json` a line now and then elsewhere."""
         if self.quiet or not sys.stderr.isatty():
-            yield None
+            yield self._lines(title) if self.as_json and not self.quiet else None
             return
         # rich takes a few hundredths of a second to import, which only a watched run has to spend.
         from rich.console import Console
@@ -73,6 +76,19 @@ class Screen:
         with Progress(console=Console(stderr=True), transient=True) as bar:
             row = bar.add_task(title, total=None)
             yield lambda done, total: bar.update(row, completed=done, total=total)
+
+    def _lines(self, title: str) -> Advance:
+        """A JSON line on stderr for every so many that are done, for the log of an unattended run."""
+        told = 0
+
+        def advance(done: int, total: int | None) -> None:
+            nonlocal told
+            if done - told >= LINE_EVERY:
+                told = done
+                line = {"progress": title, "done": done, "total": total}
+                click.echo(msgspec.json.encode(line).decode(), err=True)
+
+        return advance
 
 
 def _plain(value: Any) -> Any:

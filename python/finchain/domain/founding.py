@@ -39,6 +39,20 @@ class Founder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keys: list[NewKey]
 
 
+class Predecessor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The ledger that another one continues, as far as a checkpoint of it was signed.
+
+    Attributes:
+        ledger: Its full name: origin, `#`, hash of block 0.
+        size: Blocks under that checkpoint.
+        root: Root of its block log over them, in hex.
+    """
+
+    ledger: str
+    size: int
+    root: str
+
+
 @record
 class LedgerRecord(Record, frozen=True, kw_only=True):
     """What the ledger says about itself; there is one, with the id `ledger`.
@@ -51,7 +65,7 @@ class LedgerRecord(Record, frozen=True, kw_only=True):
         checkpoint_keys: Verifier keys of the checkpoints in force.
         rulebook: Number of the rulebook in force from the next block on.
         rulebook_digest: SHA-256 over its rule files.
-        predecessor: Name of the ledger that this one continues.
+        predecessor: The ledger that this one continues.
     """
 
     kind: ClassVar[str] = "ledger"
@@ -65,7 +79,7 @@ class LedgerRecord(Record, frozen=True, kw_only=True):
     checkpoint_keys: list[str]
     rulebook: int
     rulebook_digest: str
-    predecessor: str | Optional = Absent
+    predecessor: Predecessor | Optional = Absent
 
 
 class CreateLedger(Instruction, frozen=True, tag="ledger.create"):
@@ -73,6 +87,7 @@ class CreateLedger(Instruction, frozen=True, tag="ledger.create"):
 
     Attributes:
         registrar: Absent where the operator enrols parties itself.
+        predecessor: The ledger that this one continues; nothing of it is taken over but this statement.
     """
 
     origin: str
@@ -85,7 +100,7 @@ class CreateLedger(Instruction, frozen=True, tag="ledger.create"):
     rulebook_digest: str
     policy: PolicyTerms
     registrar: Founder | Optional = Absent
-    predecessor: str | Optional = Absent
+    predecessor: Predecessor | Optional = Absent
 
 
 class ActivateRulebook(Instruction, frozen=True, tag="rulebook.activate"):
@@ -128,11 +143,8 @@ def _create(do: CreateLedger, book: Book) -> None:
         )  # fmt: skip
     check_amount("ledger", do.rulebook, "rulebook")
     check_digest("ledger", do.rulebook_digest, "rulebook_digest")
-    if do.predecessor is not Absent and not _LEDGER.fullmatch(do.predecessor):
-        refuse(
-            "ledger.predecessor", "this is no name of a ledger", rule="format.md 3.1", field="predecessor",
-            value=do.predecessor, advice="state the origin, #, and the hash of block 0 in hex",
-        )  # fmt: skip
+    if do.predecessor is not Absent:
+        _check_predecessor(do.predecessor, do.origin)
     check_terms(do.policy)
     _check_checkpoint_keys(do.checkpoint_keys, do.origin)
     registrar = do.operator if do.registrar is Absent else do.registrar
@@ -177,6 +189,21 @@ def _activate(do: ActivateRulebook, book: Book) -> None:
         )  # fmt: skip
     check_digest("rulebook", do.digest, "digest")
     book.put(msgspec.structs.replace(ledger, rulebook=do.number, rulebook_digest=do.digest))
+
+
+def _check_predecessor(before: Predecessor, origin: str) -> None:
+    if not _LEDGER.fullmatch(before.ledger):
+        refuse(
+            "ledger.predecessor", "this is no name of a ledger", rule="format.md 3.1", field="predecessor",
+            value=before.ledger, advice="state the origin, #, and the hash of block 0 in hex",
+        )  # fmt: skip
+    if before.ledger.partition("#")[0] == origin:
+        refuse(
+            "ledger.predecessor", "the ledger before has the same origin", rule="format.md 4.4", field="predecessor",
+            value=before.ledger, advice="take another origin: witnesses know a log by it, and would see a fork",
+        )  # fmt: skip
+    check_amount("ledger", before.size, "predecessor")
+    check_digest("ledger", before.root, "predecessor")
 
 
 def _found(book: Book, founder: Founder, roles: list[Role]) -> None:

@@ -182,6 +182,15 @@ impl BlockHeader {
     }
 }
 
+/// The `type` of a header, where it is that of a later version of the format.
+#[must_use]
+pub fn later_type(header: &[u8]) -> Option<String> {
+    let value = canonical::Value::parse(header, canonical::DOCUMENT_DEPTH_MAX).ok()?;
+    let found = value.get("type")?.as_text()?;
+    let version: u32 = found.strip_prefix("finchain.block.")?.parse().ok()?;
+    (version > 1).then(|| found.to_owned())
+}
+
 /// Hash of a block: the leaf hash of its header in the block log.
 #[must_use]
 pub fn block_hash(header: &[u8]) -> Hash {

@@ -169,6 +169,11 @@ pub trait RecordIndex: Send + Sync {
     /// # Errors
     /// The index failed or is damaged.
     fn block_hashes(&self) -> Result<Vec<Hash>, IndexFailure>;
+    /// Notes that something it gave was never sealed, so that it is made anew when the ledger is opened next.
+    ///
+    /// # Errors
+    /// The note cannot be written.
+    fn condemn(&self) -> Result<(), IndexFailure>;
     /// Writes the mark that what follows may be lost with the power.
     ///
     /// # Errors

@@ -8,8 +8,8 @@ use heed::{MdbError, PutFlags, RoTxn, RwTxn, WithoutTls};
 use crate::error::{IndexError, RowFault};
 use crate::index::Index;
 use crate::rows::{
-    Place, Tip, decode_number, decode_record_place, encode_block, encode_place, encode_record, encode_touch, lane_key,
-    number_key, touch_key,
+    Place, Tip, decode_number, decode_record_place, encode_block, encode_lane, encode_number, encode_record,
+    encode_touch, lane_key, number_key, seal, touch_key,
 };
 use crate::tables::{Table, Tables, pages_file};
 
@@ -43,6 +43,7 @@ impl Index {
         }
         blocks.iter().try_for_each(check_rows)?;
         self.set_open()?;
+        self.written();
         while !self.with(|tables| try_apply(tables, blocks))? {
             self.grow()?;
         }
@@ -82,8 +83,8 @@ fn write_all(tables: &Tables, txn: &mut RwTxn, blocks: &[BlockRows]) -> Result<(
         for lane in &block.lanes {
             let number = batch.get(&lane.key).map(|known| known.number);
             let number = number.ok_or_else(|| unknown_lane(block, lane.entry))?;
-            let row = encode_place((block.height, lane.entry));
-            put(tables.lanes, txn, &lane_key(number, lane.sequence), &row)?;
+            let key = lane_key(number, lane.sequence);
+            put(tables.lanes, txn, &key, &encode_lane(&key, (block.height, lane.entry)))?;
         }
         append(tables.blocks, txn, &number_key(block.height), &encode_block(block))?;
     }
@@ -113,10 +114,10 @@ fn gather<'a>(
     let mut batch = Batch::with_capacity(keys.len());
     for key in keys {
         let Some(row) = get(tables.ids, txn, key)? else { continue };
-        let number = decode_number(row)?;
+        let number = decode_number(key, row)?;
         let row = get(tables.records, txn, &number_key(number))?;
         let row = row.ok_or_else(|| IndexError::damaged(format!("record {number} has an id and no row")))?;
-        let touched = Some(decode_record_place(row)?);
+        let touched = Some(decode_record_place(number, row)?);
         batch.insert(key, Known { number, born: false, touched, last: None });
     }
     let mut born = 0;
@@ -149,7 +150,9 @@ fn write_touches<'a>(
             known.touched = Some(place);
             known.last = Some(write);
         }
-        append(tables.touches, txn, &touch_key(place), &row)?;
+        let key = touch_key(place);
+        seal("touches", &key, &mut row);
+        append(tables.touches, txn, &key, &row)?;
     }
     Ok(())
 }
@@ -159,13 +162,13 @@ fn write_records(tables: &Tables, txn: &mut RwTxn, batch: Batch<'_>) -> Result<(
     let mut records: Vec<_> = batch.into_iter().collect();
     records.sort_unstable_by_key(|(key, _)| *key);
     for (key, known) in records.iter().filter(|(_, known)| known.born) {
-        put(tables.ids, txn, *key, &known.number.to_le_bytes())?;
+        put(tables.ids, txn, *key, &encode_number(*key, known.number))?;
     }
     records.sort_unstable_by_key(|(_, known)| known.number);
     let mut row = Vec::new();
     for (_, known) in records {
         let (Some(write), Some(place)) = (known.last, known.touched) else { continue };
-        encode_record(&mut row, place, write);
+        encode_record(&mut row, known.number, place, write);
         let key = number_key(known.number);
         if known.born { append(tables.records, txn, &key, &row)? } else { put(tables.records, txn, &key, &row)? }
     }

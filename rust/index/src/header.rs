@@ -4,8 +4,9 @@
 //! with a signal. This look refuses such files. What it cannot see is damage inside other pages, where LMDB keeps no
 //! checksums. A look-up that meets a page of zeros or of a wrong kind gives an error, but a walk over all rows that
 //! meets one makes LMDB abort the process, and wrong offsets within a page may do anything. The mark guards against
-//! loss of power; against a disk that silently changes bytes of a closed index nothing here does: if a process
-//! ends that way while it opens a ledger, the index is to be removed by hand.
+//! loss of power, and by its sum against a disk that changes bytes of a closed index. What is left: bytes of an index
+//! that change between the end of a process that was killed and the next open in the same boot. If a process ends
+//! with a signal while it opens a ledger, the index is to be removed by hand.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;

@@ -47,6 +47,10 @@ pub struct Index {
     tables: RwLock<Option<Tables>>,
     /// Whether the mark on disk says that the index is closed.
     closed: AtomicBool,
+    /// Bytes and sum of the data file when it was last closed, as long as nothing was written since.
+    summed: Mutex<Option<(u64, String)>>,
+    /// Whether something that was read cannot be what was written, so that the mark must never say "closed" again.
+    condemned: AtomicBool,
     /// Held by whoever writes rows or the mark.
     writing: Mutex<()>,
     /// The one read transaction of a pinned index.
@@ -100,7 +104,7 @@ impl Index {
     /// As `open`.
     pub fn open_with(folder: &Path, map: MapSize) -> Result<Opened, IndexError> {
         fs::create_dir_all(folder).map_err(IndexError::io("create", folder))?;
-        let mark = if let Some(mark) = trusted_mark(folder)? {
+        let mark = if let Some(mark) = trusted_mark(folder, Access::Write)? {
             mark
         } else {
             // The mark comes first, so that a new index is as good as an old one after a crash of the process.
@@ -124,7 +128,7 @@ impl Index {
     /// # Errors
     /// As `open_reader`.
     pub fn open_reader_with(folder: &Path, map: MapSize) -> Result<Opened, IndexError> {
-        let mark = trusted_mark(folder)?.ok_or_else(|| IndexError::Absent { path: folder.into() })?;
+        let mark = trusted_mark(folder, Access::Read)?.ok_or_else(|| IndexError::Absent { path: folder.into() })?;
         Self::open_trusted(folder, map, Access::Read, &mark)
     }
 
@@ -146,6 +150,11 @@ impl Index {
             access,
             tables: RwLock::new(Some(tables)),
             closed: AtomicBool::new(clean),
+            summed: Mutex::new(match mark {
+                Mark::Closed { bytes, sum, .. } => Some((*bytes, sum.clone())),
+                Mark::Open { .. } => None,
+            }),
+            condemned: AtomicBool::new(false),
             writing: Mutex::default(),
             pinned: None,
             file,
@@ -174,6 +183,8 @@ impl Index {
                 access: Access::Read,
                 tables: RwLock::new(Some(tables.clone())),
                 closed: AtomicBool::new(self.closed.load(Ordering::Acquire)),
+                summed: Mutex::default(),
+                condemned: AtomicBool::new(false),
                 writing: Mutex::default(),
                 pinned: Some(Mutex::new(txn)),
                 file: self.file,
@@ -223,6 +234,11 @@ impl Index {
         self.set_open()
     }
 
+    /// Forgets the sum of a data file that is about to change.
+    pub(crate) fn written(&self) {
+        *self.summed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// `mark_open` for those who hold the lock.
     pub(crate) fn set_open(&self) -> Result<(), IndexError> {
         if self.closed.load(Ordering::Acquire) {
@@ -232,16 +248,42 @@ impl Index {
         Ok(())
     }
 
+    /// Notes that the index is not to be believed: whoever opens it next wipes it and fills it again.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn condemn(&self) -> Result<(), IndexError> {
+        if self.access == Access::Read || self.condemned.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let path = mark::path(&self.folder);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(IndexError::io("remove", &path)(error)),
+            _ => Ok(()),
+        }
+    }
+
     /// Syncs the index and marks it as closed, so that it can be trusted after a restart of the machine.
+    ///
+    /// An index that was condemned stays without a mark.
     ///
     /// # Errors
     /// `ReadOnly`, `Closed`, `Io`, `Lmdb`.
     pub fn mark_clean(&self) -> Result<(), IndexError> {
         let _writing = self.lock_to_write()?;
+        if self.condemned.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let path = pages_file(&self.folder);
         let closed = self.read(|tables, txn| {
-            let bytes = tables.complete(&pages_file(&self.folder))?;
+            let bytes = tables.complete(&path)?;
             tables.env.force_sync().map_err(IndexError::lmdb("sync"))?;
-            Ok(Mark::closed(bytes, tables.tip(txn)?.as_ref()))
+            let mut summed = self.summed.lock().unwrap_or_else(PoisonError::into_inner);
+            if summed.as_ref().is_none_or(|(known, _)| *known != bytes) {
+                *summed = Some((bytes, mark::file_sum(&path, bytes)?));
+            }
+            let sum = summed.as_ref().map(|(_, sum)| sum.clone()).unwrap_or_default();
+            Ok(Mark::closed(bytes, sum, tables.tip(txn)?.as_ref()))
         })?;
         closed.write(&self.folder)?;
         self.closed.store(true, Ordering::Release);
@@ -276,8 +318,11 @@ impl Index {
                 Ok(txn) => act(tables, &txn).map(Some),
                 Err(heed::Error::Mdb(MdbError::MapResized)) => Ok(None),
                 Err(error) => Err(IndexError::lmdb("read")(error)),
-            })?;
-            match found {
+            });
+            if matches!(&found, Err(IndexError::Damaged { .. })) {
+                self.condemn()?;
+            }
+            match found? {
                 Some(found) => return Ok(found),
                 // Another process has made the map larger than ours.
                 None => self.grow()?,
@@ -316,7 +361,9 @@ impl Meta {
 }
 
 /// The mark of an index whose files can be given to LMDB, or `None` if there are no files yet.
-fn trusted_mark(folder: &Path) -> Result<Option<Mark>, IndexError> {
+///
+/// Whoever will write also has the file of a closed index summed.
+fn trusted_mark(folder: &Path, access: Access) -> Result<Option<Mark>, IndexError> {
     let path = pages_file(folder);
     let bytes = match fs::metadata(&path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -324,14 +371,20 @@ fn trusted_mark(folder: &Path) -> Result<Option<Mark>, IndexError> {
     };
     let mark = Mark::read(folder)?.filter(|mark| !matches!(mark, Mark::Open { boot } if !is_this_boot(boot)));
     let Some(mark) = mark else { return Err(IndexError::Doubtful { path }) };
-    match mark {
-        Mark::Closed { bytes: expected, .. } if bytes < expected => {
+    match &mark {
+        Mark::Closed { bytes: expected, .. } if bytes < *expected => {
             let what = format!("the data file has {bytes} bytes and had {expected} when it was closed");
             return Err(IndexError::damaged(what));
         }
         // A process that ended just after it made the file leaves it empty.
         Mark::Open { .. } if bytes == 0 => {}
         _ => header::check(&path)?,
+    }
+    if let Mark::Closed { bytes, sum, .. } = &mark
+        && access == Access::Write
+        && mark::file_sum(&path, *bytes)? != *sum
+    {
+        return Err(IndexError::damaged("the data file is not what it was when it was closed"));
     }
     Ok(Some(mark))
 }

@@ -5,17 +5,18 @@
 //! and says at open whether it can be trusted: `IndexError::needs_wipe` is the answer of an index that is damaged,
 //! foreign, of another version, or was open when the machine went down.
 //!
-//! Tables; keys are big-endian, so that their order is that of time, and values are little-endian:
+//! Tables; keys are big-endian, so that their order is that of time, and values are little-endian. A sum is the first 8
+//! bytes of BLAKE3 over the table's name, the key and what stands before it in the row:
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | `ids` | record key, 32 bytes | number u64, given at birth |
-//! | `records` | number u64 | height u64, entry u32, salt 16, kind length u8, kind, id length u8, id, record |
-//! | `touches` | height u64, entry u32 | a row for each record |
-//! | `lanes` | number of the lane's record u64, sequence u64 | height u64, entry u32 |
-//! | `blocks` | height u64 | hash 32, segment u32, offset u64, length u32, time in ms u64 |
+//! | `ids` | record key, 32 bytes | number u64, given at birth; sum |
+//! | `records` | number u64 | height u64, entry u32; sum; salt 16, kind length u8, kind, id length u8, id, record |
+//! | `touches` | height u64, entry u32 | a row for each record; sum |
+//! | `lanes` | number of the lane's record u64, sequence u64 | height u64, entry u32; sum |
+//! | `blocks` | height u64 | hash 32, segment u32, offset u64, length u32, time in ms u64; sum |
 //! | `meta` | `format` | u32 |
-//! | `meta` | `tip` | hash of block 0 32, height u64, block hash 32, next number u64 |
+//! | `meta` | `tip` | hash of block 0 32, height u64, block hash 32, next number u64; sum |
 //!
 //! A row of `touches`: number u64, height u64 and entry u32 of the touch before (all ones if none), count u16,
 //! instructions u16 each.

@@ -8,7 +8,7 @@ use heed::{RoTxn, WithoutTls};
 use crate::error::IndexError;
 use crate::index::Index;
 use crate::rows::{
-    RecordView, decode_block, decode_number, decode_place, decode_record, decode_record_place, find_touch, lane_key,
+    RecordView, decode_block, decode_lane, decode_number, decode_record, decode_record_place, find_touch, lane_key,
     number_key, number_of_key, touch_key,
 };
 use crate::tables::Tables;
@@ -83,12 +83,12 @@ impl Index {
     pub fn history(&self, key: &[u8; 32], limit: usize) -> Result<Vec<Touch>, IndexError> {
         self.read(|tables, txn| {
             let Some((number, row)) = find_row(tables, txn, key)? else { return Ok(Vec::new()) };
-            let mut place = Some(decode_record_place(row)?);
+            let mut place = Some(decode_record_place(number, row)?);
             let mut found = Vec::with_capacity(limit.min(ROOM_MAX));
             while let Some((height, entry)) = place.filter(|_| found.len() < limit) {
                 let broken = || IndexError::damaged(format!("the history of record {number} breaks at block {height}"));
                 let row = tables.touches.get(txn, &touch_key((height, entry))).map_err(IndexError::lmdb("read"))?;
-                let touch = find_touch(row.ok_or_else(broken)?, number)?.ok_or_else(broken)?;
+                let touch = find_touch((height, entry), row.ok_or_else(broken)?, number)?.ok_or_else(broken)?;
                 // Going back in time always ends, whatever the rows say.
                 if touch.before.is_some_and(|before| before >= (height, entry)) {
                     return Err(broken());
@@ -107,8 +107,9 @@ impl Index {
     pub fn lane_place(&self, lane: &[u8; 32], sequence: u64) -> Result<Option<(u64, u32)>, IndexError> {
         self.read(|tables, txn| {
             let Some(number) = find_number(tables, txn, lane)? else { return Ok(None) };
-            let row = tables.lanes.get(txn, &lane_key(number, sequence)).map_err(IndexError::lmdb("read"))?;
-            row.map(decode_place).transpose()
+            let key = lane_key(number, sequence);
+            let row = tables.lanes.get(txn, &key).map_err(IndexError::lmdb("read"))?;
+            row.map(|row| decode_lane(&key, row)).transpose()
         })
     }
 
@@ -119,7 +120,7 @@ impl Index {
     pub fn block(&self, height: u64) -> Result<Option<BlockRow>, IndexError> {
         self.read(|tables, txn| {
             let row = tables.blocks.get(txn, &number_key(height)).map_err(IndexError::lmdb("read"))?;
-            row.map(decode_block).transpose()
+            row.map(|row| decode_block(height, row)).transpose()
         })
     }
 
@@ -136,7 +137,7 @@ impl Index {
                 if number_of_key(key)? != height {
                     return Err(IndexError::damaged(format!("block {height} has no row")));
                 }
-                hashes.push(decode_block(row)?.block_hash);
+                hashes.push(decode_block(height, row)?.block_hash);
             }
             if hashes.len() as u64 == count { Ok(hashes) } else { Err(IndexError::damaged("it has too few blocks")) }
         })
@@ -144,7 +145,8 @@ impl Index {
 }
 
 fn find_number(tables: &Tables, txn: &RoTxn<WithoutTls>, key: &[u8; 32]) -> Result<Option<u64>, IndexError> {
-    tables.ids.get(txn, key).map_err(IndexError::lmdb("read"))?.map(decode_number).transpose()
+    let row = tables.ids.get(txn, key).map_err(IndexError::lmdb("read"))?;
+    row.map(|row| decode_number(key, row)).transpose()
 }
 
 fn find_row<'t>(

@@ -55,6 +55,10 @@ impl RecordIndex for Index {
         Ok(self.block_hashes()?)
     }
 
+    fn condemn(&self) -> Result<(), IndexFailure> {
+        Ok(self.condemn()?)
+    }
+
     fn mark_open(&self) -> Result<(), IndexFailure> {
         Ok(self.mark_open()?)
     }

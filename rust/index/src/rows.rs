@@ -1,6 +1,8 @@
 //! The rows: what callers give and get, and their bytes.
 //!
 //! Decoding refuses a row that is too short, too long or not text where text should be, and never reads outside it.
+//! A row whose content nothing else can verify ends with a sum over its table, its key and itself, so that a changed
+//! bit, or a row in another's place, is noticed where it is read.
 
 use finchain_core::index::{BlockRow, BlockRows, Stored, Write};
 
@@ -28,6 +30,7 @@ pub struct RecordView<'a> {
 /// Height and entry: the place of a transaction.
 pub(crate) type Place = (u64, u32);
 
+const PLACE_BYTES: usize = 12;
 /// Stands for "no touch before". No block has this height.
 const NO_PLACE: Place = (u64::MAX, u32::MAX);
 
@@ -45,6 +48,33 @@ pub(crate) struct Tip {
 pub(crate) struct TouchRow {
     pub before: Option<Place>,
     pub instructions: Vec<u16>,
+}
+
+/// Bytes of a row's sum: against accidents, at a tenth of a microsecond.
+const SUM_BYTES: usize = 8;
+
+fn sum(table: &str, key: &[u8], row: &[u8]) -> [u8; SUM_BYTES] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(table.as_bytes()).update(key).update(row);
+    let mut first = [0; SUM_BYTES];
+    first.copy_from_slice(&hasher.finalize().as_bytes()[..SUM_BYTES]);
+    first
+}
+
+/// Ends a row with its sum.
+pub(crate) fn seal(table: &str, key: &[u8], row: &mut Vec<u8>) {
+    let sum = sum(table, key, row);
+    row.extend_from_slice(&sum);
+}
+
+/// A row without its sum, once that holds.
+fn unseal<'a>(table: &'static str, key: &[u8], row: &'a [u8]) -> Result<Fields<'a>, IndexError> {
+    let (rest, found) = row.split_at_checked(row.len().saturating_sub(SUM_BYTES)).unwrap_or((&[], &[]));
+    if sum(table, key, rest) == found {
+        Ok(Fields { table, rest })
+    } else {
+        Err(IndexError::damaged(format!("a row of {table} is not what was written")))
+    }
 }
 
 /// Reads fields from the front of a row.
@@ -120,29 +150,44 @@ pub(crate) fn lane_key(number: u64, sequence: u64) -> [u8; 16] {
     key
 }
 
-pub(crate) fn decode_number(row: &[u8]) -> Result<u64, IndexError> {
-    let mut fields = Fields { table: "ids", rest: row };
+pub(crate) fn encode_number(key: &[u8], number: u64) -> Vec<u8> {
+    let mut row = number.to_le_bytes().to_vec();
+    seal("ids", key, &mut row);
+    row
+}
+
+pub(crate) fn decode_number(key: &[u8], row: &[u8]) -> Result<u64, IndexError> {
+    let mut fields = unseal("ids", key, row)?;
     let number = fields.u64()?;
     fields.end(number)
 }
 
-pub(crate) fn encode_place((height, entry): Place) -> [u8; 12] {
+pub(crate) fn encode_lane(key: &[u8], place: Place) -> Vec<u8> {
+    let mut row = encode_place(place).to_vec();
+    seal("lanes", key, &mut row);
+    row
+}
+
+fn encode_place((height, entry): Place) -> [u8; 12] {
     let mut row = [0; 12];
     row[..8].copy_from_slice(&height.to_le_bytes());
     row[8..].copy_from_slice(&entry.to_le_bytes());
     row
 }
 
-pub(crate) fn decode_place(row: &[u8]) -> Result<Place, IndexError> {
-    let mut fields = Fields { table: "lanes", rest: row };
+pub(crate) fn decode_lane(key: &[u8], row: &[u8]) -> Result<Place, IndexError> {
+    let mut fields = unseal("lanes", key, row)?;
     let place = fields.place()?;
     fields.end(place)
 }
 
 /// Puts a record's row into `row`; the lengths of kind and id were checked before.
-pub(crate) fn encode_record(row: &mut Vec<u8>, place: Place, write: &Write) {
+///
+/// Only the place has a sum: the rest is compared with the state map by whoever reads it.
+pub(crate) fn encode_record(row: &mut Vec<u8>, number: u64, place: Place, write: &Write) {
     row.clear();
     row.extend_from_slice(&encode_place(place));
+    seal("records", &number_key(number), row);
     row.extend_from_slice(&write.salt);
     for text in [&*write.kind, &*write.id] {
         row.push(u8::try_from(text.len()).unwrap_or(u8::MAX));
@@ -152,13 +197,14 @@ pub(crate) fn encode_record(row: &mut Vec<u8>, place: Place, write: &Write) {
 }
 
 /// The place of a record's last touch, which is all that a write needs of the row.
-pub(crate) fn decode_record_place(row: &[u8]) -> Result<Place, IndexError> {
-    Fields { table: "records", rest: row }.place()
+pub(crate) fn decode_record_place(number: u64, row: &[u8]) -> Result<Place, IndexError> {
+    let place = row.get(..PLACE_BYTES + SUM_BYTES).unwrap_or_default();
+    unseal("records", &number_key(number), place)?.place()
 }
 
 pub(crate) fn decode_record(number: u64, row: &[u8]) -> Result<RecordView<'_>, IndexError> {
-    let mut fields = Fields { table: "records", rest: row };
-    let (height, entry) = fields.place()?;
+    let (height, entry) = decode_record_place(number, row)?;
+    let mut fields = Fields { table: "records", rest: &row[PLACE_BYTES + SUM_BYTES..] };
     let salt = fields.array()?;
     let (kind, id) = (fields.text()?, fields.text()?);
     Ok(RecordView { number, height, entry, salt, kind, id, record: fields.rest })
@@ -181,9 +227,9 @@ pub(crate) fn encode_touch(row: &mut Vec<u8>, number: u64, before: Option<Place>
     row.extend(instructions.iter().flat_map(|index| index.to_le_bytes()));
 }
 
-/// The touch of record `number` in a list of touches.
-pub(crate) fn find_touch(row: &[u8], number: u64) -> Result<Option<TouchRow>, IndexError> {
-    let mut fields = Fields { table: "touches", rest: row };
+/// The touch of record `number` in the list of touches at `place`.
+pub(crate) fn find_touch(place: Place, row: &[u8], number: u64) -> Result<Option<TouchRow>, IndexError> {
+    let mut fields = unseal("touches", &touch_key(place), row)?;
     while !fields.rest.is_empty() {
         let found = fields.u64()?;
         let before = Some(fields.place()?).filter(|place| *place != NO_PLACE);
@@ -199,17 +245,18 @@ pub(crate) fn find_touch(row: &[u8], number: u64) -> Result<Option<TouchRow>, In
 }
 
 pub(crate) fn encode_block(block: &BlockRows) -> Vec<u8> {
-    let mut row = Vec::with_capacity(56);
+    let mut row = Vec::with_capacity(64);
     row.extend_from_slice(&block.block_hash);
     row.extend_from_slice(&block.segment.to_le_bytes());
     row.extend_from_slice(&block.offset.to_le_bytes());
     row.extend_from_slice(&block.length.to_le_bytes());
     row.extend_from_slice(&block.time_ms.to_le_bytes());
+    seal("blocks", &number_key(block.height), &mut row);
     row
 }
 
-pub(crate) fn decode_block(row: &[u8]) -> Result<BlockRow, IndexError> {
-    let mut fields = Fields { table: "blocks", rest: row };
+pub(crate) fn decode_block(height: u64, row: &[u8]) -> Result<BlockRow, IndexError> {
+    let mut fields = unseal("blocks", &number_key(height), row)?;
     let block = BlockRow {
         block_hash: *fields.array()?,
         segment: fields.u32()?,
@@ -222,16 +269,17 @@ pub(crate) fn decode_block(row: &[u8]) -> Result<BlockRow, IndexError> {
 
 impl Tip {
     pub fn encode(&self) -> Vec<u8> {
-        let mut row = Vec::with_capacity(80);
+        let mut row = Vec::with_capacity(88);
         row.extend_from_slice(&self.ledger);
         row.extend_from_slice(&self.height.to_le_bytes());
         row.extend_from_slice(&self.block_hash);
         row.extend_from_slice(&self.next_number.to_le_bytes());
+        seal("meta", b"tip", &mut row);
         row
     }
 
     pub fn decode(row: &[u8]) -> Result<Self, IndexError> {
-        let mut fields = Fields { table: "meta", rest: row };
+        let mut fields = unseal("meta", b"tip", row)?;
         let tip = Self {
             ledger: *fields.array()?,
             height: fields.u64()?,

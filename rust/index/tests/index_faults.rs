@@ -90,13 +90,13 @@ fn rows_that_cannot_be_stored_are_refused() {
 #[test]
 fn the_mark_follows_opening_and_closing() {
     let folder = made(3, false);
-    assert!(mark(folder.path()).starts_with("finchain-index 1 open "));
+    assert!(mark(folder.path()).starts_with("finchain-index 2 open "));
     // The process ended without closing, but the machine runs on: nothing is lost.
     let opened = Index::open(folder.path()).unwrap();
     assert_eq!(opened.meta.as_ref().map(|meta| (meta.height, meta.clean)), Some((2, false)));
     opened.index.mark_clean().unwrap();
     assert!(opened.index.meta().unwrap().unwrap().clean);
-    assert!(mark(folder.path()).starts_with("finchain-index 1 closed "));
+    assert!(mark(folder.path()).starts_with("finchain-index 2 closed "));
     drop(opened);
     let opened = Index::open(folder.path()).unwrap();
     assert!(opened.meta.unwrap().clean);
@@ -112,11 +112,11 @@ fn the_mark_follows_opening_and_closing() {
 #[test]
 fn an_index_that_was_open_when_the_machine_went_down_is_doubtful() {
     for text in [
-        "finchain-index 1 open 00000000-0000-0000-0000-000000000000\n",
-        "finchain-index 1 open unknown\n",
-        "finchain-index 1 open",
-        "finchain-index 2 closed 0\n",
-        "finchain-index 1 closed many\n",
+        "finchain-index 2 open 00000000-0000-0000-0000-000000000000\n",
+        "finchain-index 2 open unknown\n",
+        "finchain-index 2 open",
+        "finchain-index 1 closed 0\n",
+        "finchain-index 2 closed many 00\n",
         "",
         "\u{0}\u{0}\u{0}",
     ] {
@@ -168,13 +168,12 @@ fn overwritten_meta_pages_are_refused() {
 
 #[test]
 fn zeroed_pages_give_errors_to_whoever_looks_up() {
-    // What a disk shows that lost writes behind a mark that says "closed". Walking is left out: LMDB aborts there.
+    // What a disk shows that lost writes of a process that was killed. Walking is left out: LMDB aborts there.
     let blocks: Vec<_> = (0..200).map(plain).collect();
     let made = || {
         let folder = tempfile::tempdir().unwrap();
         let index = Index::open(folder.path()).unwrap().index;
         index.apply(&blocks).unwrap();
-        index.mark_clean().unwrap();
         folder
     };
     let pages = fs::metadata(made().path().join("data.mdb")).unwrap().len() / 4096;
@@ -203,12 +202,98 @@ fn zeroed_pages_give_errors_to_whoever_looks_up() {
 }
 
 #[test]
+fn a_changed_bit_in_any_page_of_a_closed_index_is_found_before_lmdb_sees_it() {
+    let folder = made(50, true);
+    let path = folder.path().join("data.mdb");
+    let whole = fs::read(&path).unwrap();
+    for at in (0..whole.len()).step_by(509) {
+        let mut changed = whole.clone();
+        changed[at] ^= 1 << (at % 8);
+        fs::write(&path, &changed).unwrap();
+        let error = Index::open(folder.path()).expect_err("the index was to be refused");
+        assert!(error.needs_wipe(), "byte {at}: {error}");
+    }
+    fs::write(&path, &whole).unwrap();
+    assert_eq!(Index::open(folder.path()).unwrap().meta.unwrap().height, 49);
+}
+
+#[test]
+fn a_changed_row_is_never_given_out() {
+    // An index whose process was killed has no sum of its file; here every row of it is looked up after each change.
+    let folder = made(20, false);
+    let path = folder.path().join("data.mdb");
+    let (whole, mark_text) = (fs::read(&path).unwrap(), mark(folder.path()));
+    let seen = |index: &Index| -> Result<Vec<String>, IndexError> {
+        let mut seen = Vec::new();
+        for height in 0..20 {
+            seen.push(format!("{:?}", index.history(&key(height), 9)?));
+            seen.push(format!("{:?}", index.block(height)?));
+            seen.push(format!("{:?}", index.lane_place(&key(height), 1)?));
+        }
+        Ok(seen)
+    };
+    let expected = seen(&Index::open(folder.path()).unwrap().index).unwrap();
+    let rows: Vec<usize> = (0..20)
+        .flat_map(|height| {
+            let (hash, place) = (hash(height), [height.to_le_bytes().as_slice(), &[0; 4]].concat());
+            let find = |wanted: &[u8]| whole.windows(wanted.len()).position(|found| found == wanted);
+            [find(&hash), find(&place)].into_iter().flatten()
+        })
+        .collect();
+    assert!(rows.len() >= 20, "{}", rows.len());
+    let mut noticed = 0;
+    for at in rows {
+        let mut changed = whole.clone();
+        changed[at] ^= 4;
+        fs::write(&path, &changed).unwrap();
+        fs::write(folder.path().join("mark"), &mark_text).unwrap();
+        let opened = Index::open(folder.path());
+        let open = opened.is_ok();
+        match opened.and_then(|opened| seen(&opened.index)) {
+            Ok(found) => assert_eq!(found, expected, "byte {at}"),
+            Err(error) => {
+                assert!(error.needs_wipe(), "{error}");
+                noticed += 1;
+                assert!(!open || !folder.path().join("mark").exists(), "the next one to open it must make it anew");
+            }
+        }
+    }
+    assert!(noticed >= 20, "{noticed}");
+}
+
+#[test]
+fn a_condemned_index_is_never_marked_as_closed() {
+    let folder = made(3, true);
+    let opened = Index::open(folder.path()).unwrap();
+    opened.index.condemn().unwrap();
+    opened.index.mark_clean().unwrap();
+    drop(opened);
+    assert!(matches!(refused(folder.path()), IndexError::Doubtful { .. }));
+}
+
+#[test]
+fn an_index_that_was_only_read_is_closed_with_the_sum_that_it_had() {
+    let folder = made(30, true);
+    let before = mark(folder.path());
+    let opened = Index::open(folder.path()).unwrap();
+    opened.index.mark_open().unwrap();
+    opened.index.mark_clean().unwrap();
+    assert_eq!(mark(folder.path()), before);
+    opened.index.apply(&[plain(30)]).unwrap();
+    opened.index.mark_clean().unwrap();
+    assert_ne!(mark(folder.path()), before);
+    drop(opened);
+    assert_eq!(Index::open(folder.path()).unwrap().meta.unwrap().height, 30);
+}
+
+#[test]
 fn an_index_of_another_state_does_not_match_its_mark() {
     let (old, new) = (made(2, true), made(5, true));
     fs::copy(old.path().join("data.mdb"), new.path().join("data.mdb")).unwrap();
+    let sum = mark(old.path()).split(' ').nth(3).unwrap().to_owned();
     let bytes = fs::metadata(old.path().join("data.mdb")).unwrap().len();
     let tip = hash(4).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
-    fs::write(new.path().join("mark"), format!("finchain-index 1 closed {bytes} 4 {tip}\n")).unwrap();
+    fs::write(new.path().join("mark"), format!("finchain-index 2 closed {bytes} {sum} 4 {tip}\n")).unwrap();
     assert!(matches!(refused(new.path()), IndexError::Damaged { .. }));
 }
 

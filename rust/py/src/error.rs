@@ -12,6 +12,8 @@ mod python {
     import_exception!(finchain.errors, LockedError);
     import_exception!(finchain.errors, NotFound);
     import_exception!(finchain.errors, KeyFileError);
+    import_exception!(finchain.errors, VersionError);
+    import_exception!(finchain.errors, UnconfirmedError);
     import_exception!(finchain.errors, ConfigError);
     import_exception!(finchain.errors, FinchainError);
     import_exception!(finchain.errors, ForkError);
@@ -39,7 +41,9 @@ pub(crate) fn ledger_error(error: LedgerError) -> PyErr {
         LedgerError::Storage(_) | LedgerError::IndexStale(_) => StorageError::new_err(text),
         LedgerError::Locked(_) => python::LockedError::new_err(text),
         LedgerError::NotFound(_) => python::NotFound::new_err(text),
-        LedgerError::ReadOnly | LedgerError::Closed => ConfigError::new_err(text),
+        LedgerError::Version(_) => python::VersionError::new_err(text),
+        LedgerError::Unconfirmed(_) => python::UnconfirmedError::new_err(text),
+        LedgerError::ReadOnly | LedgerError::Closed | LedgerError::Conflict(_) => ConfigError::new_err(text),
         LedgerError::Internal(_) => python::FinchainError::new_err(text),
     }
 }

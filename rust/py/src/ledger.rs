@@ -166,7 +166,7 @@ impl Ledger {
     /// Opens a ledger and says what it found; `index_dir` is wiped first where the index cannot be believed. `double`
     /// begins or ends the mark that is synced before each acknowledgement.
     #[staticmethod]
-    #[pyo3(signature = (dir, index_dir, *, read_only, durable_height=None, follow=None, double=None))]
+    #[pyo3(signature = (dir, index_dir, *, read_only, durable_height=None, follow=None, double=None, blocks_max=None))]
     fn open(
         py: Python<'_>,
         dir: PathBuf,
@@ -175,9 +175,10 @@ impl Ledger {
         durable_height: Option<u64>,
         follow: Option<PathBuf>,
         double: Option<bool>,
+        blocks_max: Option<u64>,
     ) -> PyResult<(Self, Bound<'_, PyDict>)> {
         let durability = double.map(durability);
-        let options = Options { read_only, follow, durable_height, durability, ..Options::default() };
+        let options = Options { read_only, follow, durable_height, durability, blocks_max, ..Options::default() };
         let (ledger, recovery) = py
             .detach(|| ledger::Ledger::open(&dir, |fresh| open_index(&index_dir, fresh), &options))
             .map_err(ledger_error)?;
@@ -186,6 +187,7 @@ impl Ledger {
         found.set_item("replay_from", recovery.replay_from)?;
         found.set_item("cut", recovery.cut)?;
         found.set_item("index_rebuilt_because", recovery.index_stale)?;
+        found.set_item("copy", recovery.copy)?;
         Ok((Self::of(ledger), found))
     }
 

@@ -5,6 +5,7 @@
 // Arguments that come from Python arrive owned.
 #![allow(clippy::needless_pass_by_value)]
 
+mod copies;
 mod error;
 mod key;
 mod ledger;
@@ -21,6 +22,8 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 mod _core {
     #[pymodule_export]
+    use crate::copies::{Survey, backup, confirm_copy, repair, signed_mark};
+    #[pymodule_export]
     use crate::key::{SecretKey, verify_batch, verify_signature};
     #[pymodule_export]
     use crate::ledger::{Checked, Checking, Ledger};
@@ -31,7 +34,7 @@ mod _core {
     #[pymodule_export]
     use crate::reader::{Reader, View};
     #[pymodule_export]
-    use crate::receipt::verify_receipt;
+    use crate::receipt::{verify_checkpoint, verify_receipt};
     #[pymodule_export]
     use crate::transaction::{transaction_header, transaction_parts};
 

@@ -13,6 +13,34 @@ pub(crate) fn verifier_keys(texts: &[String]) -> PyResult<Vec<VerifierKey>> {
     texts.iter().map(|text| VerifierKey::parse(text).map_err(|e| wrong(text, &e))).collect()
 }
 
+fn trusted(
+    log_keys: &[String],
+    witnesses: &[String],
+    witnesses_needed: usize,
+    operator_alone: bool,
+) -> PyResult<Trust> {
+    let (log_keys, witnesses) = (verifier_keys(log_keys)?, verifier_keys(witnesses)?);
+    Ok(Trust { log_keys, witnesses, witnesses_needed, operator_alone })
+}
+
+/// Origin, size and root of a checkpoint, and its witnesses; raises `TamperError` where it is not signed as asked.
+#[allow(clippy::type_complexity)] // A row of facts.
+#[pyfunction]
+#[pyo3(signature = (note, *, log_keys, witnesses, witnesses_needed, operator_alone))]
+pub(crate) fn verify_checkpoint<'py>(
+    py: Python<'py>,
+    note: &[u8],
+    log_keys: Vec<String>,
+    witnesses: Vec<String>,
+    witnesses_needed: usize,
+    operator_alone: bool,
+) -> PyResult<(String, u64, Bound<'py, PyBytes>, Vec<(String, u64)>)> {
+    let trust = trusted(&log_keys, &witnesses, witnesses_needed, operator_alone)?;
+    let (checkpoint, witnessed_by) =
+        receipt::verify_checkpoint(note, &trust).map_err(|e| TamperError::new_err(e.to_string()))?;
+    Ok((checkpoint.origin, checkpoint.size, PyBytes::new(py, &checkpoint.root_hash), witnessed_by))
+}
+
 /// What a receipt proves, as a dictionary; raises `TamperError` where it proves nothing.
 #[pyfunction]
 #[pyo3(signature = (bytes, *, log_keys, witnesses, witnesses_needed, operator_alone))]
@@ -24,12 +52,7 @@ pub(crate) fn verify_receipt(
     witnesses_needed: usize,
     operator_alone: bool,
 ) -> PyResult<Bound<'_, PyDict>> {
-    let trust = Trust {
-        log_keys: verifier_keys(&log_keys)?,
-        witnesses: verifier_keys(&witnesses)?,
-        witnesses_needed,
-        operator_alone,
-    };
+    let trust = trusted(&log_keys, &witnesses, witnesses_needed, operator_alone)?;
     let verified = py.detach(|| receipt::verify(&bytes, &trust)).map_err(|e| TamperError::new_err(e.to_string()))?;
     let out = PyDict::new(py);
     out.set_item("ledger", verified.ledger)?;

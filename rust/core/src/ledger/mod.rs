@@ -5,15 +5,19 @@
 //! The machine knows no rule about money; it refuses whatever has not the right signatures, lane, time or spelling.
 
 mod authorities;
+mod backup;
 mod check;
 mod columns;
+mod identity;
 mod lanes;
 mod open;
 mod read;
 mod recover;
+mod repair;
 mod seal;
 mod shared;
 mod sign;
+mod survey;
 mod view;
 
 use std::path::{Path, PathBuf};
@@ -22,25 +26,30 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
+pub use backup::{Copied, backup, confirm};
 pub use check::{Checked, CheckedTransaction};
 pub use columns::{Columns, RECORD_BYTES_MAX};
 pub use lanes::Position;
 pub use open::{ENTRIES_MAX, Opened, Repeated, StoredBlock};
 pub use read::{Entered, RecordAt};
+pub use repair::{Mended, Repair, Shown, repair};
 pub use sign::SignedMark;
+pub use survey::{Held, Survey};
 pub use view::{Reader, View};
 
 use authorities::Authorities;
+use identity::Identity;
 use lanes::Lanes;
 use seal::{Job, Sealer};
 use shared::{Shared, Tip};
 
+use crate::block;
 use crate::canonical;
 use crate::encoding;
 use crate::error::Rejection;
 use crate::hash::{self, Hash, HashSuite};
 use crate::index::{IndexFailure, RecordIndex};
-use crate::log::{self, Blocks, Durability, Lock, LogError, LogReader, LogWriter, Storage};
+use crate::log::{self, Blocks, Damage, Durability, FrameError, Lock, LogError, LogReader, LogWriter, Storage};
 
 /// Format version in `ledger.json`.
 const FORMAT: u64 = 1;
@@ -68,6 +77,15 @@ pub enum LedgerError {
     /// There is no such thing.
     #[error("{0}")]
     NotFound(String),
+    /// It was written by a later version.
+    #[error("{0}")]
+    Version(String),
+    /// The folder is not what the caller takes it for.
+    #[error("{0}")]
+    Conflict(String),
+    /// The folder is a copy that nobody has confirmed.
+    #[error("{0}")]
+    Unconfirmed(String),
     /// The handle was opened for reading only.
     #[error("the ledger is open for reading only")]
     ReadOnly,
@@ -91,10 +109,21 @@ impl LedgerError {
     }
 }
 
+/// Refuses a block that a later version wrote, which is no damage.
+fn refuse_later(height: u64, header: &[u8]) -> Result<(), LedgerError> {
+    block::later_type(header).map_or(Ok(()), |found| {
+        Err(LedgerError::Version(format!("block {height} is of type {found}, and this version reads finchain.block.1")))
+    })
+}
+
 impl From<LogError> for LedgerError {
     fn from(error: LogError) -> Self {
         match &error {
+            LogError::Corrupt { why: Damage::Frame(FrameError::Version { .. }), .. } => {
+                Self::Version(error.to_string())
+            }
             LogError::Locked { .. } => Self::Locked(error.to_string()),
+            LogError::Empty { .. } => Self::Tampered { height: 0, message: error.to_string() },
             LogError::Corrupt { height, .. } => Self::Tampered { height: *height, message: error.to_string() },
             _ => Self::Storage(error.to_string()),
         }
@@ -122,8 +151,9 @@ impl Genesis {
         first.copy_from_slice(&hash[..16]);
         let writer = LogWriter::create(self.blocks.clone(), first, self.durability)?;
         let name = format!("{}#{}", self.origin, encoding::hex(hash));
-        let text = format!("{{\"format\":{FORMAT},\"ledger\":\"{name}\",\"type\":\"finchain.ledger.1\"}}\n");
-        log::durable::create_new(self.blocks.io(), &self.dir.join("ledger.json"), text.as_bytes(), 0o644)?;
+        let identity = Identity { name, origin: self.origin, zero: *hash };
+        let path = self.dir.join(identity::LEDGER_JSON);
+        log::durable::create_new(self.blocks.io(), &path, identity.to_json().as_bytes(), 0o644)?;
         shared.name_block_zero(hash);
         Ok(writer)
     }
@@ -180,6 +210,8 @@ pub struct Options {
     pub durability: Option<Durability>,
     /// Where the ledger is kept.
     pub storage: Storage,
+    /// Most blocks that are looked at, where it is open for reading only: what stands before damage.
+    pub blocks_max: Option<u64>,
 }
 
 /// What opening found.
@@ -193,6 +225,8 @@ pub struct Recovery {
     pub cut: Option<String>,
     /// Why the index was made anew, where it was.
     pub index_stale: Option<String>,
+    /// Whether the folder is a copy that nobody has confirmed: it can be read, and nothing else.
+    pub copy: bool,
 }
 
 /// A ledger that is open.
@@ -212,6 +246,7 @@ pub struct Ledger {
     lock: Mutex<Option<Lock>>,
     read_only: bool,
     keeps_index: bool,
+    copy: bool,
 }
 
 impl std::fmt::Debug for Ledger {
@@ -286,6 +321,7 @@ impl Ledger {
             lock: Mutex::new(None),
             read_only: options.read_only,
             keeps_index: options.follow.is_some() || !options.read_only,
+            copy: false,
         }
     }
 
@@ -300,6 +336,17 @@ impl Ledger {
             Some(zero) => format!("{}#{}", self.origin, encoding::hex(&zero)),
             None => self.origin_name(),
         }
+    }
+
+    /// Refuses what a copy must not do.
+    fn refuse_for_copy(&self, what: &str) -> Result<(), LedgerError> {
+        if self.copy {
+            let dir = self.dir.display();
+            return Err(LedgerError::Unconfirmed(format!(
+                "{dir} is a copy that was not confirmed: nothing is {what} here"
+            )));
+        }
+        Ok(())
     }
 
     fn index(&self) -> Result<Arc<dyn RecordIndex>, LedgerError> {

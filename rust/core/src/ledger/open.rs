@@ -90,6 +90,7 @@ impl Ledger {
     /// The ledger has failed or is closed; a transaction's own faults are in `rejected`.
     pub fn open_block(&self, checked: &Arc<Checked>, start: usize, time_ms: u64) -> Result<Opened, LedgerError> {
         self.shared.failure()?;
+        self.refuse_for_copy("written")?;
         if locked(&self.jobs).is_none() {
             return Err(LedgerError::Closed);
         }
@@ -146,13 +147,9 @@ impl Ledger {
         self.shared.wait_indexed(blocks)?;
         let lane = crate::state_map::record_key(self.suite, super::lanes::KIND, &transaction.lane_id());
         let place = self.index()?.lane_place(&lane, transaction.sequence)?;
-        let (height, entry) = place.ok_or_else(|| LedgerError::Tampered {
-            height: 0,
-            message: format!(
-                "the index does not know sequence {} of lane {}",
-                transaction.sequence,
-                transaction.lane_id()
-            ),
+        let (height, entry) = place.ok_or_else(|| {
+            let (sequence, lane) = (transaction.sequence, transaction.lane_id());
+            self.condemned(format!("it does not know sequence {sequence} of lane {lane}"))
         })?;
         let stored = self.stored_block_cached(height)?;
         let (first, view) = stored
@@ -160,11 +157,10 @@ impl Ledger {
             .transaction(entry as usize, self.suite)
             .map_err(|e| LedgerError::Tampered { height, message: e.to_string() })?;
         if (first.lane_id(), first.sequence) != (transaction.lane_id(), transaction.sequence) {
-            return Err(LedgerError::IndexStale(format!(
-                "block {height}, entry {entry} is not sequence {} of lane {}",
-                transaction.sequence,
-                transaction.lane_id()
-            )));
+            let (sequence, lane) = (transaction.sequence, transaction.lane_id());
+            return Err(
+                self.condemned(format!("block {height}, entry {entry} is not sequence {sequence} of lane {lane}"))
+            );
         }
         if first.same_content(transaction) {
             return Ok(Ok(Repeated { index: 0, height, entry, id: first.id, refused: view.refused }));
@@ -212,7 +208,7 @@ impl Ledger {
             Checked { items: items.collect() }
         };
         let mut service = Vec::with_capacity(checked.items.len());
-        let mut lanes: HashMap<String, Position> = HashMap::new();
+        let mut lanes = OpenLanes::default();
         for (index, item) in checked.items.iter().enumerate() {
             let checked = item.as_ref().map_err(|e| tampered(format!("entry {index}: {e}")))?;
             let transaction = &checked.transaction;
@@ -226,14 +222,10 @@ impl Ledger {
             } else {
                 executor.authorities.judge(transaction).map_err(fault)?
             });
-            let lane_id = transaction.lane_id();
-            let now = lanes.get(&lane_id).copied().or_else(|| executor.lanes.get(&lane_id));
-            match executor.lanes.judge(transaction, now, 0).map_err(fault)? {
-                Next::Follows => {
-                    lanes.insert(lane_id, Position { sequence: transaction.sequence, transaction: transaction.id })
-                }
+            match lanes.judge(transaction, &executor).map_err(fault)? {
+                Next::Follows => lanes.take(transaction, &executor),
                 Next::Used => return Err(tampered(format!("entry {index} uses a sequence twice"))),
-            };
+            }
         }
         let count = checked.items.len();
         Ok(Opened {
@@ -276,6 +268,28 @@ struct OpenLanes {
     begun: HashMap<Box<str>, u32>,
 }
 
+impl OpenLanes {
+    fn now(&self, lane_id: &str, executor: &Executor) -> Option<Position> {
+        self.positions.get(lane_id).copied().or_else(|| executor.lanes.get(lane_id))
+    }
+
+    /// What a transaction's sequence means for its lane, as this block has moved it on.
+    fn judge(&self, transaction: &Transaction, executor: &Executor) -> Result<Next, Rejection> {
+        let begun = self.begun.get(transaction.sender()).copied().unwrap_or(0);
+        executor.lanes.judge(transaction, self.now(&transaction.lane_id(), executor), begun)
+    }
+
+    /// Moves the lane on.
+    fn take(&mut self, transaction: &Transaction, executor: &Executor) {
+        let lane_id = transaction.lane_id();
+        if self.now(&lane_id, executor).is_none() {
+            let begun = self.begun.entry(transaction.sender().into()).or_insert(0);
+            *begun = begun.saturating_add(1);
+        }
+        self.positions.insert(lane_id, Position { sequence: transaction.sequence, transaction: transaction.id });
+    }
+}
+
 /// What becomes of a transaction whose signatures, time and rulebook are right.
 enum Verdict {
     /// It is in the block; for each of `by`, whether only a service key signed.
@@ -297,13 +311,9 @@ fn judge(
     // Block 0 is judged by the keys that it declares, once it is executed.
     let service =
         if opened.height == 0 { vec![false; transaction.by.len()] } else { judge_signatures(checked, executor)? };
-    let lane_id = transaction.lane_id();
-    let in_block = lanes.positions.get(&lane_id).copied();
-    let now = in_block.or_else(|| executor.lanes.get(&lane_id));
-    let begun = lanes.begun.get(transaction.sender()).copied().unwrap_or(0);
-    let next = executor.lanes.judge(transaction, now, begun);
+    let next = lanes.judge(transaction, executor);
     match next {
-        Ok(Next::Used) if in_block.is_some() => return Ok(Verdict::UsedInThisBlock),
+        Ok(Next::Used) if lanes.positions.contains_key(&transaction.lane_id()) => return Ok(Verdict::UsedInThisBlock),
         // Before its time is judged: who asks a month later must learn that it was applied.
         Ok(Next::Used) => return Ok(Verdict::UsedBefore),
         Ok(Next::Follows) | Err(_) => {}
@@ -311,10 +321,7 @@ fn judge(
     judge_time(transaction, opened.time_ms)?;
     judge_rulebook(transaction, opened.rulebook)?;
     next?;
-    if now.is_none() {
-        lanes.begun.insert(transaction.sender().into(), begun + 1);
-    }
-    lanes.positions.insert(lane_id, Position { sequence: transaction.sequence, transaction: transaction.id });
+    lanes.take(transaction, executor);
     Ok(Verdict::Taken(service))
 }
 

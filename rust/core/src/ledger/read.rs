@@ -59,12 +59,18 @@ impl Ledger {
 
     /// Refuses a record that the state map does not hold.
     fn genuine(&self, kind: &str, id: &str, value: &Hash, stored: Option<Stored>) -> Result<Stored, LedgerError> {
-        let wrong = || LedgerError::IndexStale(format!("record {kind} {id} in the index is not the one in the state"));
-        let stored = stored.ok_or_else(wrong)?;
-        if state_map::record_value(self.suite, &stored.salt, &stored.record) == *value {
-            Ok(stored)
-        } else {
-            Err(wrong())
+        match stored {
+            Some(stored) if state_map::record_value(self.suite, &stored.salt, &stored.record) == *value => Ok(stored),
+            _ => Err(self.condemned(format!("record {kind} {id} in the index is not the one in the state"))),
+        }
+    }
+
+    /// The error for an index that gave what was never sealed; it is made anew when the ledger is opened next.
+    pub(super) fn condemned(&self, why: String) -> LedgerError {
+        match self.index().map(|index| index.condemn()) {
+            Ok(Ok(())) => LedgerError::IndexStale(why),
+            Ok(Err(error)) => error.into(),
+            Err(error) => error,
         }
     }
 
@@ -79,9 +85,10 @@ impl Ledger {
         let mut genuine = Vec::with_capacity(found.len());
         for stored in found {
             let key = state_map::record_key(self.suite, &stored.kind, &stored.id);
-            let (value, _) = sealed.map.get(&key).ok_or_else(|| {
-                LedgerError::IndexStale(format!("record {} {} was never sealed", stored.kind, stored.id))
-            })?;
+            let (value, _) = sealed
+                .map
+                .get(&key)
+                .ok_or_else(|| self.condemned(format!("record {} {} was never sealed", stored.kind, stored.id)))?;
             let (kind, id) = (stored.kind.clone(), stored.id.clone());
             genuine.push(self.genuine(&kind, &id, &value, Some(stored))?);
         }
@@ -159,6 +166,7 @@ impl Ledger {
         };
         let tampered = |message: String| LedgerError::Tampered { height, message };
         let payload = Payload::parse(bytes).map_err(|e| tampered(e.to_string()))?;
+        super::refuse_later(height, payload.header())?;
         let header = BlockHeader::parse(payload.header()).map_err(|e| tampered(e.to_string()))?;
         let known = self.shared.sealed().blocks.leaf(height);
         if known.is_some_and(|known| known != block::block_hash(payload.header())) {

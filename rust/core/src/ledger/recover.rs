@@ -7,9 +7,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::authorities::Authorities;
+use super::identity::Identity;
 use super::lanes::{self, Lanes};
 use super::shared::{Shared, Tip};
-use super::{Executor, FORMAT, Ledger, LedgerError, Options, Recovery, locked};
+use super::{Executor, Ledger, LedgerError, Options, Recovery, locked};
 use crate::block::{BlockHeader, Payload};
 use crate::canonical;
 use crate::checkpoint::Checkpoint;
@@ -17,7 +18,7 @@ use crate::encoding;
 use crate::hash::{self, Hash, HashSuite};
 use crate::index::{IndexFailure, Meta, RecordIndex};
 use crate::log::io::Io;
-use crate::log::{self, Blocks, Cut, Evidence, Lock, LogReader, LogWriter, Place};
+use crate::log::{self, Blocks, Cut, Evidence, Lock, LogError, LogReader, LogWriter, Place};
 use crate::note::Note;
 use crate::state_map::{self, StateMap};
 
@@ -35,16 +36,16 @@ impl Ledger {
         options: &Options,
     ) -> Result<(Self, Recovery), LedgerError> {
         let io = options.storage.io.as_ref();
-        let name = read_ledger_json(io, &dir.join("ledger.json"))?;
+        let identity = Identity::read(io, dir)?;
         let lock = match &options.follow {
             Some(own) => Some(Lock::acquire(io, own)?),
             None if options.read_only => None,
             None => Some(Lock::acquire(io, &dir.join("lock"))?),
         };
-        let first = open_index(false).and_then(|index| Self::open_with(dir, &name, index, options));
+        let first = open_index(false).and_then(|index| Self::open_with(dir, &identity, index, options));
         let (ledger, recovery) = match first {
             Err(LedgerError::IndexStale(why)) => {
-                let (ledger, recovery) = Self::open_with(dir, &name, open_index(true)?, options)?;
+                let (ledger, recovery) = Self::open_with(dir, &identity, open_index(true)?, options)?;
                 (ledger, Recovery { index_stale: Some(why), ..recovery })
             }
             other => other?,
@@ -55,14 +56,13 @@ impl Ledger {
 
     fn open_with(
         dir: &Path,
-        name: &str,
+        identity: &Identity,
         index: Arc<dyn RecordIndex>,
         options: &Options,
     ) -> Result<(Self, Recovery), LedgerError> {
-        let (origin, zero) = name.split_once('#').unwrap_or_default();
-        let zero: Hash = encoding::unhex(zero).unwrap_or_default();
-        let mut short = [0; 16];
-        short.copy_from_slice(&zero[..16]);
+        let (origin, zero, short) = (identity.origin.as_str(), identity.zero, identity.tag());
+        // A copy may lack blocks that were signed, and is read as it is: confirming it finds that out.
+        let copy = !options.read_only && identity.is_copy(options.storage.io.as_ref(), dir)?;
         let folder = Blocks::new(&options.storage, dir.join("blocks"));
         let reader = LogReader::open(folder.clone(), short)?;
         let suite = read_suite(&reader, origin, &zero)?;
@@ -82,9 +82,11 @@ impl Ledger {
             None => None,
         };
         let indexed = meta.as_ref().map(|m| m.height);
-        let (writer, frames, cut) = if options.read_only {
+        let (writer, frames, cut) = if options.read_only || copy {
             let found = if options.follow.is_some() { reader.frames_so_far(from) } else { reader.frames(from) };
-            (None, after(found, from)?, None)
+            // The frame behind the last one that is asked for is not even read: it may be the damaged one.
+            let most = options.blocks_max.unwrap_or(u64::MAX).saturating_sub(from.map_or(0, |(_, known)| known));
+            (None, after(found.take(usize::try_from(most).unwrap_or(usize::MAX)), from)?, None)
         } else {
             let signed = checkpoint_height(options.storage.io.as_ref(), &dir.join("checkpoint"), origin)?;
             let evidence = Evidence { durable_height: options.durable_height.max(indexed).max(signed) };
@@ -114,8 +116,10 @@ impl Ledger {
         }
         let replay_from = executor.height;
         let places = (dir, folder);
-        let ledger = Self::start(places, origin, suite, index, shared, executor, (writer, None), Some(reader), options);
-        Ok((ledger, Recovery { blocks, replay_from, cut, index_stale: None }))
+        let mut ledger =
+            Self::start(places, origin, suite, index, shared, executor, (writer, None), Some(reader), options);
+        ledger.copy = copy;
+        Ok((ledger, Recovery { blocks, replay_from, cut, index_stale: None, copy }))
     }
 
     /// Looks for blocks that were written since the ledger was opened, for the caller to replay; gives how many there
@@ -137,31 +141,12 @@ impl Ledger {
     }
 }
 
-pub(super) fn read_ledger_json(io: &dyn Io, path: &Path) -> Result<String, LedgerError> {
-    let text = log::read_small(io, path)?
-        .ok_or_else(|| LedgerError::NotFound(format!("{} is not there: no ledger in this folder", path.display())))?;
-    let wrong =
-        |message: String| LedgerError::Tampered { height: 0, message: format!("{}: {message}", path.display()) };
-    let line = text.strip_suffix(b"\n").ok_or_else(|| wrong("does not end with a line feed".into()))?;
-    let value = canonical::Value::parse(line, 1).map_err(|e| wrong(e.to_string()))?;
-    let format = value.get("format").and_then(canonical::Value::as_integer);
-    if format.is_some_and(|format| format > i64::try_from(FORMAT).unwrap_or(i64::MAX)) {
-        return Err(wrong(format!("format {}, and this version reads up to {FORMAT}", format.unwrap_or_default())));
-    }
-    let name = value.get("ledger").and_then(canonical::Value::as_text).unwrap_or_default();
-    let zero = name.split_once('#').and_then(|(_, zero)| encoding::unhex::<32>(zero));
-    let expected = format!("{{\"format\":{FORMAT},\"ledger\":\"{name}\",\"type\":\"finchain.ledger.1\"}}");
-    if zero.is_none() || expected.as_bytes() != line {
-        return Err(wrong("is not as docs/format.md section 7 has it".into()));
-    }
-    Ok(name.to_owned())
-}
-
 /// The hash suite that block 0 declares, once its header's hash is the ledger's and its name the origin.
 pub(super) fn read_suite(reader: &LogReader, origin: &str, zero: &Hash) -> Result<&'static dyn HashSuite, LedgerError> {
     let tampered = |message: String| LedgerError::Tampered { height: 0, message };
     let first = reader.frames(None).next().ok_or_else(|| tampered("it is missing".into()))??;
     let payload = Payload::parse(first.2).map_err(|e| tampered(e.to_string()))?;
+    super::refuse_later(0, payload.header())?;
     if crate::block::block_hash(payload.header()) != *zero {
         return Err(tampered("its hash is not that of ledger.json".into()));
     }
@@ -183,7 +168,10 @@ pub(super) fn read_suite(reader: &LogReader, origin: &str, zero: &Hash) -> Resul
 type Frames = Vec<(u64, Place)>;
 
 /// Heights and places of the frames after `from`, which is the first of them where there is one.
-fn after(found: log::Frames<'_>, from: Option<(Place, u64)>) -> Result<Frames, LedgerError> {
+fn after(
+    found: impl Iterator<Item = Result<(u64, Place, Vec<u8>), LogError>>,
+    from: Option<(Place, u64)>,
+) -> Result<Frames, LedgerError> {
     let mut frames = Frames::new();
     for frame in found {
         let (height, place, _) = frame?;

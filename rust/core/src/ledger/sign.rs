@@ -7,7 +7,8 @@ use crate::canonical;
 use crate::checkpoint::Checkpoint;
 use crate::encoding;
 use crate::hash::Hash;
-use crate::log::{self, io::Io};
+use crate::log::io::Io;
+use crate::log::{self, Lock};
 use crate::note::{self, Note, VerifierKey};
 use crate::signature::SecretKey;
 
@@ -23,6 +24,23 @@ pub struct SignedMark {
 }
 
 impl SignedMark {
+    /// Takes the lock of the mark at `path`: two ledgers may share a key, and read and write its mark in turn.
+    fn lock(io: &dyn Io, path: &Path) -> Result<Lock, LedgerError> {
+        Ok(Lock::wait(io, &path.with_extension("lock"))?)
+    }
+
+    /// Makes the mark at `path` say at least this.
+    ///
+    /// # Errors
+    /// As `read`, or it cannot be written.
+    pub(super) fn raise(&self, io: &dyn Io, path: &Path) -> Result<(), LedgerError> {
+        let _lock = Self::lock(io, path)?;
+        if Self::read(io, path)?.is_none_or(|mark| mark.size < self.size) {
+            log::durable::replace(io, path, &self.to_bytes())?;
+        }
+        Ok(())
+    }
+
     /// Reads a mark; `None` where nothing was signed yet.
     ///
     /// # Errors
@@ -34,6 +52,18 @@ impl SignedMark {
             height: 0,
             message: format!("{} is not a signed mark", path.display()),
         })
+    }
+
+    /// What a checkpoint says, or `None` where none of `keys` has signed it.
+    ///
+    /// # Errors
+    /// It is no checkpoint.
+    pub fn of_note(note: &[u8], keys: &[VerifierKey]) -> Result<Option<Self>, LedgerError> {
+        let note = Note::parse(note).map_err(|e| no_checkpoint(&e))?;
+        let Checkpoint { origin, size, root_hash } =
+            Checkpoint::parse_text(note.text()).map_err(|e| no_checkpoint(&e))?;
+        let signed = keys.iter().any(|key| note.verify(key).is_ok());
+        Ok(signed.then_some(Self { origin, root: root_hash, size }))
     }
 
     fn parse(text: &[u8]) -> Option<Self> {
@@ -54,6 +84,10 @@ impl SignedMark {
         )
         .into_bytes()
     }
+}
+
+fn no_checkpoint(error: &dyn std::fmt::Display) -> LedgerError {
+    LedgerError::Tampered { height: 0, message: format!("this is no checkpoint: {error}") }
 }
 
 impl Ledger {
@@ -96,7 +130,9 @@ impl Ledger {
     /// The mark forbids it, a file cannot be written, or the ledger is closed and another may be writing.
     pub fn sign_checkpoint(&self, key: &SecretKey, mark_path: &Path) -> Result<Vec<u8>, LedgerError> {
         self.index()?;
+        self.refuse_for_copy("signed")?;
         self.wait_indexed()?;
+        let _lock = SignedMark::lock(self.blocks.io(), mark_path)?;
         self.compare_mark_at(mark_path)?;
         let (size, root_hash) = self.log_root();
         let mark = SignedMark { origin: self.origin.clone(), root: root_hash, size };
@@ -113,17 +149,8 @@ impl Ledger {
     /// # Errors
     /// It is no checkpoint, or its root is not that of these blocks.
     pub fn compare_checkpoint(&self, note: &[u8], keys: &[VerifierKey]) -> Result<Option<u64>, LedgerError> {
-        let tampered = |message: String| LedgerError::Tampered { height: 0, message };
-        let note = Note::parse(note).map_err(|e| tampered(format!("the checkpoint is no signed note: {e}")))?;
-        let checkpoint = Checkpoint::parse_text(note.text()).map_err(|e| tampered(format!("the checkpoint: {e}")))?;
-        if !keys.iter().any(|key| note.verify(key).is_ok()) {
-            return Ok(None);
-        }
-        self.compare_mark(&SignedMark {
-            origin: checkpoint.origin,
-            root: checkpoint.root_hash,
-            size: checkpoint.size,
-        })?;
-        Ok(Some(checkpoint.size))
+        let Some(mark) = SignedMark::of_note(note, keys)? else { return Ok(None) };
+        self.compare_mark(&mark)?;
+        Ok(Some(mark.size))
     }
 }

@@ -7,11 +7,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::identity::Identity;
 use super::lanes::{self, Position};
-use super::recover::{read_ledger_json, read_suite, state_of};
+use super::recover::{read_suite, state_of};
 use super::{Entered, LedgerError};
 use crate::block::{self, BlockHeader, Payload};
-use crate::encoding;
 use crate::hash::{Hash, HashSuite};
 use crate::index::{Meta, RecordIndex, Stored, Touch};
 use crate::log::{Blocks, LogReader, Place, Storage};
@@ -39,14 +39,10 @@ impl Reader {
     /// # Errors
     /// There is no ledger, or its first block is not the one that its name has the hash of.
     pub fn open(storage: &Storage, dir: &Path) -> Result<Self, LedgerError> {
-        let name = read_ledger_json(storage.io.as_ref(), &dir.join("ledger.json"))?;
-        let (origin, zero) = name.split_once('#').unwrap_or_default();
-        let zero: Hash = encoding::unhex(zero).unwrap_or_default();
-        let mut short = [0; 16];
-        short.copy_from_slice(&zero[..16]);
-        let log = LogReader::open(Blocks::new(storage, dir.join("blocks")), short)?;
-        let suite = read_suite(&log, origin, &zero)?;
-        Ok(Self { name, zero, suite, log })
+        let identity = Identity::read(storage.io.as_ref(), dir)?;
+        let log = LogReader::open(Blocks::new(storage, dir.join("blocks")), identity.tag())?;
+        let suite = read_suite(&log, &identity.origin, &identity.zero)?;
+        Ok(Self { name: identity.name, zero: identity.zero, suite, log })
     }
 
     /// The ledger as `index` has it, which must not move on meanwhile.

@@ -26,7 +26,7 @@ pub fn replace(io: &dyn Io, path: &Path, bytes: &[u8]) -> Result<(), LogError> {
         discard(io, &draft);
         return Err(LogError::io("replace", path)(error));
     }
-    sync_folder(io, folder(path))
+    sync_name(io, path)
 }
 
 /// Makes the file at `path` with `bytes` and the permissions `mode`, durably.
@@ -39,7 +39,7 @@ pub fn create_new(io: &dyn Io, path: &Path, bytes: &[u8], mode: u32) -> Result<(
     let linked = again(|| io.link(&draft, path));
     discard(io, &draft);
     match linked {
-        Ok(()) => sync_folder(io, folder(path)),
+        Ok(()) => sync_name(io, path),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(LogError::Exists { path: path.into() }),
         Err(error) => Err(LogError::io("create", path)(error)),
     }
@@ -51,6 +51,32 @@ pub fn create_new(io: &dyn Io, path: &Path, bytes: &[u8], mode: u32) -> Result<(
 /// `Io`.
 pub fn sync_folder(io: &dyn Io, path: &Path) -> Result<(), LogError> {
     again(|| io.sync_folder(path)).map_err(LogError::io("sync", path))
+}
+
+/// Removes a file, durably.
+///
+/// # Errors
+/// `Io`.
+pub fn remove(io: &dyn Io, path: &Path) -> Result<(), LogError> {
+    again(|| io.remove(path)).map_err(LogError::io("remove", path))?;
+    sync_name(io, path)
+}
+
+/// Makes a folder and those above it, as far as they are missing, and its name durable.
+///
+/// # Errors
+/// `Io`.
+pub fn make_folder(io: &dyn Io, path: &Path) -> Result<(), LogError> {
+    again(|| io.make_folder(path)).map_err(LogError::io("create", path))?;
+    sync_name(io, path)
+}
+
+/// Makes the name of a file or folder durable, or that it is gone.
+///
+/// # Errors
+/// `Io`.
+pub fn sync_name(io: &dyn Io, path: &Path) -> Result<(), LogError> {
+    sync_folder(io, folder(path))
 }
 
 /// A synced file with `bytes` beside `path`, under a name that no other process or thread uses; with exactly the

@@ -165,14 +165,34 @@ impl Blocks {
         self.io.as_ref()
     }
 
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The sizes of its files.
+    #[must_use]
+    pub fn sizes(&self) -> Sizes {
+        self.sizes
+    }
+
     /// The block file of that number.
-    pub(super) fn file(&self, segment: u32) -> PathBuf {
+    #[must_use]
+    pub fn file(&self, segment: u32) -> PathBuf {
         self.path.join(format!("{segment:08}.blk"))
     }
 
     /// The numbers of the block files, in rising order.
-    pub(super) fn segments(&self) -> Result<Vec<u32>, LogError> {
-        let names = again(|| self.io.list(&self.path)).map_err(LogError::io("list", &self.path))?;
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn segments(&self) -> Result<Vec<u32>, LogError> {
+        let names = match again(|| self.io.list(&self.path)) {
+            // A folder that is lost holds no block file, which is what its reader has to hear.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(LogError::io("list", &self.path))?,
+        };
         let mut numbers: Vec<u32> = names.iter().filter_map(|name| segment_number(name.to_str()?)).collect();
         numbers.sort_unstable();
         Ok(numbers)

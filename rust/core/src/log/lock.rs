@@ -4,10 +4,14 @@
 //! stop a second machine that shares the folder over a network, nor a clone of the whole machine.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::LogError;
 use super::file::File;
 use super::io::{Access, Io};
+
+/// Between two looks at a lock that is waited for.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// Held as long as this value lives.
 #[derive(Debug)]
@@ -18,6 +22,18 @@ pub struct Lock {
 }
 
 impl Lock {
+    /// Takes the lock at `path`, waiting for as long as another holds it: for what takes a moment.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn wait(io: &dyn Io, path: &Path) -> Result<Self, LogError> {
+        let file = File::open(io, path, Access::Make(0o640))?;
+        while !file.lock()? {
+            io.pause(PAUSE);
+        }
+        Ok(Self { _file: file })
+    }
+
     /// Takes the lock at `path` without waiting, and leaves this process's id in the file for others' messages.
     ///
     /// # Errors

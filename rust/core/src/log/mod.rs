@@ -15,9 +15,11 @@ mod file;
 pub mod frame;
 pub mod io;
 mod lock;
+mod placer;
 mod reader;
 mod recovery;
 mod segment;
+mod walk;
 mod writer;
 
 use std::path::PathBuf;
@@ -26,9 +28,11 @@ pub use durable_mark::Durability;
 pub use file::{Blocks, SMALL_FILE_BYTES_MAX, Storage, read_small};
 pub use frame::{Frame, FrameError};
 pub use lock::Lock;
+pub use placer::Placer;
 pub use reader::{Frames, LogReader};
 pub use recovery::{Cut, Evidence, Recovered};
 pub use segment::{Place, Sizes};
+pub use walk::{Depth, Fault, Met, Walk, last_height, sync_segment};
 pub use writer::LogWriter;
 
 /// The part of block 0's hash that every frame carries, so that no frame of another ledger is taken for ours.
@@ -141,6 +145,12 @@ pub enum Damage {
     /// A frame was written and synced, and the medium does not hold it.
     #[error("the frame was synced, but the medium does not hold it: the disk is failing")]
     NotOnMedium,
+    /// The system cannot read what is there.
+    #[error("it cannot be read: {0}")]
+    Unreadable(String),
+    /// A frame is whole, and what it holds is not what a block is made of, or does not follow the block before.
+    #[error("{0}")]
+    Content(String),
 }
 
 impl LogError {

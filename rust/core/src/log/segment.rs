@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 
 use super::file::{Blocks, File};
-use super::frame::{ALIGNMENT, Frame, FrameError, HEAD_BYTES, PAYLOAD_BYTES_MAX};
+use super::frame::{ALIGNMENT, Frame, FrameError, HEAD_BYTES, PAYLOAD_BYTES_MAX, padded_bytes};
 use super::io::Access;
 use super::{Damage, LedgerTag, LogError};
 
@@ -16,6 +16,20 @@ pub struct Place {
     pub offset: u64,
     /// Payload bytes.
     pub length: u32,
+}
+
+impl Place {
+    /// Where the writer puts a frame with `length` payload bytes behind the frame at `before`, or first of all.
+    #[must_use]
+    pub fn after(before: Option<Self>, length: u32, sizes: Sizes) -> Self {
+        let (segment, offset) =
+            before.map_or((0, 0), |before| (before.segment, before.offset.saturating_add(padded_bytes(before.length))));
+        if offset.saturating_add(padded_bytes(length)) > sizes.segment_bytes {
+            Self { segment: segment.saturating_add(1), offset: 0, length }
+        } else {
+            Self { segment, offset, length }
+        }
+    }
 }
 
 /// Sizes of block files. Only tests use others than the default, to reach every edge with few bytes.

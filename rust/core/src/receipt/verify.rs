@@ -21,12 +21,7 @@ use crate::transaction::Mode;
 /// # Errors
 /// The first thing that is not as it should be, one variant of [`ReceiptError`] for each.
 pub fn verify(bytes: &[u8], trust: &Trust) -> Result<Verified, ReceiptError> {
-    if trust.log_keys.is_empty() {
-        return Err(ReceiptError::NoLogKey);
-    }
-    if trust.witnesses_needed == 0 && !trust.operator_alone {
-        return Err(ReceiptError::NoWitnessPolicy);
-    }
+    check_trust(trust)?;
     let receipt = Receipt::parse(bytes)?;
     canonical::check(&receipt.inner, DOCUMENT_DEPTH_MAX)?;
     let note = Note::parse(&receipt.note)?;
@@ -37,6 +32,25 @@ pub fn verify(bytes: &[u8], trust: &Trust) -> Result<Verified, ReceiptError> {
     let header = inner.block.header;
     let (ledger, height, time_ms) = (header.ledger, header.height, header.time_ms);
     Ok(Verified { ledger, height, time_ms, size: checkpoint.size, witnessed_by, what, signers })
+}
+
+/// Verifies a checkpoint alone: what it says, and the name and Unix time in seconds of each witness that cosigned.
+///
+/// # Errors
+/// As [`verify`], as far as it speaks of the note.
+pub fn verify_checkpoint(note: &[u8], trust: &Trust) -> Result<(Checkpoint, Vec<(String, u64)>), ReceiptError> {
+    check_trust(trust)?;
+    verify_note(&Note::parse(note)?, trust)
+}
+
+fn check_trust(trust: &Trust) -> Result<(), ReceiptError> {
+    if trust.log_keys.is_empty() {
+        return Err(ReceiptError::NoLogKey);
+    }
+    if trust.witnesses_needed == 0 && !trust.operator_alone {
+        return Err(ReceiptError::NoWitnessPolicy);
+    }
+    Ok(())
 }
 
 /// Step 2: a trusted key signed a checkpoint of its own log, and enough witnesses cosigned it.
