@@ -13,7 +13,7 @@ from finchain.domain.cash_fact import CashFact
 from finchain.domain.certificate import Certificate, lots_of
 from finchain.domain.compensation import Loss, demanded, entitlements, losses, peers_of
 from finchain.domain.contribution import share_owed
-from finchain.domain.guarantee import Guarantee, Liability, Scope, Secures, Sharing, call_under
+from finchain.domain.guarantee import Guarantee, Liability, Purpose, Scope, Secures, Sharing, call_under
 from finchain.domain.loan import Loan
 from finchain.domain.receivable import Receivable
 from finchain.domain.repayment import posted_up_to
@@ -123,8 +123,9 @@ def offer_guarantee(
     guarantor = choose.one(town.having(role, but=[debtor, payer]))
     end = town.in_days(60) if behind is None else behind.period_end + timedelta(days=30)
     scope = choose.one((["principal"], [*get_args(Scope)]))
+    purpose: Purpose = choose.one(get_args(Purpose)) if secures == "certificate" else "financing"
     offer = do.OfferGuarantee(
-        town.new_id("guarantee"), guarantor, debtor, secures, debt, "CNY", "non_financing", liability, "proportional",
+        town.new_id("guarantee"), guarantor, debtor, secures, debt, "CNY", purpose, liability, "proportional",
         choose.number(2_500, 5_000), choose.one((50, 500, 5_000)), scope, do.Rate(choose.one((0, 2_400)), 10_000),
         "act/360", payer, end, town.in_days(10), sharing, Absent if behind is None else behind.id,
         digest("together") if sharing == "joint" else Absent, choose.either(), choose.either(),

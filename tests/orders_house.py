@@ -111,6 +111,17 @@ def set_policy(town: Town, _: Any, choose: Choices) -> Any:
     return do.SetPolicy(terms), HOUSE
 
 
+@order(do.SetCapacity)
+def set_capacity(town: Town, _: Any, choose: Choices) -> Any:
+    """Limits that few promises meet, or orders would be refused that others count on."""
+    leverage = do.Leverage(choose.one((100_000, 1_000_000)), choose.number(10, 15), choose.number(5_000, 10_000))
+    limits = do.SetCapacity(
+        choose.one(town.having()), "CNY", town.paper(), choose.perhaps(choose.one((100_000, 1_000_000))),
+        choose.perhaps(leverage),
+    )  # fmt: skip
+    return limits, HOUSE
+
+
 def calendars(town: Town) -> list[tuple[str, int]]:
     """Names, with the version that is the newest."""
     versions = dict.fromkeys(("CN", "HK"), 0) | {each.id: each.version for each in town.all(Calendar)}

@@ -12,6 +12,7 @@ import pytest
 from book import digest
 from finchain import instructions as do
 from finchain.domain.account import Account, Mandate
+from finchain.domain.capacity import Capacity, ClientCover
 from finchain.domain.cash import Cash
 from finchain.domain.certificate import Certificate, Lot, Offer
 from finchain.domain.guarantee import Guarantee
@@ -109,6 +110,10 @@ def one_more(kind: type[Record], id: str, member: str) -> Callable[[], list[Reco
         ("I-15", one_more(Mandate, "acc boards", "reserved_minor")),
         ("I-15", one_more(Payment, "P1", "returned_minor")),
         ("I-15", one_more(Payment, "P2", "amount_minor")),
+        ("R8", one_more(Capacity, "core CNY", "issued_minor")),
+        ("R8", lambda: [each for each in story() if type(each) is not Capacity]),
+        ("R9", one_more(Capacity, "core CNY", "covered_minor")),
+        ("R9", lambda: [*story(), ClientCover(id="guarantor shop CNY", covered_minor=1)]),
         ("I-3", lambda: broken(story(), Receivable, "R", reserved=1, free=-1)),
         ("I-4", lambda: broken(story(), Lot, "C 1", first=36_000_002)),
         ("I-4", lambda: broken(story(), Lot, "C 1", next=Absent)),

@@ -7,6 +7,7 @@ nothing; the rules do, and say what they would have accepted.
 from finchain.domain.account import AmendMandate, OpenAccount, Payee, SetMandate
 from finchain.domain.amendment import AmendReceivable
 from finchain.domain.arithmetic import Rate
+from finchain.domain.capacity import Leverage, SetCapacity
 from finchain.domain.certificate import AcceptCertificate, ClaimShare, IssueCertificate, RefuseCertificate
 from finchain.domain.collateral import PledgeLot, ReleaseLot, ReleaseReceivable, SecureLoan
 from finchain.domain.collection import RecoverReceivable, SettleReceivable
@@ -122,6 +123,7 @@ __all__ = [
     "InstructPayment",
     "IssueCertificate",
     "LateTerms",
+    "Leverage",
     "LodgeEvidence",
     "NewKey",
     "NotifyDebtor",
@@ -170,6 +172,7 @@ __all__ = [
     "RotateKey",
     "SecureLoan",
     "SetCalendar",
+    "SetCapacity",
     "SetCheckpointKeys",
     "SetMandate",
     "SetOffReceivable",

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import gcd
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
+
+WHOLE_BP: Final = 10_000
+"""A share of everything, in basis points."""
 
 RATE_SCALE_MAX = 10**12
 """Largest scale of a rate: twelve decimals are more than any contract or central bank quotes."""

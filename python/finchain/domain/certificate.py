@@ -14,6 +14,7 @@ from typing import ClassVar, Final, Literal
 import msgspec
 
 from finchain.calendar import Shift, add_days, exceeds_months
+from finchain.domain.capacity import end_issued, issue
 from finchain.domain.check import check_amount, check_identifier
 from finchain.domain.guarantee import Call, Calls, call_under, check_offered, check_together, take_effect
 from finchain.domain.holiday import check_shift, days_from, newest, payable_on
@@ -299,6 +300,7 @@ def _issue(do: IssueCertificate, book: Book) -> None:
     _check_tenor(do, payable, book)
     until = checked_until(book, do.until, last=add_days(min(do.maturity, payable), -1))
     _convert_claims(do, book)
+    issue(book, do.issuer, do.currency, do.amount_minor)
     guarantees = () if do.guarantees is Absent else tuple(do.guarantees)
     check_together(book, guarantees)
     for guarantee in guarantees:
@@ -389,6 +391,7 @@ def _refuse(do: RefuseCertificate, book: Book) -> None:
     book.put(
         msgspec.structs.replace(certificate, live_minor=0, cancelled_minor=certificate.amount_minor, lots=0)
     )  # fmt: skip
+    end_issued(book, certificate.issuer, certificate.currency, certificate.amount_minor)
 
 
 def _offered(id: str, book: Book) -> Certificate:

@@ -16,12 +16,11 @@ import msgspec
 
 from finchain.calendar import DayCount
 from finchain.domain import guarantee as guarantees
-from finchain.domain.arithmetic import Rate, round_half_up, share_pro_rata, share_within
+from finchain.domain.arithmetic import WHOLE_BP, Rate, round_half_up, share_pro_rata, share_within
 from finchain.domain.cash import enter_fact, move_cash
 from finchain.domain.certificate import Certificate, Lot, cut, lots_of
 from finchain.domain.check import check_amount, check_digest, check_rate
 from finchain.domain.guarantee import (
-    WHOLE_BP,
     Call,
     Calls,
     Guarantee,

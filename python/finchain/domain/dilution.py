@@ -12,14 +12,12 @@ from typing import ClassVar, Final
 import msgspec
 
 from finchain.calendar import add_months
-from finchain.domain.arithmetic import round_half_up
+from finchain.domain.arithmetic import WHOLE_BP, round_half_up
 from finchain.domain.rule import Book, Record, record, refuse
 from finchain.money import AMOUNT_MAX_MINOR
 
 MONTHS: Final = 12
 """Trailing months: a year has every season once."""
-
-WHOLE_BP: Final = 10_000
 
 
 class Month(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

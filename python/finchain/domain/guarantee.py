@@ -13,7 +13,8 @@ from typing import ClassVar, Final, Literal
 import msgspec
 
 from finchain.calendar import DAYS_IN_YEAR, DayCount, count_days
-from finchain.domain.arithmetic import Rate, interest, round_half_up
+from finchain.domain.arithmetic import WHOLE_BP, Rate, interest, round_half_up
+from finchain.domain.capacity import check_cover, cover, end_cover
 from finchain.domain.check import check_amount, check_currency, check_digest, check_identifier, check_rate
 from finchain.domain.party import require, require_role
 from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
@@ -33,9 +34,6 @@ Status = Literal["offered", "accepted", "effective", "called", "released"]
 
 GUARANTEES_MAX: Final = 8
 """Guarantees of one debt: what was demanded under each has to fit into a lot's record of 16,384 bytes."""
-
-WHOLE_BP: Final = 10_000
-"""A share of everything, in basis points."""
 
 
 class Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -79,7 +77,7 @@ class Guarantee(Record, frozen=True, kw_only=True):
         counters: Of a guarantee with counter-guarantees in effect: their ids.
         sharing: How it stands beside other guarantees of the debt; absent where it is the only one.
         document: SHA-256 of the paper that its guarantors signed together; they share what they lose.
-        purpose: `non_financing` where the debt is a trade debt; leverage limits count `financing` only.
+        purpose: `non_financing` where the debt is a trade debt; limits of what a guarantor covers count `financing`.
         liability: `general`: after the debtor was sued and enforcement failed; `joint_several`: on demand;
             `independent`: on a complying demand, whatever became of the debt.
         convention: `proportional`: the share of each loss; `first_loss`: the whole loss, up to the cap.
@@ -302,6 +300,7 @@ def _offer(do: OfferGuarantee, book: Book) -> None:
     check_identifier("guarantee", do.debt, "debt")
     check_rate("guarantee", do.fee_rate, "fee_rate")
     _check_share(do)
+    _check_purpose(do, book)
     if do.document is not Absent:
         check_digest("guarantee", do.document, "document")
     if not book.today <= do.until < do.period_end:
@@ -328,6 +327,16 @@ def _check_share(do: OfferGuarantee) -> None:
     if "principal" not in do.scope or len(set(do.scope)) != len(do.scope):
         refuse("guarantee.scope", "the scope leaves out the principal sum, or names something twice", field="scope",
                value=", ".join(do.scope), advice="state principal, and what else is covered, each once")  # fmt: skip
+
+
+def _check_purpose(do: OfferGuarantee, book: Book) -> None:
+    # A guarantee of borrowed money is a financing one whatever it is called, or no limit of such would hold (State
+    # Council 683, article 2).
+    if do.secures == "loan" and do.purpose != "financing":
+        refuse("guarantee.purpose", f"{do.debt} is a loan, and its guarantee a financing one", rule="domain.md 2.3",
+               field="purpose", value=do.purpose, advice="state financing")  # fmt: skip
+    if do.purpose == "financing":
+        check_cover(book, do.guarantor, do.debtor, do.currency, do.cap_minor, field="cap_minor")
 
 
 def check_offered(
@@ -371,11 +380,17 @@ def take_effect(book: Book, guarantee: Guarantee, amount_minor: int, due: date) 
     """Accepts an offered guarantee today, for a debt of this amount that is due then.
 
     It takes effect with that, or when its fee has come where that is a condition.
+
+    Raises:
+        Refused: `guarantee.cap_exceeded`, where its guarantor may not cover so much more.
     """
     covered_minor = min(guarantee.cap_minor, round_half_up(guarantee.coverage_bp * amount_minor, WHOLE_BP))
     days = count_days(book.today, due, guarantee.fee_day_count)
     fee_minor = interest(covered_minor, guarantee.fee_rate, days, DAYS_IN_YEAR[guarantee.fee_day_count])
     waits = guarantee.fee_first and fee_minor
+    if guarantee.purpose == "financing":
+        # From now on and not from the fee on, or a fee could come for what the guarantor may no longer cover.
+        cover(book, guarantee.guarantor, guarantee.debtor, guarantee.currency, covered_minor)
     book.put(
         msgspec.structs.replace(
             guarantee, accepted=book.today, effective=Absent if waits else book.today, covered_minor=covered_minor,
@@ -458,5 +473,7 @@ def release(book: Book, id: str) -> None:
         waits, unpaid = held.effective is Absent, held.fee_ordered is Absent
         fee_minor = held.fee_earned_minor(book.today) if unpaid and held.fee_refund else held.fee_minor
         book.put(msgspec.structs.replace(held, released=book.today, fee_minor=0 if waits and unpaid else fee_minor))
+        if held.purpose == "financing" and held.accepted is not Absent:
+            end_cover(book, held.guarantor, held.debtor, held.currency, held.covered_minor)
     for counter in held.counters:
         release(book, counter)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import NoReturn, TypeVar
 
 from finchain.domain.account import Account, Mandate
+from finchain.domain.capacity import Capacity, ClientCover
 from finchain.domain.cash import Cash
 from finchain.domain.certificate import Certificate, Lot, Rank, lot_id
 from finchain.domain.guarantee import Guarantee
@@ -51,7 +52,7 @@ def check_all(records: Iterable[Record]) -> None:
     ledger = Ledger(records)
     for check in (
         check_cash, check_receivables, check_certificates, check_conversion, check_guarantees, check_ranks,
-        check_loans, check_accounts,
+        check_loans, check_accounts, check_capacity,
     ):  # fmt: skip
         check(ledger)
 
@@ -337,6 +338,26 @@ def check_accounts(ledger: Ledger) -> None:
         ):  # fmt: skip
             whole = sum(getattr(mandate, member) for mandate in own)
             _equal("I-14", f"{name} of account {account.id}", getattr(account, name), whole)
+
+
+def check_capacity(ledger: Ledger) -> None:
+    """R8 and R9: what parties are said to have promised is what their certificates and guarantees promise."""
+    issued: dict[str, int] = defaultdict(int)
+    covered: dict[str, int] = defaultdict(int)
+    of_client: dict[str, int] = defaultdict(int)
+    for certificate in ledger.all(Certificate).values():
+        issued[f"{certificate.issuer} {certificate.currency}"] += certificate.live_minor
+    for each in ledger.all(Guarantee).values():
+        if each.purpose == "financing" and each.accepted is not Absent and each.released is Absent:
+            covered[f"{each.guarantor} {each.currency}"] += each.covered_minor
+            of_client[f"{each.guarantor} {each.debtor} {each.currency}"] += each.covered_minor
+    for capacity in ledger.all(Capacity).values():
+        _equal("R8", f"what is issued by {capacity.id}", capacity.issued_minor, issued.pop(capacity.id, 0))
+        _equal("R9", f"what is covered by {capacity.id}", capacity.covered_minor, covered.pop(capacity.id, 0))
+    for client in ledger.all(ClientCover).values():
+        _equal("R9", f"what is covered by and for {client.id}", client.covered_minor, of_client.pop(client.id, 0))
+    if any((*issued.values(), *covered.values(), *of_client.values())):
+        _fail("R8", f"no capacity is kept of {', '.join(sorted({*issued, *covered, *of_client}))}")
 
 
 def _natural(number: str, record: Record, *members: str) -> None:

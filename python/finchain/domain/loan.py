@@ -15,7 +15,7 @@ import msgspec
 from finchain.calendar import DAYS_IN_YEAR, DayCount, Shift, count_days
 from finchain.domain.account import Account, credit, last_posting
 from finchain.domain.accrual import Balances, Rates, RoundAt, always, changed, interest_between
-from finchain.domain.arithmetic import Rate, heavier, interest
+from finchain.domain.arithmetic import WHOLE_BP, Rate, heavier, interest
 from finchain.domain.cash import enter_fact, move_cash
 from finchain.domain.certificate import Lot
 from finchain.domain.check import (
@@ -23,7 +23,7 @@ from finchain.domain.check import (
     check_identifier,
     check_rate,
 )
-from finchain.domain.guarantee import WHOLE_BP, Guarantee, check_offered, check_together, take_effect
+from finchain.domain.guarantee import Guarantee, check_offered, check_together, take_effect
 from finchain.domain.holiday import check_shift, newest, payable_on
 from finchain.domain.part import Part, take_open
 from finchain.domain.party import require

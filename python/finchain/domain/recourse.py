@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from finchain.domain import guarantee as guarantees
+from finchain.domain.capacity import end_issued
 from finchain.domain.cash import enter_fact, move_cash
 from finchain.domain.certificate import Certificate, Lot, lots_of
 from finchain.domain.check import check_amount, check_digest
@@ -137,6 +138,7 @@ def _waive_rest(id: str, book: Book) -> None:
             cancelled_minor=certificate.cancelled_minor + units,
         )
     )  # fmt: skip
+    end_issued(book, certificate.issuer, certificate.currency, units)
 
 
 @rule(WriteOffLot)
@@ -191,6 +193,7 @@ def _cancel(do: CancelCertificate, book: Book) -> None:
     book.put(
         msgspec.structs.replace(certificate, live_minor=0, cancelled_minor=certificate.amount_minor, lots=0)
     )  # fmt: skip
+    end_issued(book, certificate.issuer, certificate.currency, certificate.live_minor)
     end_if_paid(book, do.id)
 
 

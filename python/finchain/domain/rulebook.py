@@ -24,6 +24,7 @@ from finchain.domain import (
     accrual,
     amendment,
     arithmetic,
+    capacity,
     cash,
     cash_fact,
     certificate,
@@ -69,7 +70,7 @@ from finchain.domain.rule import RECORDS, RULES, Book, Instruction, Record, Rule
 from finchain.errors import ConfigError
 
 INSTRUMENTS: Final[tuple[ModuleType, ...]] = (
-    key, party, holiday, policy, founding, cash_fact, cash, trade, fingerprint, reference, dilution, late,
+    key, party, holiday, policy, capacity, founding, cash_fact, cash, trade, fingerprint, reference, dilution, late,
     prospective, receivable, part, part_offer, amendment, priority, guarantee, guarantee_fee, certificate, transfer,
     account, payment, rates, loan, rescheduling, repayment, overdue, loan_guarantee, collateral, dispute, reduction,
     collection, correction, debts, settlement, compensation, contribution, recourse,

@@ -15,6 +15,7 @@ import msgspec
 
 from finchain.domain import guarantee as guarantees
 from finchain.domain.arithmetic import share_pro_rata
+from finchain.domain.capacity import end_issued
 from finchain.domain.cash import enter_fact, move_cash
 from finchain.domain.certificate import Certificate, Lot, Rank, lots_of
 from finchain.domain.check import check_amount
@@ -154,6 +155,7 @@ def settle_lot(certificate: Certificate, id: str, paid: int, on: date, book: Boo
             lots=now.lots - (lot.live_minor == 0),
         )
     )  # fmt: skip
+    end_issued(book, now.issuer, now.currency, paid)
     if not lot.live_minor:
         drop_collateral(book, lot.id)
     pass_on(book, certificate.issuer, lot, paid, on, certificate.currency)

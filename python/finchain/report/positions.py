@@ -9,8 +9,9 @@ from typing import Literal
 
 import msgspec
 
+from finchain.domain.arithmetic import WHOLE_BP
 from finchain.domain.certificate import Certificate, Lot
-from finchain.domain.guarantee import WHOLE_BP, Guarantee
+from finchain.domain.guarantee import Guarantee
 from finchain.domain.loan import Loan, guaranteed_minor
 from finchain.domain.part import Part
 from finchain.domain.party import Party
