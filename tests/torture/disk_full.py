@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import finchain as fc
-from finchain.errors import FinchainError, StorageError
+from finchain.errors import FinchainError
 from real_ledger import claim, found, key, reopen
 
 SEGMENT_MIB = 64
@@ -58,9 +58,12 @@ def test_a_disk_that_is_full_anywhere(disk: Path) -> None:
     struck = 0
     for number in range(ROUNDS):
         stones = _fill(disk, chance.randrange(0, 4 << 20, 4096))
-        struck += _submit_until_full(disk, number, sent)
+        lost = _submit_until_full(disk, number, sent)
+        struck += lost is not None
         stones.unlink()
         with reopen(disk) as ledger:
+            if isinstance(lost, fc.Ticket):
+                _check_resolved(ledger, lost)
             for id, (height, entry) in sent.items():
                 assert ledger._core.entered(height, entry)["id"] == id, "what was answered is there"
     assert struck >= ROUNDS // 2, "the disk was hardly ever full"
@@ -69,16 +72,28 @@ def test_a_disk_that_is_full_anywhere(disk: Path) -> None:
         assert audit.blocks == ledger.height
 
 
-def _submit_until_full(disk: Path, number: int, sent: dict[str, tuple[int, int]]) -> bool:
-    """Whether the disk became full; every answer is noted."""
+def _submit_until_full(disk: Path, number: int, sent: dict[str, tuple[int, int]]) -> fc.Ticket | FinchainError | None:
+    """What the full disk left: a ticket, or an error where nothing was sent; every answer is noted."""
     try:
         with reopen(disk) as ledger:
             for row in range(ROWS):
                 outcome = ledger.submit([claim(f"r-{number}-{row}-{n}") for n in range(64)], by=key("shop"))
                 sent[outcome.id] = (outcome.height, outcome.entry)
-    except (StorageError, OSError) as error:
-        assert str(error), "it says what is wrong"
-        return True
-    except FinchainError as error:
-        raise AssertionError(f"a full disk is not a storage error: {error!r}") from error
-    return False
+    except fc.Unknown as unknown:
+        assert isinstance(unknown.ticket, fc.Ticket)
+        return unknown.ticket
+    except fc.StorageError as error:
+        return error
+    return None
+
+
+def _check_resolved(ledger: fc.Ledger, ticket: fc.Ticket) -> None:
+    """What the ticket says is so: the transaction is where it says, or its lane has not come so far."""
+    outcome = ledger.resolve(ticket)
+    reached = ledger._core.lane_sequence(f"{ticket.sender} {ticket.lane}")
+    if outcome.status == "applied":
+        assert ledger._core.entered(outcome.height, outcome.entry)["id"] == ticket.id
+        assert reached == ticket.sequence
+    else:
+        assert outcome.status == "unknown"
+        assert reached == ticket.sequence - 1
