@@ -25,6 +25,7 @@ from finchain.errors import ConfigError, Fault, FinchainError, NotFound, TamperE
 from finchain.key_folder import KeyFolder
 from finchain.opening import Progress
 from finchain.outcome import Backup
+from finchain.receipt import read_file
 from finchain.replay import founding_keys
 
 ALL_DURABLE = 2**63 - 1
@@ -326,13 +327,4 @@ def predecessor(
 
 
 def _note(given: PathLike | bytes) -> bytes:
-    if isinstance(given, bytes):
-        return given
-    try:
-        with open(given, "rb") as file:
-            text = file.read(NOTE_BYTES_MAX + 1)
-    except FileNotFoundError:
-        raise NotFound(f"there is no checkpoint {os.fspath(given)}") from None
-    if len(text) > NOTE_BYTES_MAX:
-        raise TamperError(f"{os.fspath(given)} is larger than a checkpoint", advice=f"at most {NOTE_BYTES_MAX} bytes")
-    return text
+    return given if isinstance(given, bytes) else read_file(given, "checkpoint", NOTE_BYTES_MAX)

@@ -148,13 +148,23 @@ def _read(receipt: Receipt | bytes | str | os.PathLike[str]) -> bytes:
         return receipt.content
     if isinstance(receipt, bytes):
         return receipt
+    return read_file(receipt, "receipt", RECEIPT_BYTES_MAX)
+
+
+def read_file(path: str | os.PathLike[str], what: str, bytes_max: int) -> bytes:
+    """A file from a stranger, which may have any length.
+
+    Raises:
+        NotFound: There is no such file.
+        TamperError: It is longer than what it should be can be.
+    """
     try:
-        with open(receipt, "rb") as file:
-            text = file.read(RECEIPT_BYTES_MAX + 1)
+        with open(path, "rb") as file:
+            text = file.read(bytes_max + 1)
     except FileNotFoundError:
-        raise NotFound(f"there is no receipt {os.fspath(receipt)}") from None
-    if len(text) > RECEIPT_BYTES_MAX:
-        raise TamperError(f"{os.fspath(receipt)} is larger than a receipt", advice=f"at most {RECEIPT_BYTES_MAX} bytes")
+        raise NotFound(f"there is no {what} {os.fspath(path)}") from None
+    if len(text) > bytes_max:
+        raise TamperError(f"{os.fspath(path)} is larger than a {what}", advice=f"at most {bytes_max} bytes")
     return text
 
 

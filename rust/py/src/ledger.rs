@@ -165,6 +165,7 @@ impl Ledger {
 
     /// Opens a ledger and says what it found; `index_dir` is wiped first where the index cannot be believed. `double`
     /// begins or ends the mark that is synced before each acknowledgement.
+    #[allow(clippy::too_many_arguments)] // Ways to open, each with a name in Python.
     #[staticmethod]
     #[pyo3(signature = (dir, index_dir, *, read_only, durable_height=None, follow=None, double=None, blocks_max=None))]
     fn open(
