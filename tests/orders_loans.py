@@ -336,7 +336,12 @@ def receive_prepayment(town: Town, loan: Loan, choose: Choices) -> Any:
     except Refused as refusal:
         if (named := re.fullmatch(r"state (\d+)", refusal.advice)) and refusal.code == "loan.amount":
             paid = do.ReceivePrepayment(loan.id, int(named[1]), paid.reference, paid.digest)
-    return paid, [loan.lender]
+    return paid, [receiver(town, loan, choose)]
+
+
+def receiver(town: Town, loan: Loan, choose: Choices) -> str:
+    """Who states that money for a loan came: the lender, or the bank of its account."""
+    return choose.one((loan.lender, town.get(Account, loan.account).bank))
 
 
 def owed(town: Town) -> list[tuple[Loan, int]]:
@@ -349,7 +354,7 @@ def owed(town: Town) -> list[tuple[Loan, int]]:
 @order(do.ReceiveRepayment, owed)
 def receive_repayment(town: Town, about: tuple[Loan, int], choose: Choices) -> Any:
     loan, least = about
-    return do.ReceiveRepayment(loan.id, choose.some(least), *town.entry()), [loan.lender]
+    return do.ReceiveRepayment(loan.id, choose.some(least), *town.entry()), [receiver(town, loan, choose)]
 
 
 def done(town: Town) -> list[Loan]:

@@ -1,4 +1,4 @@
-"""Prepaying a chosen draw, and what that costs."""
+"""Prepaying a chosen draw, what that costs, and who may state that money for a loan has come."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import pytest
 from book import MemoryBook, digest, refused
 from finchain import instructions as do
 from finchain.domain.cash import Cash
+from finchain.domain.cash_fact import CashFact
 from finchain.domain.loan import Charge, Loan, Prepayment
 from finchain.domain.rule import Absent
-from stories import ACCOUNT, LOAN, agreed, apply, but, draw, transferred
+from stories import ACCOUNT, LOAN, MATURITY, agreed, apply, but, draw, pledge, transferred
 
 NOTICE = do.PrepayLoan("L", 10_000_000)
 PREPAID = do.ReceivePrepayment("L", 10_000_000, "IN-1", digest("prepayment"))
+REPAID = do.ReceiveRepayment("L", 1_000_000, "IN-1", digest("repayment"))
 
 
 def loan(ledger: MemoryBook) -> Loan:
@@ -128,3 +130,43 @@ def test_what_collateral_repays_early_costs_no_fee() -> None:
     ledger = two_draws(but(LOAN, prepayment_fee_bp=125))
     apply(ledger, do.PayCertificate("C", 29_000_000, "PAY-1", digest("early")), by=["clearer"])
     assert (loan(ledger).repaid_minor, loan(ledger).charges) == (20_000_000, {})
+
+
+# --- who states that money came ---------------------------------------------------------------------------------
+
+
+def lent_by_factor() -> MemoryBook:
+    """The factor lends on the account that the bank keeps; it is another's statement then whether money came."""
+    ledger = transferred()
+    ledger.apply(do.SetRoles("factor", ["factor", "lender", "controller"]), by=["registrar"])
+    apply(ledger, but(ACCOUNT, controllers=["factor"]), by=["shop", "bank"])
+    ledger.move_to(date(2026, 3, 6))
+    apply(ledger, but(LOAN, lender="factor"), pledge("C 36000001", 80_000_000), by=["shop", "factor"])
+    ledger.move_to(date(2026, 3, 9))
+    apply(ledger, do.DrawLoan("L", "one", 50_000_000), by=["shop", "factor"])
+    out = do.DisburseLoan("L", "one", 50_000_000, "OUT-1", digest("one"))
+    apply(ledger, out, by=["factor", "bank"])
+    return ledger
+
+
+@pytest.mark.parametrize(("by", "stated_by"), [(["bank"], "bank"), (["factor"], "factor"),
+                                               (["bank", "factor"], "factor")])  # fmt: skip
+def test_the_lender_or_the_bank_of_the_account_states_it(by: list[str], stated_by: str) -> None:
+    ledger = lent_by_factor()
+    apply(ledger, NOTICE, by=["shop"])
+    apply(ledger, PREPAID, by=by)
+    ledger.move_to(MATURITY)
+    apply(ledger, but(REPAID, reference="IN-2"), by=by)
+    stated = {fact.by for fact in ledger.all(CashFact) if fact.reference.startswith("IN-")}
+    assert stated == {stated_by}
+    assert ledger.get(Cash, "factor CNY").net_minor == -39_000_000
+
+
+def test_a_machine_of_the_bank_is_enough_and_another_bank_is_not() -> None:
+    ledger = lent_by_factor()
+    apply(ledger, NOTICE, by=["shop"])
+    for others in (["clearer"], ["shop"]):
+        with refused(ledger, "loan.not_signed"):
+            ledger.apply(PREPAID, by=others)
+    ledger.apply(PREPAID, by=[], service=["bank"])
+    assert outstanding(ledger) == [40_000_000]

@@ -15,6 +15,7 @@ import msgspec
 
 from finchain.calendar import add_days
 from finchain.domain import guarantee as guarantees
+from finchain.domain.account import Account
 from finchain.domain.accrual import Balances, Rates, always, changed, interest_between, without
 from finchain.domain.arithmetic import WHOLE_BP, round_half_up
 from finchain.domain.cash import enter_fact, move_cash
@@ -56,7 +57,7 @@ class PrepayLoan(Instruction, frozen=True, tag="loan.prepay"):
 
 
 class ReceivePrepayment(Instruction, frozen=True, tag="loan.receive_prepayment"):
-    """States that a prepayment arrived. Signed by the lender.
+    """States that a prepayment arrived. Signed by the lender, or by the bank of the loan's account in its place.
 
     Attributes:
         amount_minor: The principal of the notice, with the fee that was agreed for it, and the interest on it where
@@ -71,7 +72,10 @@ class ReceivePrepayment(Instruction, frozen=True, tag="loan.receive_prepayment")
 
 
 class ReceiveRepayment(Instruction, frozen=True, tag="loan.receive"):
-    """States that the borrower repaid a loan that is due, or some of it. Signed by the lender."""
+    """States that the borrower repaid a loan that is due, or some of it.
+
+    Signed by the lender, or by the bank of the loan's account in its place.
+    """
 
     id: str
     amount_minor: int
@@ -237,8 +241,12 @@ def _end(book: Book, loan: Loan) -> None:
 
 
 def _received(do: ReceivePrepayment | ReceiveRepayment, loan: Loan, book: Book) -> date:
-    """Keeps the lender's statement that money came, and gives its value date."""
-    by = require(book, "loan", loan.lender, role="lender", field="lender", service_ok=True).id
+    """Keeps the statement of the lender, or of the bank in its place, that money came, and gives its value date."""
+    bank = book.get(Account, loan.account).bank
+    if loan.lender in book.by or bank not in book.by:
+        by = require(book, "loan", loan.lender, role="lender", field="lender", service_ok=True).id
+    else:
+        by = require(book, "loan", bank, role="settlement_bank", field="bank").id
     check_amount("loan", do.amount_minor)
     return enter_fact(
         book, "loan", do, by=by, amount_minor=do.amount_minor, currency=loan.currency, last=last_loan_posting(loan)
