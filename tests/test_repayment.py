@@ -12,6 +12,7 @@ from finchain.domain.cash import Cash
 from finchain.domain.cash_fact import CashFact
 from finchain.domain.loan import Charge, Loan, Prepayment
 from finchain.domain.rule import Absent
+from finchain.money import AMOUNT_MAX_MINOR
 from stories import ACCOUNT, LOAN, MATURITY, agreed, apply, but, draw, pledge, transferred
 
 NOTICE = do.PrepayLoan("L", 10_000_000)
@@ -170,3 +171,21 @@ def test_a_machine_of_the_bank_is_enough_and_another_bank_is_not() -> None:
             ledger.apply(PREPAID, by=others)
     ledger.apply(PREPAID, by=[], service=["bank"])
     assert outstanding(ledger) == [40_000_000]
+
+
+# --- what is drawn in all ---------------------------------------------------------------------------------------
+
+
+def test_what_is_drawn_of_a_revolving_loan_stays_an_amount() -> None:
+    """Without this a loan that is drawn and prepaid again and again would write a number that no reader holds."""
+    ledger = two_draws(but(LOAN, revolving=True, available_until=MATURITY))
+    first, second = loan(ledger).draws
+    most = AMOUNT_MAX_MINOR - 22_000_000
+    ledger.put(but(loan(ledger), draws=(but(first, asked_minor=most - 9, lent_minor=most - 9), second),
+                   repaid_minor=most - 9 - 50_000_000))  # fmt: skip
+    apply(ledger, NOTICE, by=["shop"])
+    apply(ledger, PREPAID, by=["bank"])
+    with refused(ledger, "loan.cap_exceeded") as refusal:
+        ledger.apply(do.DrawLoan("L", "three", 10), by=["shop", "bank"])
+    assert refusal.value.advice == "draw up to 9"
+    apply(ledger, do.DrawLoan("L", "three", 9), by=["shop", "bank"])

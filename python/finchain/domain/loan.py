@@ -30,7 +30,7 @@ from finchain.domain.party import require
 from finchain.domain.rates import check_interest, check_prepayment_fee, note_penalty
 from finchain.domain.receivable import claim_of
 from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
-from finchain.money import format_minor
+from finchain.money import AMOUNT_MAX_MINOR, format_minor
 
 Prepayment = Literal["none", "interest_now", "interest_at_maturity"]
 """Whether the borrower may repay early, and when the interest on that part is then paid."""
@@ -441,7 +441,8 @@ def _draw(do: DrawLoan, book: Book) -> None:
         end = min(loan.available_until, loan.due_on)
         refuse("loan.expired", f"{loan.id} could be drawn until {end}", field="id", value=do.id,
                advice="agree another loan")  # fmt: skip
-    free = loan.limit_minor - loan.used_minor - loan.reserved_minor
+    # A revolving loan is drawn again and again, and what was drawn and repaid in all has to stay an amount.
+    free = min(loan.limit_minor - loan.used_minor, AMOUNT_MAX_MINOR - loan.drawn_minor) - loan.reserved_minor
     if do.amount_minor > free:
         refuse("loan.cap_exceeded", f"{free} of {loan.id} can be drawn", rule="domain.md I-10", field="amount_minor",
                value=do.amount_minor, advice=f"draw up to {free}", limit=loan.limit_minor,
