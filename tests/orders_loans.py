@@ -177,6 +177,7 @@ def agree(town: Town, about: tuple[Account, str], choose: Choices) -> Any:
         "act/360", choose.one(get_args(RoundAt)), prepayment, choose.number(0, 2), until, maturity, account.id,
         waterfall, choose.perhaps(do.Rate(6_000, 10_000)),
         offered_for(town, "loan", id, lender, maturity) or Absent, choose.perhaps(choose.either()),
+        prepayment_fee_bp=Absent if prepayment == "none" else choose.perhaps(choose.number(1, 500)),
     )  # fmt: skip
     return loan, [lender, account.owner]
 
@@ -301,6 +302,9 @@ def outstanding(town: Town, *, due: bool) -> list[Loan]:
 
 @order(do.PrepayLoan, lambda town: [each for each in outstanding(town, due=False) if each.prepayment != "none"])
 def prepay(town: Town, loan: Loan, choose: Choices) -> Any:
+    chosen = choose.one([each for each in loan.draws if each.outstanding_minor])
+    if choose.either():
+        return do.PrepayLoan(loan.id, choose.some(chosen.outstanding_minor), chosen.name), [loan.borrower]
     return do.PrepayLoan(loan.id, choose.some(loan.outstanding_minor)), [loan.borrower]
 
 
@@ -317,20 +321,27 @@ def notice_over(loan: Loan) -> date:
 
 def notice_amount(loan: Loan) -> int:
     """What was announced, where so much is still outstanding."""
-    assert loan.notice is not Absent
-    return loan.notice.amount_minor if loan.notice.amount_minor <= loan.outstanding_minor else 0
+    notice = loan.notice
+    assert notice is not Absent
+    outstanding = sum(each.outstanding_minor for each in loan.draws if notice.draw in (Absent, each.name))
+    return notice.amount_minor if notice.amount_minor <= outstanding else 0
 
 
 @order(do.ReceivePrepayment, announced)
 def receive_prepayment(town: Town, loan: Loan, choose: Choices) -> Any:
-    """The notice's principal, with the interest that the ledger names when it is left out."""
+    """The notice's principal, with the interest and the fee that the ledger names when they are left out."""
     paid = do.ReceivePrepayment(loan.id, notice_amount(loan), *town.entry())
     try:
         RULEBOOK_1.rules[do.ReceivePrepayment](paid, town.ledger.book(by=[loan.lender]))
     except Refused as refusal:
         if (named := re.fullmatch(r"state (\d+)", refusal.advice)) and refusal.code == "loan.amount":
             paid = do.ReceivePrepayment(loan.id, int(named[1]), paid.reference, paid.digest)
-    return paid, [loan.lender]
+    return paid, [receiver(town, loan, choose)]
+
+
+def receiver(town: Town, loan: Loan, choose: Choices) -> str:
+    """Who states that money for a loan came: the lender, or the bank of its account."""
+    return choose.one((loan.lender, town.get(Account, loan.account).bank))
 
 
 def owed(town: Town) -> list[tuple[Loan, int]]:
@@ -343,7 +354,7 @@ def owed(town: Town) -> list[tuple[Loan, int]]:
 @order(do.ReceiveRepayment, owed)
 def receive_repayment(town: Town, about: tuple[Loan, int], choose: Choices) -> Any:
     loan, least = about
-    return do.ReceiveRepayment(loan.id, choose.some(least), *town.entry()), [loan.lender]
+    return do.ReceiveRepayment(loan.id, choose.some(least), *town.entry()), [receiver(town, loan, choose)]
 
 
 def done(town: Town) -> list[Loan]:

@@ -123,7 +123,7 @@ def test_what_is_live_counts_against_the_next_certificate() -> None:
     more = but(ISSUE, id="C2", amount_minor=10, claims=[do.ClaimShare("R2", 10)])
     with refused(ledger, "certificate.cap_exceeded") as refusal:
         ledger.apply(more, by=["core"])
-    assert refusal.value.advice == "wait until certificates of it are paid"
+    assert refusal.value.advice == "wait until certificates of it are paid, or refused"
     early = do.PayCertificate("C", 10, "PAY-1", digest("early"))
     apply(ledger, early, by=["clearer"])
     assert capacity(ledger, "core").issued_minor == A - 10

@@ -480,8 +480,9 @@ def test_a_loan_of_which_everything_is_as_long_as_it_may_be_fits_into_a_record()
     longest = Loan(
         id=name, rulebook=2**32 - 1, lender=name, borrower=name, currency="CNY", limit_minor=most, advance_bp=10_000,
         rate=rate, penalty_rate=rate, day_count="act/365f", round_at="settlement", prepayment="interest_at_maturity",
-        prepayment_days=366, available_until=day, maturity=day, account=name, waterfall="principal_first_when_late",
-        misuse_rate=rate, revolving=True, calendar=name, calendar_version=most, shift="modified_following", shifted=day,
+        prepayment_days=366, prepayment_fee_bp=10_000, available_until=day, maturity=day, account=name,
+        waterfall="principal_first_when_late", misuse_rate=rate, revolving=True, calendar=name, calendar_version=most,
+        shift="modified_following", shifted=day,
         collateral=tuple(f"{name} {most}" for _ in range(COLLATERAL_MAX)),
         draws=tuple(
             Draw(name=name, asked_minor=most, lent_minor=most, outstanding_minor=most, balances=balances)
@@ -495,6 +496,6 @@ def test_a_loan_of_which_everything_is_as_long_as_it_may_be_fits_into_a_record()
             KeptTerms(guarantee=name, rate_changes=changes, penalty_rate=rate, posted=posted)
             for _ in range(LOAN_GUARANTEES_MAX)
         ),
-        notice=Notice(most, day), posted=day, accelerated=day, misused=day, written_off=day, ended=day,
+        notice=Notice(most, day, name), posted=day, accelerated=day, misused=day, written_off=day, ended=day,
     )  # fmt: skip
     assert len(msgspec.json.encode(longest, order="sorted")) <= RECORD_BYTES_MAX

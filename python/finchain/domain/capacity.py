@@ -52,7 +52,7 @@ class Capacity(Record, frozen=True, kw_only=True):
     """What a party has promised in one currency and what it may. The id is both, for example `core CNY`.
 
     Attributes:
-        issued_minor: The live units of the certificates that it issued.
+        issued_minor: The live units of the certificates that it issued, of offered ones too until they are refused.
         covered_minor: What its financing guarantees cover that were accepted and are not released.
         issue_max_minor: The most that may be live of its certificates; no limit where absent.
         leverage: How much it may cover; no limit where absent.
@@ -157,7 +157,7 @@ def issue(book: Book, issuer: str, currency: str, amount_minor: int) -> None:
         room = max(0, most - held.issued_minor)
         refuse("certificate.cap_exceeded", f"{issuer} may issue {room} more", rule="domain.md R8",
                field="amount_minor", value=amount_minor,
-               advice=f"issue up to {room}" if room else "wait until certificates of it are paid",
+               advice=f"issue up to {room}" if room else "wait until certificates of it are paid, or refused",
                issue_max=most, live=held.issued_minor)  # fmt: skip
     book.put(msgspec.structs.replace(held, issued_minor=_sum(held.issued_minor, amount_minor)))
 

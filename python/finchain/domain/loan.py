@@ -27,10 +27,10 @@ from finchain.domain.guarantee import Guarantee, check_offered, check_together, 
 from finchain.domain.holiday import check_shift, newest, payable_on
 from finchain.domain.part import Part, take_open
 from finchain.domain.party import require
-from finchain.domain.rates import check_interest, note_penalty
+from finchain.domain.rates import check_interest, check_prepayment_fee, note_penalty
 from finchain.domain.receivable import claim_of
 from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
-from finchain.money import format_minor
+from finchain.money import AMOUNT_MAX_MINOR, format_minor
 
 Prepayment = Literal["none", "interest_now", "interest_at_maturity"]
 """Whether the borrower may repay early, and when the interest on that part is then paid."""
@@ -113,10 +113,11 @@ class KeptTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class Notice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The borrower's notice that it will prepay so much principal."""
+    """The borrower's notice that it will prepay so much principal, of the draw that it names or of the earliest."""
 
     amount_minor: int
     given: date
+    draw: str | Optional = Absent
 
 
 @record
@@ -130,6 +131,7 @@ class Loan(Record, frozen=True, kw_only=True):
         misuse_rate: Rate per year instead of both where the money was used for something else.
         available_until: Last day on which it can be drawn.
         prepayment_days: How many days before a prepayment its notice must be given.
+        prepayment_fee_bp: The share of the principal, in basis points, that a prepayment by notice costs.
         account: The controlled account that it is paid into.
         collateral: Ids of the lots that are pledged for it.
         claims: Ids of the pledged parts of claims that secure it.
@@ -167,6 +169,7 @@ class Loan(Record, frozen=True, kw_only=True):
     maturity: date
     account: str
     waterfall: Waterfall
+    prepayment_fee_bp: int | Optional = Absent
     misuse_rate: Rate | Optional = Absent
     revolving: bool | Optional = Absent
     calendar: str | Optional = Absent
@@ -312,6 +315,7 @@ class AgreeLoan(Instruction, frozen=True, tag="loan.agree"):
         guarantees: Ids of guarantees that were offered for this loan.
         revolving: Whether what is repaid can be drawn again; not where absent.
         calendar: Calendar by which maturity is moved to a business day, as `shift` says; both or none.
+        prepayment_fee_bp: What a prepayment costs, as a share of its principal in basis points; nothing where absent.
     """
 
     id: str
@@ -334,6 +338,7 @@ class AgreeLoan(Instruction, frozen=True, tag="loan.agree"):
     revolving: bool | Optional = Absent
     calendar: str | Optional = Absent
     shift: Shift | Optional = Absent
+    prepayment_fee_bp: int | Optional = Absent
 
 
 class DrawLoan(Instruction, frozen=True, tag="loan.draw"):
@@ -384,6 +389,7 @@ def _agree(do: AgreeLoan, book: Book) -> None:
                owner=account.owner, controllers=", ".join(account.controllers))  # fmt: skip
     check_interest(do.limit_minor, do.rate, do.penalty_rate, do.misuse_rate)
     note_penalty(book, do.id, do.rate, do.penalty_rate, do.misuse_rate)
+    check_prepayment_fee(do.prepayment_fee_bp, agreed=do.prepayment != "none")
     if not 1 <= do.advance_bp <= WHOLE_BP:
         refuse("loan.advance", f"a share of {do.advance_bp} basis points", field="advance_bp", value=do.advance_bp,
                advice=f"state 1 to {WHOLE_BP}")  # fmt: skip
@@ -401,9 +407,10 @@ def _agree(do: AgreeLoan, book: Book) -> None:
         lender=do.lender, borrower=do.borrower, currency=account.currency, limit_minor=do.limit_minor,
         advance_bp=do.advance_bp, rate=do.rate, penalty_rate=do.penalty_rate, day_count=do.day_count,
         round_at=do.round_at, prepayment=do.prepayment, prepayment_days=do.prepayment_days,
-        available_until=do.available_until, maturity=do.maturity, account=do.account,
-        waterfall=do.waterfall, misuse_rate=do.misuse_rate, revolving=do.revolving, calendar=do.calendar,
-        shift=do.shift, guarantees=_accepted_guarantees(do, account.currency, due_on, book), charges={},
+        prepayment_fee_bp=do.prepayment_fee_bp, available_until=do.available_until, maturity=do.maturity,
+        account=do.account, waterfall=do.waterfall, misuse_rate=do.misuse_rate, revolving=do.revolving,
+        calendar=do.calendar, shift=do.shift, charges={},
+        guarantees=_accepted_guarantees(do, account.currency, due_on, book),
     )  # fmt: skip
     book.put(with_maturity(loan, do.maturity, book))
 
@@ -434,7 +441,8 @@ def _draw(do: DrawLoan, book: Book) -> None:
         end = min(loan.available_until, loan.due_on)
         refuse("loan.expired", f"{loan.id} could be drawn until {end}", field="id", value=do.id,
                advice="agree another loan")  # fmt: skip
-    free = loan.limit_minor - loan.used_minor - loan.reserved_minor
+    # A revolving loan is drawn again and again, and what was drawn and repaid in all has to stay an amount.
+    free = min(loan.limit_minor - loan.used_minor, AMOUNT_MAX_MINOR - loan.drawn_minor) - loan.reserved_minor
     if do.amount_minor > free:
         refuse("loan.cap_exceeded", f"{free} of {loan.id} can be drawn", rule="domain.md I-10", field="amount_minor",
                value=do.amount_minor, advice=f"draw up to {free}", limit=loan.limit_minor,

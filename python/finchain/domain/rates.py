@@ -1,11 +1,11 @@
-"""What rates a loan may bear: none under which interest outgrows an amount, and a note where a penalty is unusual."""
+"""What a loan may cost: no rate under which interest outgrows an amount, and a note where a penalty is unusual."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 from typing import Final
 
-from finchain.domain.arithmetic import Rate, heavier
+from finchain.domain.arithmetic import WHOLE_BP, Rate, heavier
 from finchain.domain.rule import Absent, Book, Optional, refuse
 from finchain.money import AMOUNT_MAX_MINOR
 
@@ -29,6 +29,18 @@ def check_interest(limit_minor: int, rate: Rate, penalty_rate: Rate, misuse_rate
     if limit_minor * INTEREST_YEARS * times > AMOUNT_MAX_MINOR * rate.scale * late.scale:
         refuse("loan.amount", f"{INTEREST_YEARS} years of interest would exceed 2^53-1 minor units",
                field="limit_minor", value=limit_minor, advice="state a smaller limit or lower rates")  # fmt: skip
+
+
+def check_prepayment_fee(fee_bp: int | Optional, *, agreed: bool) -> None:
+    """Refuses a fee that is no share, or is for a prepayment that was not agreed.
+
+    Raises:
+        Refused: `loan.prepayment_fee`.
+    """
+    if fee_bp is not Absent and not (agreed and 1 <= fee_bp <= WHOLE_BP):
+        advice = f"state 1 to {WHOLE_BP}" if agreed else "leave it out, or agree that the loan may be prepaid"
+        refuse("loan.prepayment_fee", f"a fee of {fee_bp} basis points of what is prepaid", rule="domain.md 2.4",
+               field="prepayment_fee_bp", value=fee_bp, advice=advice)  # fmt: skip
 
 
 def note_penalty(book: Book, id: str, rate: Rate, penalty_rate: Rate, misuse_rate: Rate | Optional) -> None:

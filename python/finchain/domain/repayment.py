@@ -15,7 +15,9 @@ import msgspec
 
 from finchain.calendar import add_days
 from finchain.domain import guarantee as guarantees
+from finchain.domain.account import Account
 from finchain.domain.accrual import Balances, Rates, always, changed, interest_between, without
+from finchain.domain.arithmetic import WHOLE_BP, round_half_up
 from finchain.domain.cash import enter_fact, move_cash
 from finchain.domain.check import check_amount
 from finchain.domain.guarantee import Guarantee
@@ -43,17 +45,23 @@ CHARGES: Final[tuple[ChargeName, ...]] = ("costs", "fees", "compound", "penalty"
 
 
 class PrepayLoan(Instruction, frozen=True, tag="loan.prepay"):
-    """Gives notice that so much principal will be repaid before maturity. Signed by the borrower."""
+    """Gives notice that so much principal will be repaid before maturity. Signed by the borrower.
+
+    Attributes:
+        draw: Name of the draw of which it is repaid; absent for the earliest draws.
+    """
 
     id: str
     amount_minor: int
+    draw: str | Optional = Absent
 
 
 class ReceivePrepayment(Instruction, frozen=True, tag="loan.receive_prepayment"):
-    """States that a prepayment arrived. Signed by the lender.
+    """States that a prepayment arrived. Signed by the lender, or by the bank of the loan's account in its place.
 
     Attributes:
-        amount_minor: The principal of the notice, with the interest on it where that is paid now.
+        amount_minor: The principal of the notice, with the fee that was agreed for it, and the interest on it where
+            that is paid now.
     """
 
     id: str
@@ -64,7 +72,10 @@ class ReceivePrepayment(Instruction, frozen=True, tag="loan.receive_prepayment")
 
 
 class ReceiveRepayment(Instruction, frozen=True, tag="loan.receive"):
-    """States that the borrower repaid a loan that is due, or some of it. Signed by the lender."""
+    """States that the borrower repaid a loan that is due, or some of it.
+
+    Signed by the lender, or by the bank of the loan's account in its place.
+    """
 
     id: str
     amount_minor: int
@@ -87,14 +98,20 @@ def _prepay(do: PrepayLoan, book: Book) -> None:
     if loan.prepayment == "none" or book.today >= loan.due_on:
         refuse("loan.bad_state", f"{loan.id} cannot be prepaid", rule="domain.md 2.4", field="id", value=do.id,
                advice=f"repay it on {loan.due_on}", prepayment=loan.prepayment)  # fmt: skip
-    _check_outstanding(loan, do.amount_minor)
-    book.put(msgspec.structs.replace(loan, notice=Notice(do.amount_minor, book.today)))
+    notice = Notice(do.amount_minor, book.today, do.draw)
+    _check_outstanding(loan, notice)
+    book.put(msgspec.structs.replace(loan, notice=notice))
 
 
-def _check_outstanding(loan: Loan, amount_minor: int) -> None:
-    if amount_minor > loan.outstanding_minor:
-        refuse("loan.over_paid", f"{loan.outstanding_minor} of principal are outstanding", field="amount_minor",
-               value=amount_minor, advice=f"prepay up to {loan.outstanding_minor}")  # fmt: skip
+def _check_outstanding(loan: Loan, notice: Notice) -> None:
+    meant = [draw for draw in loan.draws if notice.draw in (Absent, draw.name)]
+    outstanding = sum(draw.outstanding_minor for draw in meant)
+    if notice.amount_minor > outstanding:
+        of = "" if notice.draw is Absent else f" of draw {notice.draw}"
+        refuse("loan.over_paid", f"{outstanding} of principal{of} are outstanding", field="amount_minor",
+               value=notice.amount_minor,
+               advice=f"prepay up to {outstanding}" if outstanding else "name a draw of which principal is outstanding",
+               draws=", ".join(draw.name for draw in loan.draws if draw.outstanding_minor))  # fmt: skip
 
 
 @rule(ReceivePrepayment)
@@ -106,11 +123,15 @@ def _receive_prepayment(do: ReceivePrepayment, book: Book) -> None:
         refuse("loan.bad_state", f"no notice of {loan.id} makes a prepayment on {on} right", rule="domain.md 2.4",
                field="value_date", value=str(on),
                advice=f"let {loan.borrower} give notice {loan.prepayment_days} days before, or wait")  # fmt: skip
-    _check_outstanding(loan, notice.amount_minor)
-    loan, now = _prepaid(loan, notice.amount_minor, on)
-    if do.amount_minor != notice.amount_minor + now:
-        refuse("loan.amount", f"the notice is of {notice.amount_minor}, with {now} of interest now",
-               field="amount_minor", value=do.amount_minor, advice=f"state {notice.amount_minor + now}")  # fmt: skip
+    _check_outstanding(loan, notice)
+    loan, now = _prepaid(loan, notice, on)
+    fee_bp = 0 if loan.prepayment_fee_bp is Absent else loan.prepayment_fee_bp
+    fee = round_half_up(notice.amount_minor * fee_bp, WHOLE_BP)
+    whole = notice.amount_minor + now + fee
+    if do.amount_minor != whole:
+        refuse("loan.amount", f"the notice is of {notice.amount_minor}, with {now} of interest now, and a fee of {fee}",
+               field="amount_minor", value=do.amount_minor, advice=f"state {whole}")  # fmt: skip
+    loan = _charged_and_paid(_charged_and_paid(loan, "interest", now), "fees", fee)
     put_loan(msgspec.structs.replace(loan, notice=Absent, posted=on), book)
     end_if_nothing_left(book, loan.id)
     move_cash(book, loan.borrower, loan.lender, do.amount_minor, loan.currency)
@@ -220,8 +241,12 @@ def _end(book: Book, loan: Loan) -> None:
 
 
 def _received(do: ReceivePrepayment | ReceiveRepayment, loan: Loan, book: Book) -> date:
-    """Keeps the lender's statement that money came, and gives its value date."""
-    by = require(book, "loan", loan.lender, role="lender", field="lender", service_ok=True).id
+    """Keeps the statement of the lender, or of the bank in its place, that money came, and gives its value date."""
+    bank = book.get(Account, loan.account).bank
+    if loan.lender in book.by or bank not in book.by:
+        by = require(book, "loan", loan.lender, role="lender", field="lender", service_ok=True).id
+    else:
+        by = require(book, "loan", bank, role="settlement_bank", field="bank").id
     check_amount("loan", do.amount_minor)
     return enter_fact(
         book, "loan", do, by=by, amount_minor=do.amount_minor, currency=loan.currency, last=last_loan_posting(loan)
@@ -256,29 +281,29 @@ def _posted_more(kept: KeptTerms, amounts: Mapping[ChargeName, int]) -> KeptTerm
     return msgspec.structs.replace(kept, posted={**kept.posted, **posted})
 
 
-def less_principal(loan: Loan, amount_minor: int, on: date) -> Loan:
-    """The loan with so much less outstanding, the earliest draw first; it earns until that day."""
+def less_principal(loan: Loan, amount_minor: int, on: date, of: str | Optional = Absent) -> Loan:
+    """The loan with so much less outstanding, of one draw or the earliest first; it earns until that day."""
     draws = tuple(
         msgspec.structs.replace(
             draw, outstanding_minor=draw.outstanding_minor - paid,
             balances=changed(draw.balances, on, draw.outstanding_minor - paid),
         ) if paid else draw
-        for draw, paid in _by_draw(loan, amount_minor)
+        for draw, paid in _by_draw(loan, amount_minor, of)
     )  # fmt: skip
     return msgspec.structs.replace(loan, draws=draws)
 
 
-def _repaid(loan: Loan, amount_minor: int, on: date) -> Loan:
+def _repaid(loan: Loan, amount_minor: int, on: date, of: str | Optional = Absent) -> Loan:
     """The loan with so much principal repaid."""
-    loan = less_principal(loan, amount_minor, on)
+    loan = less_principal(loan, amount_minor, on, of)
     return msgspec.structs.replace(loan, repaid_minor=loan.repaid_minor + amount_minor)
 
 
-def _prepaid(loan: Loan, amount_minor: int, on: date) -> tuple[Loan, int]:
-    """The loan with so much principal prepaid, and the interest that is paid with it."""
+def _prepaid(loan: Loan, notice: Notice, on: date) -> tuple[Loan, int]:
+    """The loan with the principal of a notice prepaid, and the interest to be paid with it."""
     if loan.prepayment != "interest_now":
-        return _repaid(loan, amount_minor, on), 0
-    shares = _by_draw(loan, amount_minor)
+        return _repaid(loan, notice.amount_minor, on, notice.draw), 0
+    shares = _by_draw(loan, notice.amount_minor, notice.draw)
     parts: list[Balances] = [changed((), draw.balances[0].since, paid) for draw, paid in shares if paid]
 
     def earned(rate_changes: Rates) -> int:
@@ -294,22 +319,29 @@ def _prepaid(loan: Loan, amount_minor: int, on: date) -> tuple[Loan, int]:
         )
         for draw, paid in shares
     )  # fmt: skip
-    charge = loan.charges.get("interest", Charge())
+    repaid_minor = loan.repaid_minor + notice.amount_minor
+    return msgspec.structs.replace(loan, draws=draws, repaid_minor=repaid_minor, kept=kept), now
+
+
+def _charged_and_paid(loan: Loan, name: ChargeName, amount_minor: int) -> Loan:
+    """The loan with a charge posted that was paid with it."""
+    if not amount_minor:
+        return loan
+    charge = loan.charges.get(name, Charge())
     charge = msgspec.structs.replace(
-        charge, posted_minor=charge.posted_minor + now, paid_minor=charge.paid_minor + now
+        charge, posted_minor=charge.posted_minor + amount_minor, paid_minor=charge.paid_minor + amount_minor
     )  # fmt: skip
-    loan = msgspec.structs.replace(
-        loan, draws=draws, repaid_minor=loan.repaid_minor + amount_minor, charges={**loan.charges, "interest": charge},
-        kept=kept,
-    )  # fmt: skip
-    return loan, now
+    return msgspec.structs.replace(loan, charges={**loan.charges, name: charge})
 
 
-def _by_draw(loan: Loan, amount_minor: int) -> list[tuple[Draw, int]]:
-    """Each draw with its part of a repayment: the earliest draw first, and none more than is outstanding of it."""
+def _by_draw(loan: Loan, amount_minor: int, of: str | Optional = Absent) -> list[tuple[Draw, int]]:
+    """Each draw with its part of a repayment: the earliest draw first, and none more than is outstanding of it.
+
+    Where the draw is named of which it is repaid, the others have no part in it.
+    """
     shares = []
     for draw in loan.draws:
-        paid = min(amount_minor, draw.outstanding_minor)
+        paid = min(amount_minor, draw.outstanding_minor) if of in (Absent, draw.name) else 0
         amount_minor -= paid
         shares.append((draw, paid))
     return shares
