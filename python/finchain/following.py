@@ -79,8 +79,8 @@ class Follower(Proving):
             # One of a key that has been replaced since says nothing; the next one will.
             if self._core.compare_checkpoint(note, keys) is not None:
                 self._note = (size, note)
-        size, root = self._core.log_root
-        mark = {"origin": self._record.origin, "root": root.hex(), "size": size, "type": "finchain.signed.1"}
+        size, root_hash = self._core.log_root
+        mark = {"origin": self._record.origin, "root": root_hash.hex(), "size": size, "type": "finchain.signed.1"}
         new = self.into / f"{MARK}.new"
         new.write_bytes(msgspec.json.encode(mark, order="sorted") + b"\n")
         os.replace(new, self.into / MARK)
