@@ -54,7 +54,7 @@ def deal(home: Path) -> Iterator[fc.Ledger]:
 
 LEDGERS: dict[str, tuple[Callable[[Path], Any], type[Any], str]] = {
     "claims-1": (claims, fc.Receivable, "r-1"),
-    "deal-2": (deal, Certificate, "cert-1"),
+    "deal-3": (deal, Certificate, "cert-1"),
 }
 """The ledgers, and a record of each that receipts speak of. The number counts the states of the rules."""
 

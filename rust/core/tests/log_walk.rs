@@ -129,11 +129,11 @@ fn frames_that_are_put_in_place_are_those_of_the_writer() {
     let (whole, places) = SimLog::with(&payloads(12));
     let copy = SimLog::on(SimIo::seeded(1));
     let blocks = copy.blocks();
-    let mut placer = Placer::new(&blocks, LEDGER);
+    let mut writing = Placer::new(&blocks, LEDGER);
     for (height, place) in (0..).zip(&places) {
-        placer.put(*place, height, &payload(height)).unwrap();
+        writing.put(*place, height, &payload(height)).unwrap();
     }
-    placer.sync().unwrap();
+    writing.sync().unwrap();
     copy.crash(&mut Random(1));
     for segment in 0..=places[11].segment {
         let (expected, found) = (whole.bytes(segment), copy.bytes(segment));
@@ -141,7 +141,7 @@ fn frames_that_are_put_in_place_are_those_of_the_writer() {
     }
     assert_eq!(walked(&copy, Depth::Whole).0.len(), 12);
     let wrong = Place { length: 3, ..places[0] };
-    assert!(matches!(placer.put(wrong, 0, b"four"), Err(LogError::PayloadLength { max: 3, found: 4 })));
+    assert!(matches!(writing.put(wrong, 0, b"four"), Err(LogError::PayloadLength { max: 3, found: 4 })));
 }
 
 #[test]

@@ -92,6 +92,10 @@ impl RecordIndex for MemoryIndex {
         Ok(self.rows(|rows| rows.blocks.iter().map(|row| row.block_hash).collect()))
     }
 
+    fn condemn(&self) -> Result<(), IndexFailure> {
+        Ok(())
+    }
+
     fn mark_open(&self) -> Result<(), IndexFailure> {
         Ok(())
     }
