@@ -5,7 +5,7 @@
 mod log_support;
 mod sim_io;
 
-use finchain_core::log::{Damage, Depth, Fault, FrameError, LogError, Met, Place, Placer, Walk, last_height};
+use finchain_core::log::{Damage, Depth, Fault, FrameError, LogError, Met, Place, Placer, Walk, durable, last_height};
 use log_support::{LEDGER, SMALL, SimLog, payload, payloads};
 use sim_io::{Random, SimIo};
 
@@ -129,6 +129,7 @@ fn frames_that_are_put_in_place_are_those_of_the_writer() {
     let (whole, places) = SimLog::with(&payloads(12));
     let copy = SimLog::on(SimIo::seeded(1));
     let blocks = copy.blocks();
+    durable::make_folder(blocks.io(), blocks.path()).unwrap();
     let mut writing = Placer::new(&blocks, LEDGER);
     for (height, place) in (0..).zip(&places) {
         writing.put(*place, height, &payload(height)).unwrap();
