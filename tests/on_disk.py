@@ -19,6 +19,7 @@ from typing import NamedTuple
 import msgspec
 
 import finchain as fc
+import journal
 from book import NAMES, START, MemoryBook, public_key
 from finchain import instructions as do
 from finchain.domain.invariants import check_all
@@ -122,6 +123,7 @@ def repeat(tries: Sequence[Try], ledger: MemoryBook) -> None:
             records = list(real.find_all())
             assert {(type(record), record.id): record for record in records} == ledger.records
             totals, state = real.totals(), real.state_root
+            journal.kept(real)
         assert fc.check(place / "ledger", rulebooks=RULEBOOKS).state_root == state.hex()
         again = list(replayed_records(place / "ledger", until=totals.height, rulebooks=RULEBOOKS))
         assert again == records

@@ -45,9 +45,9 @@ def finchain() -> None:
 for command in (
     demo.demo, ledgers.init, keys.key, ledgers.register, transactions.submit, transactions.explain,
     transactions.prepare, transactions.sign, load.load, ledgers.show, ledgers.history, reports.totals,
-    reports.positions, reports.due, reports.promises, reports.security, reports.holdings, reports.trace, proofs.prove,
-    proofs.verify, serving.serve, serving.resolve, serving.follow, copies.backup, copies.restore, copies.confirm,
-    copies.repair, copies.check,
+    reports.positions, reports.due, reports.promises, reports.security, reports.holdings, reports.trace,
+    reports.postings, proofs.prove, proofs.verify, serving.serve, serving.resolve, serving.follow, copies.backup,
+    copies.restore, copies.confirm, copies.repair, copies.check,
 ):  # fmt: skip
     finchain.add_command(command)
 

@@ -1,4 +1,4 @@
-"""`totals`, `positions`, `due`, `promises`, `security`, `holdings`, `trace`: what a ledger holds and how it came so."""
+"""`totals`, `positions`, `due`, `promises`, `security`, `holdings`, `trace`, `postings`: what it holds, and why."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from finchain.reading import Reading
 from finchain.report import due as due_of
 from finchain.report import holdings as holdings_of
 from finchain.report import positions as positions_of
+from finchain.report import postings as postings_of
 from finchain.report import promises as promises_of
 from finchain.report import security as security_of
 from finchain.report import trace as trace_of
@@ -127,3 +128,33 @@ def trace(screen: Screen, path: Path, id: str, kind: str | None, ledger_options:
         screen.show(found, str(found))
     if not found.balanced:
         raise TamperError("the sums of the trace differ", advice="run finchain check, and keep the disk as it is")
+
+
+@click.command()
+@click.argument("path", type=FOLDER, metavar="LEDGER")
+@click.option("--party", help="Whose books; all where absent.")
+@click.option("--from", "since", type=click.DateTime(["%Y-%m-%d"]), help="The first day of blocks.")
+@click.option("--to", "until", type=click.DateTime(["%Y-%m-%d"]), help="The last day of blocks.")
+@opens
+@talks
+def postings(
+    screen: Screen, path: Path, party: str | None, since: datetime | None, until: datetime | None,
+    ledger_options: dict[str, Any],
+) -> None:  # fmt: skip
+    """Lists what each party books of each instruction that moved value, in debits and credits.
+
+    With --json every debit and every credit is a line of its own.
+    """
+    first, last = (None if day is None else day.date() for day in (since, until))
+    balanced = True
+    with reads_ledger(screen, path, ledger_options) as ledger:
+        for posting in postings_of(ledger, party, first, last):
+            balanced = balanced and posting.balanced
+            if screen.as_json:
+                told = msgspec.to_builtins(posting)
+                for line in told.pop("lines"):
+                    screen.show(told | line, "")
+            else:
+                screen.show(posting, str(posting))
+    if not balanced:
+        raise TamperError("a posting does not balance", advice="run finchain check, and keep the disk as it is")

@@ -3,9 +3,10 @@
 from finchain.report.flows import Flow, Node
 from finchain.report.holdings import Holding, HoldingStep, holdings
 from finchain.report.positions import Due, Position, Promise, Security, due, positions, promises, security
+from finchain.report.postings import Line, Posting, postings
 from finchain.report.trace import Trace, Use, trace
 
 __all__ = [
-    "Due", "Flow", "Holding", "HoldingStep", "Node", "Position", "Promise", "Security", "Trace", "Use", "due",
-    "holdings", "positions", "promises", "security", "trace",
+    "Due", "Flow", "Holding", "HoldingStep", "Line", "Node", "Position", "Posting", "Promise", "Security", "Trace",
+    "Use", "due", "holdings", "positions", "postings", "promises", "security", "trace",
 ]  # fmt: skip
