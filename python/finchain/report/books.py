@@ -225,8 +225,9 @@ def _guarantee(guarantee: Guarantee, terms: Terms) -> Entries:
     yield from own.right("SUB", "LL.int", guarantee.interest_posted_minor - guarantee.interest_paid_minor)
     yield from own.earned("FI", "FE", guarantee.interest_posted_minor)
     if guarantee.secures == "loan":
-        yield from own._replace(instrument=guarantee.debt).right("SUB", "LL", guarantee.subrogated_minor)
-        yield from own.forgiven("cost", guarantee.waived_minor)
+        of_loan = own._replace(instrument=guarantee.debt)
+        yield from of_loan.right("SUB", "LL", guarantee.subrogated_minor)
+        yield from of_loan.forgiven("cost", guarantee.waived_minor)
     if guarantee.is_in_effect:
         paid = guarantee.compensated_minor + guarantee.contributed_minor
         yield from own.guaranteed(max(0, guarantee.covered_minor - paid))
