@@ -34,9 +34,8 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="finchain")
 def finchain() -> None:
-    r"""A ledger of receivables, guarantees, loans and purpose-bound money, with proofs for everybody.
+    """A ledger of receivables, guarantees, loans and purpose-bound money, with proofs for everybody.
 
-    \b
     Exit codes: 0 done, 4 done with refused rows, 8 nothing was committed, 12 tampering was found,
     16 wrong usage, failure, or stopped, 20 the ledger is locked or busy.
     """
