@@ -26,6 +26,14 @@ pub enum IndexError {
         /// What LMDB said.
         source: Error,
     },
+    /// The disk failed under LMDB, which meets a full one as an error of input and output too.
+    #[error("cannot {action} the index: the disk is full, or it fails: {source}")]
+    Disk {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The files contradict themselves.
     #[error("the index is damaged: {what}")]
     Damaged {
@@ -158,6 +166,7 @@ impl IndexError {
                 | MdbError::KeyExist,
             ) => Self::Damaged { what: format!("cannot {action} it: {source}") },
             Error::Mdb(MdbError::ReadersFull) => Self::ReadersFull,
+            Error::Io(source) => Self::Disk { action, source },
             source => Self::Lmdb { action, source },
         }
     }

@@ -23,7 +23,7 @@ impl Index {
     /// into the processor's cache misses in two trees, and sorting the keys of a call saved no more than 5 %.
     ///
     /// # Errors
-    /// `Damaged`, `ReadersFull`, `Lmdb`.
+    /// `Damaged`, `ReadersFull`, `Disk`, `Lmdb`.
     pub fn get_many(&self, keys: &[[u8; 32]]) -> Result<Vec<Option<Stored>>, IndexError> {
         self.read(|tables, txn| {
             keys.iter().map(|key| Ok(find_record(tables, txn, key)?.map(|view| view.to_stored()))).collect()

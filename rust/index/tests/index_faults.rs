@@ -233,13 +233,12 @@ fn a_changed_row_is_never_given_out() {
         Ok(seen)
     };
     let expected = seen(&Index::open(folder.path()).unwrap().index).unwrap();
-    let rows: Vec<usize> = (0..20)
-        .flat_map(|height| {
-            let (hash, place) = (hash(height), [height.to_le_bytes().as_slice(), &[0; 4]].concat());
-            let find = |wanted: &[u8]| whole.windows(wanted.len()).position(|found| found == wanted);
-            [find(&hash), find(&place)].into_iter().flatten()
-        })
-        .collect();
+    // LMDB writes a changed page elsewhere, so that a row stands in old pages too, which nobody reads; in the first two
+    // pages are its own marks, of which it keeps an older one.
+    let places = |wanted: &[u8]| -> Vec<usize> {
+        whole.windows(wanted.len()).enumerate().filter(|(_, row)| *row == wanted).map(|(at, _)| at).collect()
+    };
+    let rows: Vec<usize> = (0..20).flat_map(|height| places(&hash(height))).filter(|at| *at >= 8192).collect();
     assert!(rows.len() >= 20, "{}", rows.len());
     let mut noticed = 0;
     for at in rows {
