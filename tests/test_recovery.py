@@ -90,13 +90,16 @@ def test_changed_records_of_the_index_are_noticed(kept: Kept) -> None:
 
 def test_a_changed_byte_in_any_page_of_the_index_is_noticed(kept: Kept) -> None:
     """Records, history, places, free pages: the file of a closed index is summed before anything in it is read."""
-    store = kept.index / "data.mdb"
-    for page in range(store.stat().st_size // PAGE):
-        with store.open("r+b") as file:
-            file.seek(page * PAGE + page * 97 % PAGE)
-            byte = file.read(1)
-            file.seek(-1, 1)
-            file.write(bytes([byte[0] ^ 0x40]))
+    index = kept.home / "index as it was"
+    shutil.copytree(kept.index, index)
+    whole = (index / "data.mdb").read_bytes()
+    for page in range(len(whole) // PAGE):
+        spoilt = bytearray(whole)
+        spoilt[page * PAGE + page * 97 % PAGE] ^= 0x40
+        # Each time anew: an index that was made again has pages of its own.
+        shutil.rmtree(kept.index)
+        shutil.copytree(index, kept.index)
+        (kept.index / "data.mdb").write_bytes(spoilt)
         with reopen(kept.home) as ledger:
             assert ledger.recovery["index_rebuilt_because"], f"page {page}"
             assert shape(ledger) == kept.shape

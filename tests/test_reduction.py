@@ -198,8 +198,9 @@ def test_no_more_is_owed_back_than_certificates_were_made_of(ledger: MemoryBook)
     with refused(ledger, "receivable.insufficient_converted"):
         ledger.apply(of(back, amount_minor=301), by={"shop"})
     ledger.apply(back, by={"shop"})
-    with refused(ledger, "receivable.insufficient_converted"):
+    with refused(ledger, "receivable.insufficient_converted") as refusal:
         ledger.apply(of(back, id="B-2", amount_minor=1, number="CN-2"), by={"shop"})
+    assert "credit up to" not in refusal.value.advice, "there is nothing left to credit"
     with refused(ledger, "receivable.duplicate"):
         ledger.apply(of(back, amount_minor=1), by={"shop"})
     with refused(ledger, "receivable.identifier"):

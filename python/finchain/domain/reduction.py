@@ -205,12 +205,14 @@ def _credit_converted(do: CreditConverted, book: Book) -> None:
     claim = claim_of(book, do.receivable, field="receivable")
     require(book, "receivable", claim.creditor, field="creditor")
     check_amount("receivable", do.amount_minor)
-    most = claim.converted + claim.conv_settled - claim.owed_back
+    # Units that a holder has forgiven are in no certificate any more, whatever was credited for them before.
+    most = max(0, claim.converted + claim.conv_settled - claim.owed_back)
     if do.amount_minor > most:
         refuse(
             "receivable.insufficient_converted", f"only {money_text(claim, most)} of {claim.id} are in certificates",
             rule="domain.md 2.2", field="amount_minor", value=do.amount_minor,
-            advice=f"credit up to {most}; what is free takes a credit note of its own", owed_back=claim.owed_back,
+            advice=(f"credit up to {most}; " if most else "") + "what is free takes a credit note of its own",
+            owed_back=claim.owed_back,
         )  # fmt: skip
     take_reference(
         book, "receivable", by=claim.creditor, scheme="credit_note", reference=do.number, field="number",
