@@ -84,7 +84,7 @@ torture: export FINCHAIN_FAULT_ROUNDS ?= 2
 torture: export FINCHAIN_MUTANTS ?= 300000
 torture: export PROPTEST_CASES ?= 16000
 torture: export FINCHAIN_KILLS ?= 200
-torture: torture-core $(VENV)/native.stamp ## minutes of faults: power, disks, forged receipts, kills, other Pythons, level memory
+torture: torture-core $(VENV)/native.stamp ## minutes of faults: power, disks, forged receipts, kills, overload, other Pythons, level memory
 	$(BIN)/python -m pytest tests/test_kill.py tests/torture/*.py
 
 torture-night: export FINCHAIN_SEEDS ?= 100000
@@ -96,6 +96,7 @@ torture-night: export PROPTEST_CASES ?= 1000000
 torture-night: export FINCHAIN_KILLS ?= 10000
 torture-night: export FINCHAIN_SOAK_SECONDS ?= 7200
 torture-night: export FINCHAIN_TORTURE_ROWS ?= 1000000
+torture-night: export FINCHAIN_OVERLOAD_PART ?= 1
 torture-night: TORTURE_PROFILE := --release
 torture-night: torture-core $(VENV)/native.stamp ## hours of the same
 	$(BIN)/python -m pytest -o timeout=0 tests/test_kill.py tests/torture/*.py

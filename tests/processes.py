@@ -63,3 +63,11 @@ def ended(process: subprocess.Popen[str]) -> str:
     out, err = process.communicate("\n", timeout=60)
     assert process.returncode == 0, err
     return out
+
+
+def anonymous_kib(pid: int) -> int:
+    """Memory of a process that is no file's, in KiB."""
+    for line in Path(f"/proc/{pid}/status").read_text("ascii").splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1])
+    raise AssertionError("the kernel does not say how much memory is no file's")

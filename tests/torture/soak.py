@@ -13,6 +13,7 @@ from pathlib import Path
 
 import finchain as fc
 from finchain import instructions as do
+from processes import anonymous_kib
 from real_ledger import DUE, found, key, reopen
 
 SECONDS = float(os.environ.get("FINCHAIN_SOAK_SECONDS", "60"))
@@ -39,7 +40,7 @@ def test_memory_and_descriptors_stay_level(tmp_path: Path) -> None:
             time.sleep(max(0.0, pace - (time.monotonic() - before)))
             if passed > SECONDS / 10:
                 gc.collect()
-                seen.append((_anonymous_kib(), len(os.listdir("/proc/self/fd"))))
+                seen.append((anonymous_kib(os.getpid()), len(os.listdir("/proc/self/fd"))))
                 first = first or seen[0]
         assert first is not None
         assert len(seen) > 10, "the machine was too busy to say anything"
@@ -59,11 +60,3 @@ def _seconds_a_batch(ledger: fc.Ledger) -> float:
     for _ in range(10):
         _batch(ledger)
     return (time.monotonic() - started) / 10
-
-
-def _anonymous_kib() -> int:
-    """Memory of this process that is no file's, in KiB."""
-    for line in Path("/proc/self/status").read_text("ascii").splitlines():
-        if line.startswith("RssAnon:"):
-            return int(line.split()[1])
-    raise AssertionError("the kernel does not say how much memory is no file's")
