@@ -8,6 +8,7 @@ the index. Records are what the index says: whoever may write the ledger's folde
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,11 +40,13 @@ class _Viewing(Reading):
         finally:
             self._done(view)
 
+    @abstractmethod
     def _view(self) -> _core.View:
-        raise NotImplementedError
+        """The state that an answer comes out of."""
 
+    @abstractmethod
     def _done(self, view: _core.View) -> None:
-        raise NotImplementedError
+        """Lets go of it, once the answer is given."""
 
     @property
     def behind(self) -> bool:
