@@ -115,7 +115,7 @@ def offer_guarantee(
 ) -> Any:  # fmt: skip
     secures, debt, debtor, behind = about
     liability: Liability = choose.one(("joint_several", "joint_several", "general", "independent"))
-    sharing: Sharing = choose.one(("joint", "joint", "several"))
+    sharing: Sharing = choose.one(("joint", "joint", "joint", "joint", "several"))
     for other in beside(town, secures, debt, behind):
         sharing = sharing if other.sharing is Absent else other.sharing
     payer = debtor if behind is None else behind.guarantor
@@ -128,7 +128,7 @@ def offer_guarantee(
         town.new_id("guarantee"), guarantor, debtor, secures, debt, "CNY", purpose, liability, "proportional",
         choose.number(2_500, 5_000), choose.one((50, 500, 5_000)), scope, do.Rate(choose.one((0, 2_400)), 10_000),
         "act/360", payer, end, town.in_days(10), sharing, Absent if behind is None else behind.id,
-        digest("together") if sharing == "joint" else Absent, choose.either(), choose.either(),
+        digest("together") if sharing == "joint" else Absent, choose.one((False, False, False, True)), choose.either(),
     )  # fmt: skip
     return offer, [guarantor]
 
