@@ -44,6 +44,13 @@ def test_who_paid_less_pays_its_share_and_takes_the_units_for_it() -> None:
         ledger.apply(but(SHARE, reference="SHARE-2"), by=["guarantor", "second"])
 
 
+def test_who_still_waits_for_its_fee_has_nothing_to_share() -> None:
+    ledger = paid_by_one(second=but(SECOND, fee_first=True))
+    assert ledger.get(Guarantee, "H").status == "accepted"
+    with refused(ledger, "guarantee.no_contribution"):
+        ledger.apply(SHARE, by=["guarantor", "second"])
+
+
 def test_it_takes_more_than_one_lot_where_one_is_not_enough() -> None:
     ledger = paid_by_one(second=but(SECOND, coverage_bp=8_000))
     apply(ledger, but(SHARE, amount_minor=3_000_000), by=["guarantor", "second"])

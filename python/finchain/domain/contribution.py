@@ -73,7 +73,9 @@ def share_owed(book: Book, payer: Guarantee, payee: Guarantee) -> int:
     Raises:
         Refused: `guarantee.no_contribution`, where they did not agree to share.
     """
-    together = [each for each in peers_of(book, payer) if each.document == payer.document]
+    # Who still waits for its fee guarantees nothing yet, and has nothing to share.
+    peers = [each for each in peers_of(book, payer) if each.effective is not Absent]
+    together = [each for each in peers if each.document == payer.document]
     ids = [each.id for each in together]
     agreed = payer.document is not Absent and payer.sharing == "joint"
     if not agreed or payer.id == payee.id or payer.id not in ids or payee.id not in ids:
