@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from datetime import date
 from typing import NoReturn, TypeVar
 
 from finchain.domain.account import Account, Mandate
@@ -189,12 +190,12 @@ def check_guarantees(ledger: Ledger) -> None:
         if guarantee.interest_paid_minor > guarantee.interest_posted_minor:
             _fail("I-8", f"{what} was paid interest that was not posted")
         if guarantee.secures == "loan":
-            _check_loan_exposure(guarantee, loans, ledger.all(Guarantee))
+            _check_loan_exposure(guarantee, creditors, loans, ledger.all(Guarantee))
             continue
         certificate = ledger.all(Certificate).get(guarantee.debt)
         if not guarantee.is_in_effect or certificate is None:
             continue
-        outstanding = outstanding_behind(guarantee, creditors, ledger.all(Guarantee))
+        outstanding = outstanding_behind(guarantee, creditors, loans, ledger.all(Guarantee), certificate.issued)
         exposure = guarantee.exposure_minor(outstanding, certificate.issued)
         # Of several guarantors rule P may give one an odd unit that its share alone would have rounded away.
         odd = guarantee.sharing == "several"
@@ -207,30 +208,37 @@ def check_guarantees(ledger: Ledger) -> None:
         _fail("I-5", f"lots name guarantees that are none: {', '.join(sorted({*taken, *paid, *demanded}))}")
 
 
-def _check_loan_exposure(guarantee: Guarantee, loans: Mapping[str, Loan], guarantees: Mapping[str, Guarantee]) -> None:
+def _check_loan_exposure(
+    guarantee: Guarantee, creditors: Mapping[str, int], loans: Mapping[str, Loan], guarantees: Mapping[str, Guarantee]
+) -> None:  # fmt: skip
     """I-7: below its cap while the loan lives, whatever the interest, and nothing once it has ended."""
     if not guarantee.is_in_effect:
         return
     loan = loans[guarantee.debt]
-    outstanding = outstanding_minor(loan, guarantee, loan.due_on)
-    if guarantee.behind is not Absent:
-        outstanding = guarantees[guarantee.behind].subrogated_minor
+    outstanding = outstanding_behind(guarantee, creditors, loans, guarantees, loan.due_on)
     exposure = guarantee.exposure_minor(outstanding, loan.due_on)
     if exposure > max(0, guarantee.room_minor) or (exposure and loan.ended is not Absent):
         _fail("I-7", f"{guarantee.id} exposes {exposure} of {guarantee.cap_minor}, the loan is {loan.status}")
 
 
-def outstanding_behind(guarantee: Guarantee, creditors: Mapping[str, int], guarantees: Mapping[str, Guarantee]) -> int:
+def outstanding_behind(
+    guarantee: Guarantee, creditors: Mapping[str, int], loans: Mapping[str, Loan],
+    guarantees: Mapping[str, Guarantee], on: date,
+) -> int:  # fmt: skip
     """What the beneficiaries of a guarantee have not been paid.
 
     Args:
         guarantee: The guarantee; the beneficiary of a counter-guarantee is the guarantor before it.
         creditors: The live units of each certificate that no guarantor took over.
+        loans: All loans, by id.
         guarantees: All guarantees, by id.
+        on: The day up to which a loan's interest counts.
     """
-    if guarantee.behind is Absent:
-        return creditors.get(guarantee.debt, 0)
-    return guarantees[guarantee.behind].subrogated_minor
+    if guarantee.behind is not Absent:
+        return guarantees[guarantee.behind].subrogated_minor
+    if guarantee.secures == "loan":
+        return outstanding_minor(loans[guarantee.debt], guarantee, on)
+    return creditors.get(guarantee.debt, 0)
 
 
 def check_ranks(ledger: Ledger) -> None:

@@ -20,7 +20,6 @@ from finchain.domain.certificate import Certificate, Lot
 from finchain.domain.guarantee import Guarantee
 from finchain.domain.invariants import outstanding_behind
 from finchain.domain.loan import Loan
-from finchain.domain.loan_guarantee import outstanding_minor
 from finchain.domain.part import Part
 from finchain.domain.payment import Payment
 from finchain.domain.receivable import Receivable
@@ -202,13 +201,8 @@ def exposures(
     found = {}
     for each in guarantees.values():
         others = paid[each.secures, each.debt, each.behind] - each.compensated_minor
-        if not each.is_in_effect:
-            # What an offer stands behind need not be there.
-            outstanding = 0
-        elif each.secures == "loan" and each.behind is Absent:
-            outstanding = outstanding_minor(loans[each.debt], each, today)
-        else:
-            outstanding = outstanding_behind(each, creditors, guarantees)
+        # What an offer stands behind need not be there.
+        outstanding = outstanding_behind(each, creditors, loans, guarantees, today) if each.is_in_effect else 0
         found[each.id] = each.exposure_minor(outstanding, today, others)
     return found
 
