@@ -82,7 +82,7 @@ torture: export FINCHAIN_CRASHES ?= 10000
 torture: export FINCHAIN_BIT_STEP ?= 1
 torture: export FINCHAIN_FAULT_ROUNDS ?= 2
 torture: export FINCHAIN_MUTANTS ?= 300000
-torture: export PROPTEST_CASES ?= 16000
+torture: export PROPTEST_CASES ?= 2000
 torture: export FINCHAIN_KILLS ?= 200
 torture: torture-core $(VENV)/native.stamp ## minutes of faults: power, disks, forged receipts, kills, overload, other Pythons, level memory
 	$(BIN)/python -m pytest tests/test_kill.py tests/torture/*.py
@@ -103,7 +103,7 @@ torture-night: torture-core $(VENV)/native.stamp ## hours of the same
 
 torture-core: $(VENV)/dev.stamp
 	$(CARGO) test $(LOCKED) $(TORTURE_PROFILE) -p finchain-core --test log_torture --test ledger_faults \
-	  --test ledger_files --test ledger_seeds --test receipt_mutants --test merkle --test state_map
+	  --test ledger_files --test ledger_changes --test ledger_seeds --test receipt_mutants --test merkle --test state_map
 
 clean: ## removes what was built: .venv, target, caches
 	rm -rf $(VENV) target .asv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -32,6 +32,10 @@ class Kept:
     def index(self) -> Path:
         return self.folder / "index"
 
+    @property
+    def changes(self) -> Path:
+        return self.folder / "changes"
+
     def forget(self) -> None:
         """Removes what shows that blocks were acknowledged."""
         shutil.rmtree(self.index)

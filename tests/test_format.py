@@ -35,9 +35,9 @@ COVERED_BY = {
 }
 """The examples of each section; none where a section only opens others."""
 
-RULES_WITHOUT_BYTES = {"3.4", "3.5", "3.6", "7.2", "7.3"}
-"""Sections that say how something is judged, or describe what can be rebuilt: they define no bytes. Those of 7.3 are
-sent and compared in `test_serving.py`."""
+RULES_WITHOUT_BYTES = {"3.4", "3.5", "3.6", "7.2", "7.3", "7.4"}
+"""Sections that say how something is judged, or describe what can be rebuilt: they define no bytes that last. Those
+of 7.2 are compared in `rust/core/tests/ledger_changes.rs`, those of 7.4 in `test_serving.py`."""
 
 
 def test_every_example_on_the_page_is_what_the_generator_makes() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import finchain as fc
+from finchain.pipe import Pipe
 from kept_ledger import PAGE, Kept, kept_in
 from real_ledger import claim, key, reopen, shape
 
@@ -21,13 +22,33 @@ def kept(tmp_path: Path) -> Kept:
     return kept_in(tmp_path)
 
 
+@pytest.fixture
+def executed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Heights of the blocks that are executed again."""
+    heights: list[int] = []
+    replay = Pipe.replay
+
+    def told(pipe: Pipe, height: int, *, verify_signatures: bool) -> tuple[int, int]:
+        heights.append(height)
+        return replay(pipe, height, verify_signatures=verify_signatures)
+
+    monkeypatch.setattr(Pipe, "replay", told)
+    return heights
+
+
 # ---- the index is a cache
 
 
+@pytest.mark.parametrize("changes", ["kept", "lost"])
 @pytest.mark.parametrize(
     "harm", ["removed", "empty", "cut", "foreign", "no mark", "a torn mark", "another boot's", "another ledger's"]
 )  # fmt: skip
-def test_an_index_that_cannot_be_believed_is_made_anew(kept: Kept, tmp_path: Path, harm: str) -> None:
+def test_an_index_that_cannot_be_believed_is_made_anew(
+    kept: Kept, tmp_path: Path, harm: str, changes: str, executed: list[int]
+) -> None:
+    """From what was kept of each block's changes, or by executing all blocks where nothing was."""
+    if changes == "lost":
+        shutil.rmtree(kept.changes)
     store, mark = kept.index / "data.mdb", kept.index / "mark"
     if harm == "removed":
         shutil.rmtree(kept.index)
@@ -52,6 +73,7 @@ def test_an_index_that_cannot_be_believed_is_made_anew(kept: Kept, tmp_path: Pat
         assert shape(ledger) == kept.shape
         assert ledger.recovery["replay_from"] == 0
         assert (ledger.recovery["index_rebuilt_because"] is None) == (harm == "removed")
+        assert executed == list(range(ledger.height if changes == "lost" else 1))
         assert ledger.submit(claim("r-4"), by=key("shop")).status == "applied"
     with reopen(kept.home) as ledger:
         assert ledger.recovery["replay_from"] == ledger.height
@@ -70,6 +92,38 @@ def test_an_index_that_lags_is_filled_up(kept: Kept) -> None:
     with reopen(kept.home) as ledger:
         assert shape(ledger) == now
         assert (ledger.recovery["replay_from"], ledger.recovery["blocks"]) == (now[0] - 1, now[0])
+
+
+def test_the_changes_of_another_copy_are_executed_instead(kept: Kept, tmp_path: Path, executed: list[int]) -> None:
+    """A second history of the same ledger: its changes fit our blocks only as far as both are one."""
+    twin = tmp_path / "twin"
+    shutil.copytree(kept.home, twin)
+    for home, name in ((kept.home, "r-ours"), (twin, "r-theirs")):
+        with reopen(home) as ledger:
+            ledger.submit(claim(name), by=key("shop"))
+            height, now = ledger.height, shape(ledger)
+    with reopen(kept.home) as ledger:
+        now = shape(ledger)
+    shutil.rmtree(kept.index)
+    shutil.rmtree(kept.changes)
+    shutil.copytree(twin / kept.folder.name / "changes", kept.changes)
+    executed.clear()
+    with reopen(kept.home) as ledger:
+        assert shape(ledger) == now
+    assert executed == [0, height - 1]
+
+
+def test_changes_that_cannot_be_written_stop_nothing(kept: Kept, executed: list[int]) -> None:
+    shutil.rmtree(kept.changes)
+    (kept.changes).write_text("a file where the folder should be")
+    with reopen(kept.home) as ledger:
+        assert ledger.submit(claim("r-4"), by=key("shop")).status == "applied"
+        now = shape(ledger)
+    shutil.rmtree(kept.index)
+    executed.clear()
+    with reopen(kept.home) as ledger:
+        assert shape(ledger) == now
+        assert executed == list(range(ledger.height))
 
 
 def test_changed_records_of_the_index_are_noticed(kept: Kept) -> None:

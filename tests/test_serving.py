@@ -150,14 +150,14 @@ def test_a_stream_has_an_outcome_for_each(ledger: fc.Ledger, connection: fc.Conn
 
 
 def test_the_bytes_of_a_question_and_its_answer(ledger: fc.Ledger) -> None:
-    """Those of docs/format.md section 7.3."""
+    """Those of docs/format.md section 7.4."""
     page = (REPOSITORY / "docs" / "format.md").read_text("utf-8")
     sent, back = re.findall(r"^([0-9a-f]{8}) (\{.*\})$", page, re.MULTILINE)
     with raw(ledger) as peer:
         peer.sendall(bytes.fromhex(sent[0]) + sent[1].encode())
         assert peer.recv(100) == bytes.fromhex(back[0]) + back[1].encode()
     asks = {str(ask.__struct_config__.tag) for ask in wire.Ask.__subclasses__()}
-    assert asks == set(re.findall(r"`(\w+\.\d)`", page.partition("### 7.3")[2].partition("## 8")[0]))
+    assert asks == set(re.findall(r"`(\w+\.\d)`", page.partition("### 7.4")[2].partition("## 8")[0]))
     nobody = asked(ledger, b'\x00\x00\x00\x2a{"ask":"record.1","id":"r-1","kind":"lot"}')
     assert nobody == b'{"answer":null}'
     unknown = asked(ledger, b'\x00\x00\x00\x10{"ask":"money.1"}'[:3] + bytes([17]) + b'{"ask":"money.1"}')

@@ -207,12 +207,10 @@ def open(
         pipe = Pipe(core, 0, rulebooks)
         zone = first_block_zone(core, pipe, recovery)
         pipe.zone_minutes = zone
-        for height in range(recovery["replay_from"], recovery["blocks"]):
-            pipe.replay(height, verify_signatures=False)
-            pipe.records.trim()
-            if progress is not None:
-                progress(height + 1, recovery["blocks"])
-        core.wait_indexed()
+        blocks = recovery["blocks"]
+        pipe.catch_up(
+            recovery["replay_from"], blocks, None if progress is None else lambda done: progress(done, blocks)
+        )
         if not recovery["copy"]:
             core.compare_mark(folder.mark_path)
         record = pipe.records.find(LedgerRecord, "ledger")

@@ -188,6 +188,35 @@ class Pipe:
         decoded = self._replay(height, verify_signatures, _Block())
         return len(decoded), sum(map(len, decoded))
 
+    def catch_up(self, height: int, until: int, progress: Callable[[int], None] | None = None) -> None:
+        """Brings state and index up to block `until` without signatures.
+
+        What was kept of a block's changes is taken where the block commits to it; elsewhere the block is executed again.
+
+        Args:
+            height: The next block, which is the ledger's height.
+            until: The first block that is left out.
+            progress: Called with the blocks done.
+
+        Raises:
+            TamperError: As `replay`.
+        """
+        recalled = 0
+        while height < until:
+            if taken := self.core.recall(until):
+                height, recalled = height + taken, recalled + taken
+            else:
+                if recalled:
+                    self.records.forget()
+                    recalled = 0
+                self.replay(height, verify_signatures=False)
+                self.records.trim()
+                height += 1
+            if progress is not None:
+                progress(height)
+        self.core.wait_indexed()
+        self.records.forget()
+
     def changes(self, height: int) -> list[Change]:
         """Executes a stored block again, as `replay` does, and gives what each applied instruction wrote, in order."""
         found: list[Change] = []

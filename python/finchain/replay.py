@@ -69,10 +69,7 @@ def replayed(
     with opened_blocks(path, rulebooks) as (core, _, pipe):
         if keep_last:
             core.keep_writes(until - 1)
-        for height in range(until):
-            pipe.replay(height, verify_signatures=False)
-            pipe.records.trim()
-        core.wait_indexed()
+        pipe.catch_up(0, until)
         yield core
 
 

@@ -1,6 +1,6 @@
 """What goes over the local socket: frames of one JSON document each, what can be asked, and how errors travel.
 
-`docs/format.md` section 7.3 has the bytes. A frame's length is judged before any of it is read, a document is canonical
+`docs/format.md` section 7.4 has the bytes. A frame's length is judged before any of it is read, a document is canonical
 JSON and of a known kind, or the connection ends; nothing that a peer sends is trusted for its size.
 """
 
@@ -267,7 +267,7 @@ def decode_ask(text: bytes) -> Any:
     try:
         return _ask_decoder.decode(text)
     except msgspec.MsgspecError as error:
-        raise Malformed(f"not a question: {error}", advice="docs/format.md section 7.3 lists them") from None
+        raise Malformed(f"not a question: {error}", advice="docs/format.md section 7.4 lists them") from None
 
 
 def decode(text: bytes | msgspec.Raw, type: Any) -> Any:

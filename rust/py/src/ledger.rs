@@ -214,6 +214,12 @@ impl Ledger {
         py.detach(|| self.ledger.open_stored(height, verify_signatures)).map(Opened::new).map_err(ledger_error)
     }
 
+    /// Takes over the next stored blocks below `until` whose changes were kept; gives how many, 0 where one has to be
+    /// executed first.
+    fn recall(&self, py: Python<'_>, until: u64) -> PyResult<u64> {
+        py.detach(|| self.ledger.recall(until)).map_err(ledger_error)
+    }
+
     /// Hands an executed block to the sealing thread.
     ///
     /// `refused` has (transaction, instruction, code); `counts` the number of records that each executed transaction

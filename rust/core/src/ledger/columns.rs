@@ -79,10 +79,11 @@ impl Columns {
 
 /// One copy of each kind, of which a ledger has a few dozen.
 #[derive(Default)]
-struct Names(Vec<Arc<str>>);
+pub(super) struct Names(Vec<Arc<str>>);
 
 impl Names {
-    fn shared(&mut self, name: &str) -> Arc<str> {
+    /// The copy of that name.
+    pub fn shared(&mut self, name: &str) -> Arc<str> {
         if let Some(known) = self.0.iter().find(|known| ***known == *name) {
             return Arc::clone(known);
         }

@@ -15,6 +15,13 @@ pub(super) const LEDGER_JSON: &str = "ledger.json";
 /// The file that marks a copy.
 pub(super) const COPY: &str = "copy";
 
+/// The part of block 0's hash that every frame carries.
+pub(super) fn tag_of(zero: &Hash) -> LedgerTag {
+    let mut tag = [0; 16];
+    tag.copy_from_slice(&zero[..16]);
+    tag
+}
+
 /// Which ledger a folder holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
@@ -69,9 +76,7 @@ impl Identity {
 
     /// What every frame carries.
     pub fn tag(&self) -> LedgerTag {
-        let mut tag = [0; 16];
-        tag.copy_from_slice(&self.zero[..16]);
-        tag
+        tag_of(&self.zero)
     }
 
     /// What block headers of this ledger have as `ledger`.

@@ -12,6 +12,7 @@ mod identity;
 mod lanes;
 mod open;
 mod read;
+mod recall;
 mod recover;
 mod repair;
 mod seal;
@@ -40,7 +41,7 @@ pub use view::{Reader, View};
 use authorities::Authorities;
 use identity::Identity;
 use lanes::Lanes;
-use seal::{Job, Sealer};
+use seal::{Executed, Job, Sealer};
 use shared::{Shared, Tip};
 
 use crate::block;
@@ -49,10 +50,14 @@ use crate::encoding;
 use crate::error::Rejection;
 use crate::hash::{self, Hash, HashSuite};
 use crate::index::{IndexFailure, RecordIndex};
-use crate::log::{self, Blocks, Damage, Durability, FrameError, Lock, LogError, LogReader, LogWriter, Storage};
+use crate::log::{
+    self, Blocks, ChangesFiles, Damage, Durability, FrameError, Lock, LogError, LogReader, LogWriter, Storage,
+};
 
 /// Format version in `ledger.json`.
 const FORMAT: u64 = 1;
+/// The folder of the changes files.
+const CHANGES: &str = "changes";
 
 /// Why the ledger machine cannot go on, or a reader cannot have what it asked for.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -147,9 +152,7 @@ pub(crate) struct Genesis {
 
 impl Genesis {
     fn begin(self, hash: &Hash, shared: &Shared) -> Result<LogWriter, LedgerError> {
-        let mut first = [0; 16];
-        first.copy_from_slice(&hash[..16]);
-        let writer = LogWriter::create(self.blocks.clone(), first, self.durability)?;
+        let writer = LogWriter::create(self.blocks.clone(), identity::tag_of(hash), self.durability)?;
         let name = format!("{}#{}", self.origin, encoding::hex(hash));
         let identity = Identity { name, origin: self.origin, zero: *hash };
         let path = self.dir.join(identity::LEDGER_JSON);
@@ -233,6 +236,8 @@ pub struct Recovery {
 pub struct Ledger {
     dir: PathBuf,
     blocks: Blocks,
+    /// For reading; the sealing thread appends.
+    changes: Mutex<ChangesFiles>,
     origin: String,
     suite: &'static dyn HashSuite,
     /// Gone once the ledger is closed, so that its folder can be opened again.
@@ -301,13 +306,16 @@ impl Ledger {
         // One block waits while one is sealed: so the executor is never more than two blocks ahead of the disk.
         let (jobs, job_queue) = sync_channel::<Job>(1);
         let (rows, row_queue) = sync_channel(64);
-        let sealer = Sealer { suite, writer, genesis, shared: Arc::clone(&shared), index: rows };
+        let changes = || ChangesFiles::new(blocks.clone(), dir.join(CHANGES));
+        let kept = (!options.read_only).then(changes);
+        let sealer = Sealer { suite, writer, genesis, shared: Arc::clone(&shared), index: rows, changes: kept };
         let seal_thread = std::thread::spawn(move || sealer.run(&job_queue));
         let (index_shared, index_writer) = (Arc::clone(&shared), Arc::clone(&index));
         let index_thread =
             std::thread::spawn(move || seal::index_blocks(&row_queue, index_writer.as_ref(), &index_shared));
         Self {
             dir: dir.to_owned(),
+            changes: Mutex::new(changes()),
             blocks,
             origin: origin.to_owned(),
             suite,
@@ -420,7 +428,7 @@ impl Ledger {
         executor.height += 1;
         executor.time_ms = opened.time_ms;
         let ledger = if opened.height == 0 { self.origin_name() } else { self.name() };
-        let job = Job { opened, columns, ledger };
+        let job = Job::Executed(Box::new(Executed { opened, columns, ledger }));
         drop(executor);
         let jobs = locked(&self.jobs).clone().ok_or(LedgerError::Closed)?;
         jobs.send(job).map_err(|_| LedgerError::Closed)

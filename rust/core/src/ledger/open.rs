@@ -244,7 +244,7 @@ impl Ledger {
 }
 
 /// Whether a stored header is that of the block that follows; says why not.
-fn judge_header(header: &BlockHeader, height: u64, name: &str, executor: &Executor) -> Result<(), String> {
+pub(super) fn judge_header(header: &BlockHeader, height: u64, name: &str, executor: &Executor) -> Result<(), String> {
     if height != executor.height || header.height != height {
         return Err(format!("block {} where {} follows", header.height, executor.height));
     }

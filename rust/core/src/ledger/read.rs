@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::open::StoredBlock;
-use super::{Ledger, LedgerError, locked};
+use super::{Ledger, LedgerError, identity, locked};
 use crate::block::{self, BlockHeader, EntryView, Payload};
 use crate::checkpoint::Checkpoint;
 use crate::hash::{Hash, Purpose};
@@ -155,9 +155,8 @@ impl Ledger {
         let bytes = {
             let mut reader = locked(&self.reader);
             if reader.is_none() {
-                let mut short = [0; 16];
-                short.copy_from_slice(&self.shared.block_zero()[..16]);
-                *reader = Some(crate::log::LogReader::open(self.blocks.clone(), short)?);
+                let tag = identity::tag_of(&self.shared.block_zero());
+                *reader = Some(crate::log::LogReader::open(self.blocks.clone(), tag)?);
             }
             match reader.as_ref() {
                 Some(reader) => reader.read(&place, height)?,

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::authorities::Authorities;
-use super::identity::Identity;
+use super::identity::{self, Identity};
 use super::lanes::{self, Lanes};
 use super::shared::{Shared, Tip};
 use super::{Executor, Ledger, LedgerError, Options, Recovery, locked};
@@ -129,9 +129,7 @@ impl Ledger {
     /// The blocks are damaged, or the ledger is closed.
     pub fn look_further(&self) -> Result<u64, LedgerError> {
         self.index()?;
-        let mut short = [0; 16];
-        short.copy_from_slice(&self.shared.block_zero()[..16]);
-        let log = LogReader::open(self.blocks.clone(), short)?;
+        let log = LogReader::open(self.blocks.clone(), identity::tag_of(&self.shared.block_zero()))?;
         let last = self.shared.sealed().recent.last_key_value().map(|(height, place)| (*place, *height));
         let frames = after(log.frames_so_far(last), last)?;
         *locked(&self.reader) = Some(log);

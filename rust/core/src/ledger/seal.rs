@@ -10,20 +10,39 @@ use std::time::Instant;
 use super::columns::{Columns, NewRecord};
 use super::lanes::{self, Position};
 use super::open::Opened;
-use super::{Genesis, LedgerError, Shared, Tip};
+use super::recall::{self, Recalled};
+use super::{Genesis, LedgerError, Shared, Tip, identity};
 use crate::block::{self, BlockHeader, Refusal};
 use crate::hash::{Hash, HashSuite, Purpose};
 use crate::index::{BlockRows, LaneRow, RecordIndex, Write};
-use crate::log::{LogWriter, Place};
+use crate::log::{ChangesFiles, LogWriter, Place};
 use crate::merkle;
 use crate::state_map::{self, Update};
 use crate::transaction::{NO_INSTRUCTION, Transaction, instruction_salt};
 
-/// A block on its way to the disk.
-pub(super) struct Job {
+/// Blocks on their way into the sealed state.
+pub(super) enum Job {
+    /// One that was executed: a new one on its way to the disk, or a stored one to compare with.
+    Executed(Box<Executed>),
+    /// Stored ones whose changes are known.
+    Recalled(Vec<Recalled>),
+}
+
+/// What the rules made of an open block, and the ledger's name in its header.
+pub(super) struct Executed {
     pub opened: Opened,
     pub columns: Columns,
     pub ledger: String,
+}
+
+impl Job {
+    /// Height of the first block.
+    fn height(&self) -> u64 {
+        match self {
+            Self::Executed(block) => block.opened.height,
+            Self::Recalled(blocks) => blocks.first().map_or(0, |block| block.rows.height),
+        }
+    }
 }
 
 /// What the sealing thread owns.
@@ -33,6 +52,8 @@ pub(super) struct Sealer {
     pub genesis: Option<Genesis>,
     pub shared: Arc<Shared>,
     pub index: SyncSender<BlockRows>,
+    /// Where what blocks wrote is kept; none for a reader, or once they could not be written.
+    pub changes: Option<ChangesFiles>,
 }
 
 impl Sealer {
@@ -42,16 +63,20 @@ impl Sealer {
             if self.shared.failure().is_err() {
                 continue;
             }
-            let height = job.opened.height;
-            if let Err(error) = self.seal(job) {
+            let height = job.height();
+            let done = match job {
+                Job::Executed(block) => self.seal(*block),
+                Job::Recalled(blocks) => self.take_over(blocks),
+            };
+            if let Err(error) = done {
                 self.shared.fail(LedgerError::at(height, error));
             }
         }
     }
 
-    fn seal(&mut self, job: Job) -> Result<(), LedgerError> {
+    fn seal(&mut self, executed: Executed) -> Result<(), LedgerError> {
         let started = Instant::now();
-        let Job { opened, columns, ledger } = job;
+        let Executed { opened, columns, ledger } = executed;
         let shared = Arc::clone(&self.shared);
         let mut block = Sealing::new(self.suite, &shared, columns.refused.len());
         for (position, (refused, writes)) in columns.refused.iter().zip(columns.rows()?).enumerate() {
@@ -91,6 +116,7 @@ impl Sealer {
         sealed.tip = Some(Tip { header, header_text, hash });
         sealed.recent.insert(opened.height, place);
         drop(sealed);
+        self.keep(opened.height, &block.writes);
         self.shared.add_times(&[("hash", hashed - started), ("state", mapped - hashed), ("append", appended - mapped)]);
         self.shared.offer_writes(opened.height, &block.writes);
         self.shared.sealed_to(opened.height);
@@ -107,6 +133,55 @@ impl Sealer {
         // The index thread ends only after this one, or after a failure that it reported itself.
         let _ = self.index.send(rows);
         Ok(())
+    }
+
+    /// Takes over stored blocks with what they wrote, each of which fits the entries of its block.
+    fn take_over(&self, blocks: Vec<Recalled>) -> Result<(), LedgerError> {
+        let started = Instant::now();
+        let tampered = |height, message: &str| LedgerError::Tampered { height, message: message.to_owned() };
+        let Some(last) = blocks.last().map(|block| Arc::clone(&block.stored)) else { return Ok(()) };
+        let mut sealed = self.shared.sealed_mut();
+        let mut previous = sealed.tip.as_ref().map_or([0; 32], |tip| tip.hash);
+        let mut updates = Vec::with_capacity(blocks.iter().map(|block| block.updates.len()).sum());
+        for block in &blocks {
+            if block.stored.header.previous != previous {
+                return Err(tampered(block.rows.height, "its header does not name the block before"));
+            }
+            previous = block.rows.block_hash;
+            updates.extend_from_slice(&block.updates);
+        }
+        sealed.map.apply(&mut updates);
+        if sealed.map.root_hash() != last.header.state {
+            return Err(tampered(
+                last.header.height,
+                "what its entries commit to does not give the state of its header",
+            ));
+        }
+        for block in &blocks {
+            sealed.blocks.push(block.rows.block_hash);
+            sealed.recent.insert(block.rows.height, block.stored.place);
+        }
+        let header_text = last.payload.header().to_vec();
+        sealed.tip = Some(Tip { header: last.header.clone(), header_text, hash: previous });
+        drop(sealed);
+        self.shared.add_times(&[("state", started.elapsed())]);
+        for block in blocks {
+            self.shared.offer_writes(block.rows.height, &block.rows.writes);
+            let _ = self.index.send(block.rows);
+        }
+        self.shared.sealed_to(last.header.height);
+        Ok(())
+    }
+
+    /// Keeps what a block wrote for the day when the index has to be made anew. Where that cannot be written the rules
+    /// will make it again, which is no reason to stop.
+    fn keep(&mut self, height: u64, writes: &[Write]) {
+        let Some(files) = &mut self.changes else { return };
+        let started = Instant::now();
+        if files.append(identity::tag_of(&self.shared.block_zero()), height, &recall::encode(writes)).is_err() {
+            self.changes = None;
+        }
+        self.shared.add_times(&[("keep", started.elapsed())]);
     }
 
     fn append(

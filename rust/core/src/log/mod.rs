@@ -9,6 +9,7 @@
 //! acknowledged and then damaged looks like one that was never finished. A mark that is synced before the
 //! acknowledgement (`Durability::Double`, or a height that the caller knows) closes this gap.
 
+mod changes;
 pub mod durable;
 mod durable_mark;
 mod file;
@@ -24,6 +25,7 @@ mod writer;
 
 use std::path::PathBuf;
 
+pub use changes::ChangesFiles;
 pub use durable_mark::Durability;
 pub use file::{Blocks, SMALL_FILE_BYTES_MAX, Storage, read_small};
 pub use frame::{Frame, FrameError};
