@@ -191,7 +191,7 @@ class Pipe:
     def catch_up(self, height: int, until: int, progress: Callable[[int], None] | None = None) -> None:
         """Brings state and index up to block `until` without signatures.
 
-        What was kept of a block's changes is taken where the block commits to it; elsewhere the block is executed again.
+        What was kept of a block's changes is taken where the block commits to it; other blocks are executed again.
 
         Args:
             height: The next block, which is the ledger's height.
