@@ -125,6 +125,62 @@ def test_a_copy_is_followed_file_by_file(home: Path) -> None:
         assert [each.id for each in follower.find(fc.Receivable)] == ["r-1"]
 
 
+# ---- serving what is followed
+
+
+def test_what_is_followed_is_served_to_other_processes(home: Path) -> None:
+    written(home, "r-1")
+    own = home / "own"
+    with reopen(home) as ledger:
+        ledger.checkpoint()
+        key_line = ledger.verifier_key
+    with fc.follow(source(home), own) as follower, follower.serve() as server, fc.connect(own) as connection:
+        assert server.path == own / "socket"
+        assert (connection.name, connection.height, connection.state_root) == (
+            follower.name, follower.height, follower.state_root,
+        )  # fmt: skip
+        assert connection.get(fc.Receivable, "r-1") == follower.get(fc.Receivable, "r-1")
+        assert connection.history(fc.Receivable, "r-1") == follower.history(fc.Receivable, "r-1")
+        assert connection.totals() == follower.totals()
+        receipt = connection.prove(fc.Receivable, "r-1")
+        assert fc.verify(receipt, trust=key_line, unwitnessed=True).record == follower.get(fc.Receivable, "r-1")
+        # What the writer adds is there once the follower has taken it in.
+        written(home, "r-2")
+        assert connection.look(fc.Receivable, "r-2") is None
+        follower.advance()
+        assert connection.get(fc.Receivable, "r-2").id == "r-2"
+        with pytest.raises(fc.ConfigError, match="follows") as refused:
+            connection.submit(claim("r-3"), by=key("shop"))
+        assert str(source(home)) in str(refused.value)
+        with pytest.raises(fc.ConfigError, match="follows"):
+            connection.explain(claim("r-3"), by="shop")
+        with pytest.raises(fc.ConfigError, match="served already"):
+            follower.serve()
+    with pytest.raises(fc.Unreachable):
+        fc.connect(own)
+
+
+def test_the_command_serves_what_it_follows(home: Path) -> None:
+    written(home, "r-1")
+    own = home / "own"
+
+    def shown(*arguments: str) -> tuple[str, str]:
+        with finchain("show", own, "receivable", *arguments) as process:
+            return process.communicate(timeout=60)
+
+    with finchain("follow", source(home), own, "--serve", "--every", "0.05") as process:
+        assert told(process) == "4 blocks verified"
+        assert told(process) == f"serving {own / 'socket'}"
+        assert json.loads(shown("r-1", "--json")[0])["id"] == "r-1"
+        written(home, "r-2")
+        assert told(process) == "5 blocks verified"
+        assert json.loads(shown("r-2", "--json")[0])["id"] == "r-2"
+        assert "clock is that of the process" in shown("r-2", "--today", "2030-01-01")[1]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
+    assert "no process serves" in shown("r-1")[1]
+
+
 @pytest.mark.parametrize("part", [1, 40, 64, 65, 500, -1])
 def test_a_last_block_that_is_not_whole_is_not_there_yet(home: Path, part: int) -> None:
     mirror = copied(home)

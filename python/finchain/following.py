@@ -20,17 +20,18 @@ import msgspec
 from finchain import _core
 from finchain.clock import Clock
 from finchain.domain.founding import LedgerRecord
+from finchain.domain.rule import Instruction
 from finchain.domain.rulebook import Rulebook
 from finchain.errors import ConfigError, NotFound, TamperError
 from finchain.forking import abandon_in_children
-from finchain.key_folder import name_of
+from finchain.key_folder import FOLLOWED, name_of
+from finchain.keys import Key
 from finchain.opening import Progress, clock_for
+from finchain.outcome import Explanation, Outcome
 from finchain.pipe import Pipe
 from finchain.proving import Proving
 from finchain.replay import first_block_zone
-
-FOLLOWED = "followed.json"
-"""Names the ledger in the follower's folder; a copy of its `ledger.json`."""
+from finchain.serving import Server
 
 MARK = "verified"
 """How far the blocks were followed, and their root, in the form of a signed mark: what is there once stays there."""
@@ -51,6 +52,7 @@ class Follower(Proving):
         self._pipe = pipe
         self._lock = threading.Lock()
         self._note: tuple[int, bytes] | None = None
+        self._server: Server | None = None
         abandon_in_children(self)
 
     def advance(self, *, progress: Progress | None = None) -> int:
@@ -90,6 +92,35 @@ class Follower(Proving):
         assert isinstance(record, LedgerRecord)
         return record
 
+    def serve(self) -> Server:
+        """Lets other processes of this user ask and prove through a socket in the follower's folder.
+
+        They reach it with `finchain.connect(into)`; transactions are not taken there. It ends with the follower, or
+        when what this gives is closed. What they see moves on with `advance`.
+
+        Raises:
+            ConfigError: It is served already, the path is too long for a socket, or the system has none.
+        """
+        self._check_process()
+        if self._server is not None and not self._server.closed:
+            raise ConfigError(f"{self.into} is served already", advice="close that server first")
+        self._server = Server(self, self.into)
+        return self._server
+
+    def explain(self, what: Instruction | Sequence[Instruction], *, by: Key | str | Sequence[Key | str]) -> Explanation:
+        """Is not answered here.
+
+        Raises:
+            ConfigError: Always: what would happen is for the process that writes to say.
+        """
+        raise self._only_reads()
+
+    def _send(self, texts: list[bytes]) -> list[Outcome]:
+        raise self._only_reads()
+
+    def _only_reads(self) -> ConfigError:
+        return ConfigError(f"{self.into} follows {self._record.origin}", advice=f"connect to the ledger, {self.path}")
+
     def checkpoint(self) -> bytes:
         """The newest checkpoint that the ledger has signed over blocks that are here.
 
@@ -112,6 +143,8 @@ class Follower(Proving):
     def close(self) -> None:
         """Closes the index, to go on from the next time. Closing twice does nothing."""
         if os.getpid() == self._pid:
+            if self._server is not None:
+                self._server.close()
             with self._lock:
                 self._core.close()
 

@@ -22,6 +22,9 @@ from finchain.keys import Key
 ENVIRONMENT = "FINCHAIN_KEYS"
 """Names the key folder where the caller does not."""
 
+FOLLOWED = "followed.json"
+"""Names the ledger in the folder that it is followed into; a copy of its `ledger.json`."""
+
 
 def key_folder(given: str | os.PathLike[str] | None = None) -> Path:
     """The folder of all key folders: the given one, `$FINCHAIN_KEYS`, or the user's configuration folder."""
@@ -55,13 +58,15 @@ class KeyFolder:
 
     @classmethod
     def of(cls, keys: str | os.PathLike[str] | None, ledger_path: Path) -> KeyFolder:
-        """The key folder of a ledger that exists.
+        """The key folder of a ledger that exists, in a folder of its own or followed into this one.
 
         Raises:
             NotFound: There is no ledger in that folder.
             TamperError: Its `ledger.json` cannot be read.
         """
-        return cls(key_folder(keys) / _folder_name(name_of(ledger_path)))
+        followed = ledger_path / FOLLOWED
+        name = _named_in(followed) if followed.exists() else name_of(ledger_path)
+        return cls(key_folder(keys) / _folder_name(name))
 
     def settle(self, name: str) -> None:
         """Gives the folder its lasting name, once block 0's hash is known."""
@@ -122,13 +127,16 @@ def name_of(ledger_path: Path) -> str:
         NotFound: There is no ledger in that folder.
         TamperError: Its `ledger.json` cannot be read.
     """
+    return _named_in(ledger_path / "ledger.json")
+
+
+def _named_in(file: Path) -> str:
     try:
-        text = (ledger_path / "ledger.json").read_bytes()
-        return msgspec.json.decode(text, type=_LedgerFile).ledger
+        return msgspec.json.decode(file.read_bytes(), type=_LedgerFile).ledger
     except (FileNotFoundError, NotADirectoryError):
-        raise NotFound(f"{ledger_path} holds no ledger", advice="create one, or name its folder") from None
+        raise NotFound(f"{file.parent} holds no ledger", advice="create one, or name its folder") from None
     except (msgspec.MsgspecError, UnicodeError, OSError) as error:
-        raise TamperError(f"{ledger_path / 'ledger.json'} cannot be read: {error}") from None
+        raise TamperError(f"{file} cannot be read: {error}") from None
 
 
 class _LedgerFile(msgspec.Struct):

@@ -250,7 +250,7 @@ class Ledger(Submitting, Proving):
         self._check_process()
         if self._server is not None and not self._server.closed:
             raise ConfigError(f"{self.path} is served already", advice="close that server first")
-        self._server = Server(self)
+        self._server = Server(self, self.path)
         return self._server
 
     def backup(self, to: str | os.PathLike[str]) -> Backup:

@@ -1,4 +1,4 @@
-"""Serving a ledger to other processes of the same user, through a socket in the ledger's folder.
+"""Serving a ledger, or what follows one, to other processes of the same user, through a socket in its folder.
 
 One thread a connection, few connections, a bounded number of transactions waiting: what is beyond is refused before any
 work is done. A peer that is slow, silent, hostile or gone costs one place among the connections until a newer one wants
@@ -61,9 +61,7 @@ _CREDENTIALS = struct.Struct("3i")
 
 
 class Served(Protocol):
-    """What is served: a ledger that is open for writing."""
-
-    path: Path
+    """What is served: a ledger that is open for writing, or one that is followed."""
 
     def _asking(self) -> AbstractContextManager[Source]: ...
     def _send(self, texts: list[bytes]) -> list[Outcome]: ...
@@ -136,16 +134,21 @@ class _Peer:
 
 
 class Server:
-    """Serves one ledger until it is closed. Made by `Ledger.serve`; a context manager."""
+    """Serves one ledger until it is closed. Made by `Ledger.serve` and `Follower.serve`; a context manager.
 
-    def __init__(self, ledger: Served) -> None:
+    Args:
+        ledger: What is served.
+        folder: Where the socket is, which nobody else serves from.
+    """
+
+    def __init__(self, ledger: Served, folder: Path) -> None:
         self._ledger = ledger
         self._pid = os.getpid()
         self._gate = _Gate()
         self._lock = threading.Lock()
         self._peers: dict[_Peer, threading.Thread] = {}
         self._closing = threading.Event()
-        self._path = ledger.path / wire.SOCKET_NAME
+        self._path = folder / wire.SOCKET_NAME
         self._listener = _listening(self._path)
         self._file = _identity(self._path)
         abandon_in_children(self)

@@ -23,6 +23,7 @@ from finchain.cli.screen import Screen
 from finchain.domain.rule import Instruction, Record
 from finchain.domain.rulebook import RULEBOOK_1
 from finchain.errors import Malformed
+from finchain.key_folder import FOLLOWED
 from finchain.reading import Reading
 
 INDEX_LOOKS = 20
@@ -104,18 +105,24 @@ def open_ledger(screen: Screen, path: Path, options: dict[str, Any]) -> fc.Ledge
 
 
 def reach_ledger(screen: Screen, path: Path, options: dict[str, Any]) -> fc.Ledger | fc.Connection:
-    """Opens a ledger for writing, or connects to the process that has it open and serves it.
+    """Opens a ledger for writing, or connects to the process that has it open, or follows it, and serves it.
 
     Raises:
         LockedError: It is open elsewhere and not served there.
     """
+    if (path / FOLLOWED).exists():
+        return _connected(path, options)
     try:
         return open_ledger(screen, path, options)
     except fc.LockedError as locked:
         try:
-            connection = fc.connect(path, keys=options["keys"], operator=options["operator"])
+            return _connected(path, options)
         except fc.Unreachable:
             raise locked from None
+
+
+def _connected(path: Path, options: dict[str, Any]) -> fc.Connection:
+    connection = fc.connect(path, keys=options["keys"], operator=options["operator"])
     if options["today"] is not None:
         connection.close()
         raise fc.ConfigError("the clock is that of the process that serves the ledger", advice="leave --today out")
@@ -127,9 +134,12 @@ def reads_ledger(screen: Screen, path: Path, options: dict[str, Any]) -> Iterato
     """One state of a ledger, out of its index: without the lock, so that no question holds up who writes.
 
     Where the index is missing, cannot be believed or was left behind by a crash, and nobody has the ledger open, it is
-    opened for writing, which mends that.
+    opened for writing, which mends that. A folder that a ledger is followed into answers through its socket.
     """
     with ExitStack() as stack:
+        if (path / FOLLOWED).exists():
+            yield stack.enter_context(_connected(path, options))
+            return
         ledger: Reading | None = _moving(path, stack)
         if ledger is None:
             stack.pop_all().close()

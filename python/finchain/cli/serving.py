@@ -41,8 +41,9 @@ def serve(screen: Screen, path: Path, ledger_options: dict[str, Any]) -> None:
     "--every", default=1.0, show_default=True, type=click.FloatRange(0.01, 3_600), help="Seconds between looks."
 )
 @click.option("--once", is_flag=True, help="Ends when it is level with the ledger.")
+@click.option("--serve", "serves", is_flag=True, help="Answers other processes of this user through INTO/socket.")
 @talks
-def follow(screen: Screen, path: Path, into: Path, every: float, once: bool) -> None:
+def follow(screen: Screen, path: Path, into: Path, every: float, once: bool, serves: bool) -> None:
     """Replays the blocks of LEDGER, or of a copy of it, as they come, into the folder INTO.
 
     Every rule and signature is checked again. It writes nothing into LEDGER, and goes on from where it was. Exit code
@@ -54,6 +55,10 @@ def follow(screen: Screen, path: Path, into: Path, every: float, once: bool) -> 
             follower = fc.follow(path, into, progress=advance)
         with follower:
             _tell(screen, follower)
+            if serves:
+                socket = follower.serve().path
+                screen.show({"serving": str(socket), "ledger": follower.name}, f"serving {socket}")
+                sys.stdout.flush()
             while not once:
                 time.sleep(every)
                 if follower.advance():
