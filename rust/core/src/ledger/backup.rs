@@ -137,7 +137,9 @@ fn tip_height(blocks: &Blocks, last: u32) -> Option<u64> {
 /// Begins a copy, or goes on with one; gives the lock that keeps others from it.
 fn begin(io: &dyn Io, identity: &Identity, to: &Path) -> Result<Lock, LedgerError> {
     durable::make_folder(io, to)?;
-    if io.list(to).map_err(|e| LedgerError::Storage(format!("{}: {e}", to.display())))?.is_empty() {
+    let names = io.list(to).map_err(|e| LedgerError::Storage(format!("{}: {e}", to.display())))?;
+    // A run that lost power before the mark had its name leaves a draft of it, and no copy yet.
+    if names.iter().all(|name| durable::is_draft(name, COPY)) {
         identity.mark_copy(io, to)?;
     } else if !identity.is_copy(io, to)? {
         return Err(LedgerError::Conflict(format!(

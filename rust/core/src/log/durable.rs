@@ -1,5 +1,6 @@
 //! Small files that are replaced or made as a whole: after a crash there is the old one or the new one, never a part.
 
+use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -96,6 +97,13 @@ fn write_draft(io: &dyn Io, path: &Path, bytes: &[u8], mode: u32, exactly: Optio
         return Err(error);
     }
     Ok(draft)
+}
+
+/// Whether a name is that of a draft of the file `of`, which a crash may have left.
+#[must_use]
+pub fn is_draft(name: &OsStr, of: &str) -> bool {
+    let rest = name.to_str().and_then(|name| name.strip_prefix(of));
+    rest.is_some_and(|rest| rest.starts_with('.') && rest.ends_with(".new"))
 }
 
 /// Removes a draft as well as can be: one that stays is never read.

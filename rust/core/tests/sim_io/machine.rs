@@ -1,12 +1,12 @@
 //! The state of the simulated machine: what reads show, what survives a loss of power, and what fails next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Calls, EINTR, EIO, ENOENT, ENOSPC, Effect, Failure, Fault, PAGE, Random, Rates};
+use super::{Calls, EINTR, EIO, ENOENT, ENOSPC, Effect, Failure, Fault, PAGE, Random, Rates, SECTOR};
 
 pub(super) fn system_error(number: i32) -> io::Error {
     io::Error::from_raw_os_error(number)
@@ -124,6 +124,8 @@ pub(super) struct Machine {
     pub off: bool,
     pub noted: u64,
     pub history: Option<Vec<Self>>,
+    /// Sectors that cannot be read until they are written: file and number.
+    pub bad_sectors: BTreeSet<(u64, usize)>,
 }
 
 impl Machine {
@@ -289,10 +291,19 @@ impl Machine {
         bytes.min((length + free).saturating_sub(offset))
     }
 
+    /// Fails where a read meets a bad sector.
+    pub fn meets_no_bad_sector(&self, node: u64, offset: usize, bytes: usize) -> io::Result<()> {
+        let sectors = (node, offset / SECTOR)..(node, (offset + bytes).div_ceil(SECTOR));
+        if self.bad_sectors.range(sectors).next().is_some() { Err(system_error(EIO)) } else { Ok(()) }
+    }
+
     pub fn write(&mut self, node: u64, offset: usize, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
         }
+        // A device puts a sector that is written as a whole somewhere else.
+        let whole = offset.div_ceil(SECTOR)..(offset + bytes.len()) / SECTOR;
+        self.bad_sectors.retain(|(of, sector)| *of != node || !whole.contains(sector));
         let (misdirected, dropped) = (self.rates.misdirected, self.rates.dropped);
         let wrong_place = misdirected > 0 && self.random.chance(misdirected);
         let lost = dropped > 0 && self.random.chance(dropped);

@@ -245,6 +245,14 @@ impl SimIo {
         });
     }
 
+    /// Makes the sector with that number of a file unreadable, until it is written as a whole.
+    pub fn spoil_sector(&self, path: &Path, sector: usize) {
+        self.machine(|m| {
+            let node = m.node(path).unwrap();
+            m.bad_sectors.insert((node, sector));
+        });
+    }
+
     /// Removes a file behind everybody's back, durably.
     pub fn delete(&self, path: &Path) {
         self.machine(|m| {
@@ -378,6 +386,7 @@ impl IoFile for SimFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.io.machine(|m| {
             let short = matches!(m.read()?, Fate::Short);
+            m.meets_no_bad_sector(self.node, usize::try_from(offset).unwrap(), buffer.len())?;
             let content = if self.access == Access::PastCache { m.past_cache(self.node) } else { m.cached(self.node) };
             let start = usize::try_from(offset).unwrap_or(usize::MAX).min(content.len());
             let most = if short { buffer.len().div_ceil(2) } else { buffer.len() };
