@@ -103,7 +103,8 @@ torture-night: torture-core $(VENV)/native.stamp ## hours of the same
 
 torture-core: $(VENV)/dev.stamp
 	$(CARGO) test $(LOCKED) $(TORTURE_PROFILE) -p finchain-core --test log_torture --test ledger_faults \
-	  --test ledger_files --test ledger_changes --test copy_faults --test ledger_seeds --test receipt_mutants --test merkle --test state_map
+	  --test ledger_files --test ledger_changes --test copy_faults --test ledger_seeds --test receipt_mutants \
+	  --test merkle --test state_map
 
 clean: ## removes what was built: .venv, target, caches
 	rm -rf $(VENV) target .asv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -102,8 +102,8 @@ fn write_draft(io: &dyn Io, path: &Path, bytes: &[u8], mode: u32, exactly: Optio
 /// Whether a name is that of a draft of the file `of`, which a crash may have left.
 #[must_use]
 pub fn is_draft(name: &OsStr, of: &str) -> bool {
-    let rest = name.to_str().and_then(|name| name.strip_prefix(of));
-    rest.is_some_and(|rest| rest.starts_with('.') && rest.ends_with(".new"))
+    let rest = name.to_str().and_then(|name| name.strip_prefix(of)?.strip_suffix(".new"));
+    rest.is_some_and(|rest| rest.starts_with('.'))
 }
 
 /// Removes a draft as well as can be: one that stays is never read.
