@@ -15,6 +15,7 @@ import pytest
 
 import finchain as fc
 import reference as ref
+from finchain import instructions as do
 from finchain.key_folder import KeyFolder
 from kept_ledger import PAGE, Kept, kept_in
 from real_ledger import claim, found, key, reopen, shape
@@ -347,8 +348,126 @@ def test_a_checkpoint_from_elsewhere_must_agree(kept: Kept, tmp_path: Path) -> N
     kept.blocks.write_bytes(old)
     (kept.folder / "checkpoint").unlink()
     KeyFolder.of(kept.home / "keys", kept.folder).mark_path.unlink()
+    # The copy's own checkpoint is as good as ours, because the ledger's key signed it.
+    dry = repair(kept, copy)
+    assert ([row.shown for row in dry.mended], dry.files) == (["signed"], ("checkpoint",))
+    (copy / "checkpoint").unlink()
     assert [row.shown for row in repair(kept, copy).mended] == ["extends"]
     assert [row.shown for row in repair(kept, copy, checkpoint=note).mended] == ["signed"]
     (tmp_path / "other").mkdir()
     with found(tmp_path / "other") as other, pytest.raises(fc.TamperError):
         repair(kept, copy, checkpoint=other.checkpoint())
+
+
+# ---- the two small files
+
+
+@pytest.mark.parametrize("harm", ["missing", "empty", "cut", "a byte", "another's name"])
+def test_the_name_comes_back_from_the_blocks(signed: Kept, tmp_path: Path, harm: str) -> None:
+    copy = copy_of(signed)
+    file = signed.folder / "ledger.json"
+    whole = file.read_bytes()
+    if harm == "missing":
+        file.unlink()
+    elif harm == "another's name":
+        file.write_bytes(whole.replace(b"#" + whole.split(b"#")[1][:8], b"#00000000"))
+    else:
+        file.write_bytes({"empty": b"", "cut": whole[:30], "a byte": whole.replace(b"format", b"fOrmat")}[harm])
+    damaged = file.read_bytes() if file.exists() else None
+    with pytest.raises(fc.FinchainError):
+        fc.check(signed.folder)
+    dry = repair(signed, copy)
+    assert (dry.files, dry.mended, dry.left, dry.written) == (("ledger.json",), (), (), False)
+    assert (file.read_bytes() if file.exists() else None) == damaged
+    done = repair(signed, copy, write=True)
+    assert (done.files, done.written) == (("ledger.json",), True)
+    assert file.read_bytes() == whole
+    assert done.audit is not None and done.audit.blocks == 6
+    assert repair(signed, copy) == fc.Repair(mended=(), left=(), written=False)
+    with reopen(signed.home) as ledger:
+        assert shape(ledger) == signed.shape
+
+
+def test_a_name_comes_back_together_with_blocks(signed: Kept) -> None:
+    copy = copy_of(signed)
+    (signed.folder / "ledger.json").unlink()
+    flip(signed, 0)
+    flip(signed, 3)
+    done = repair(signed, copy, write=True)
+    assert done.files == ("ledger.json",)
+    assert [(row.height, row.until) for row in done.mended] == [(0, 1), (3, 4)]
+    with reopen(signed.home) as ledger:
+        assert shape(ledger) == signed.shape
+
+
+def test_a_name_is_not_given_to_blocks_that_do_not_show_it(kept: Kept, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    other = kept_in(tmp_path / "other")
+    foreign = copy_of(other)
+    (kept.folder / "ledger.json").unlink()
+    with pytest.raises(fc.ConfigError, match="no whole block"):
+        fc.repair(kept.folder, foreign, keys=kept.home / "keys", write=True)
+    assert not (kept.folder / "ledger.json").exists()
+    # Nor where no block is left that could show it.
+    copy = copy_of(other, "second")
+    (other.folder / "ledger.json").unlink()
+    other.blocks.write_bytes(bytes(8 * PAGE))
+    with pytest.raises(fc.ConfigError, match="no whole block"):
+        repair(other, copy, write=True)
+
+
+@pytest.mark.parametrize("harm", ["missing", "empty", "a byte", "of another key"])
+def test_the_checkpoint_comes_back_from_the_copy(signed: Kept, harm: str) -> None:
+    copy = copy_of(signed)
+    file = signed.folder / "checkpoint"
+    whole = file.read_bytes()
+    if harm == "missing":
+        file.unlink()
+    elif harm == "of another key":
+        file.write_bytes(whole[:-20] + b"A" * 17 + b"==\n")
+    else:
+        file.write_bytes(b"" if harm == "empty" else whole.replace(b"\n6\n", b"\n5\n"))
+    assert repair(signed, copy).files == ("checkpoint",)
+    done = repair(signed, copy, write=True)
+    assert file.read_bytes() == whole
+    assert done.audit is not None and done.audit.checkpoint_size == 6
+    # Without one in the copy nothing is made up.
+    file.unlink()
+    (copy / "checkpoint").unlink()
+    assert repair(signed, copy, write=True).files == ()
+    assert not file.exists()
+
+
+def test_a_checkpoint_over_other_blocks_is_not_put_back(signed: Kept, tmp_path: Path) -> None:
+    twin = tmp_path / "twin"
+    shutil.copytree(signed.home, twin)
+    for home in (signed.home, twin):
+        with reopen(home) as ledger:
+            ledger.submit(claim("r-ours" if home == signed.home else "r-theirs"), by=key("shop"))
+    KeyFolder.of(twin / "keys", twin / signed.folder.name).mark_path.unlink()
+    with reopen(twin) as ledger:
+        ledger.checkpoint()
+    (signed.folder / "checkpoint").unlink()
+    done = repair(signed, twin / signed.folder.name, write=True)
+    assert done.files == () and len(done.left) == 1
+    assert not (signed.folder / "checkpoint").exists()
+
+
+def test_a_checkpoint_of_a_later_key_comes_back_where_the_blocks_show_the_key(kept: Kept) -> None:
+    with reopen(kept.home) as ledger:
+        new = fc.Key.generate()
+        folder = KeyFolder.of(kept.home / "keys", kept.folder)
+        new.save(folder.path / "new.pem")
+        (folder.path / "new.pem").replace(folder.path / "checkpoint.pem")
+        verifier = folder.verifier_key(ledger.name.partition("#")[0])
+        ledger.submit(do.SetCheckpointKeys([verifier]), by=key("operator"))
+        ledger.checkpoint()
+        size = ledger.height
+    copy = copy_of(kept)
+    whole = (kept.folder / "checkpoint").read_bytes()
+    (kept.folder / "checkpoint").write_bytes(b"spoilt")
+    flip(kept, 1)
+    done = repair(kept, copy, write=True)
+    assert done.files == ("checkpoint",)
+    assert (kept.folder / "checkpoint").read_bytes() == whole
+    assert done.audit is not None and done.audit.checkpoint_size == size

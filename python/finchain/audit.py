@@ -101,6 +101,15 @@ def check(
     raise damage
 
 
+def checkpoint_keys_in(path: Path, rulebooks: Sequence[Rulebook] = ()) -> list[str]:
+    """The verifier keys in force after the blocks before any damage, each of which is verified in full for that.
+
+    Raises:
+        FinchainError: Not even block 0 is whole, or a block is not what the rules make.
+    """
+    return _Verifying(path, rulebooks, None).run(other_rules=True, blocks_max=_core.Survey(path).whole).checkpoint_keys
+
+
 class _Verifying:
     """One audit on its way.
 

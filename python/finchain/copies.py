@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -18,7 +18,7 @@ from typing import Literal
 import msgspec
 
 from finchain import _core
-from finchain.audit import CHECKPOINT, Audit, check
+from finchain.audit import CHECKPOINT, Audit, check, checkpoint_keys_in
 from finchain.domain.founding import Predecessor
 from finchain.domain.rulebook import Rulebook
 from finchain.errors import ConfigError, Fault, FinchainError, NotFound, TamperError
@@ -83,18 +83,25 @@ class Repair(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         mended: Blocks that are put back.
         left: Places that the copy cannot mend.
+        files: Small files that are made anew: `ledger.json`, where whole blocks show whose folder it is, and
+            `checkpoint`, from the copy, where a key of the ledger signed it over these blocks.
         written: Whether anything was written; `False` for a dry run.
         audit: What the check found afterwards; `None` for a dry run, or where a place is left.
     """
 
     mended: tuple[Mended, ...]
     left: tuple[Left, ...]
+    files: tuple[str, ...] = ()
     written: bool
     audit: Audit | None = None
 
     def __str__(self) -> str:
         verb = "put back" if self.written else "to put back"
-        lines = [*(f"{verb}: {row}" for row in self.mended), *(f"left: {row}" for row in self.left)]
+        lines = [
+            *(f"{verb}: {row}" for row in self.mended),
+            *(f"{verb}: {name}" for name in self.files),
+            *(f"left: {row}" for row in self.left),
+        ]
         return "\n".join([*lines, *([str(self.audit)] if self.audit else [])] or ["nothing to put back"])
 
 
@@ -236,6 +243,8 @@ def repair(
 ) -> Repair:
     """Puts back blocks that are damaged or missing, from another copy of the same ledger, and never invents any.
 
+    So are `ledger.json`, which block 0 determines, and the newest checkpoint, where one that verifies is in the copy.
+
     It writes only what it is told to: damage may be evidence, and whoever writes over it should first have seen what
     is written and why.
 
@@ -251,50 +260,103 @@ def repair(
     Raises:
         TamperError: The copy's blocks at the end do not verify, or the repaired ledger does not.
         LockedError: Another process has the ledger open for writing.
-        NotFound: There is no ledger in a folder, or the copy is of another one.
+        NotFound: There is no ledger in the copy's folder, or it is another one.
+        ConfigError: `ledger.json` is lost, and no whole block shows that the folder was this ledger's.
     """
     folder, copy = Path(path), Path(source)
-    signed = _signed(folder, copy, checkpoint, keys)
-    planned = _repair(folder, copy, signed, write=False)
+    signed, note = _signed(folder, copy, checkpoint, keys, rulebooks)
+    planned = _repair(folder, copy, signed, note, write=False)
     if not write:
         return planned
     if any(row.shown == "extends" for row in planned.mended):
         # No signature speaks of these blocks, so the rules and the parties' signatures must.
         check(copy, rulebooks=rulebooks, progress=progress)
-    done = _repair(folder, copy, signed, write=True)
+    done = _repair(folder, copy, signed, note, write=True)
     if done.left:
         return done
     return msgspec.structs.replace(done, audit=check(folder, rulebooks=rulebooks, progress=progress))
 
 
-def _repair(path: Path, source: Path, signed: list[tuple[str, int, bytes]], *, write: bool) -> Repair:
-    found = _core.repair(path, source, signed=signed, write=write)
+def _repair(
+    path: Path, source: Path, signed: list[tuple[str, int, bytes]], note: bytes | None, *, write: bool
+) -> Repair:  # fmt: skip
+    found = _core.repair(path, source, signed=signed, note=note, write=write)
     left = tuple(Left(Fault.of(row), why) for row, why in found["left"])
     mended = tuple(Mended(*row) for row in found["mended"])
-    return Repair(mended=mended, left=left, written=write and bool(mended))
+    files = tuple(found["files"])
+    return Repair(mended=mended, left=left, files=files, written=write and bool(mended or files))
 
 
 def _signed(
-    folder: Path, copy: Path, checkpoint: PathLike | bytes | None, keys: PathLike | None
-) -> list[tuple[str, int, bytes]]:
-    """What is known to be signed: the mark, the checkpoint in the folder, and the given one."""
-    mark = _core.signed_mark(KeyFolder.of(keys, folder).mark_path)
-    signed = [] if mark is None else [mark]
-    trust: list[str] = []
-    for each in (copy, folder):
+    folder: Path,
+    copy: Path,
+    checkpoint: PathLike | bytes | None,
+    keys: PathLike | None,
+    rulebooks: Sequence[Rulebook],
+) -> tuple[list[tuple[str, int, bytes]], bytes | None]:
+    """What is known to be signed, and the copy's checkpoint where the folder has none that says anything.
+
+    Signed were the mark, the checkpoint in the folder, or else in the copy, and the given one.
+    """
+    mark = _core.signed_mark(KeyFolder.of(keys, copy).mark_path)
+    trust = _Trust(folder, copy, rulebooks)
+    own, note = trust.judged(folder / CHECKPOINT), None
+    if own is None and (copied := trust.judged(copy / CHECKPOINT)) is not None:
+        own, note = copied, _note(copy / CHECKPOINT)
+    given = None if checkpoint is None else trust.of(_note(checkpoint))
+    return [each for each in (mark, own, given) if each is not None], note
+
+
+class _Trust:
+    """The checkpoint keys of a ledger, as far as its blocks here or in the copy show them.
+
+    Those of block 0 are asked first, and where none of them signed, those in force after all blocks that verify.
+
+    Args:
+        folder: The ledger's folder.
+        copy: The copy's.
+        rulebooks: Those that the ledger was under.
+    """
+
+    def __init__(self, folder: Path, copy: Path, rulebooks: Sequence[Rulebook]) -> None:
+        self._rulebooks = rulebooks
+        self._sources: list[tuple[Callable[[Path], list[str]], Path]] = [
+            (founding_keys, copy), (founding_keys, folder), (self._in_force, copy), (self._in_force, folder),
+        ]  # fmt: skip
+        self._known: list[list[str]] = []
+
+    def _in_force(self, path: Path) -> list[str]:
+        return checkpoint_keys_in(path, self._rulebooks)
+
+    def _keys(self) -> Iterator[list[str]]:
+        yield from self._known
+        while self._sources:
+            read, path = self._sources.pop(0)
+            # The other folder may still have what this one lost.
+            with suppress(FinchainError):
+                self._known.append(read(path))
+                yield self._known[-1]
+
+    def of(self, note: bytes) -> tuple[str, int, bytes]:
+        """What a checkpoint says, once one of the keys signed it.
+
+        Raises:
+            TamperError: None did, or it is none.
+        """
+        why = TamperError("no checkpoint key of this ledger can be read, here or in the copy")
+        for keys in self._keys():
+            try:
+                return _trusted(note, keys)
+            except TamperError as error:
+                why = error
+        raise why
+
+    def judged(self, file: Path) -> tuple[str, int, bytes] | None:
+        """What the checkpoint in a file says; `None` where it is missing, damaged, or signed by nobody known."""
         try:
-            trust = trust or founding_keys(each)
-        except FinchainError:
-            # The other one may still have block 0; without it no checkpoint can be believed.
-            continue
-    own = folder / CHECKPOINT
-    if own.exists() and trust:
-        # Where the file is damaged as well, or signed by a later key, it shows nothing.
-        with suppress(TamperError):
-            signed.append(_trusted(_note(own), trust))
-    if checkpoint is not None:
-        signed.append(_trusted(_note(checkpoint), trust))
-    return signed
+            return self.of(_note(file))
+        except (TamperError, NotFound, OSError):
+            return None
 
 
 def _trusted(note: bytes, keys: Sequence[str]) -> tuple[str, int, bytes]:

@@ -226,10 +226,16 @@ fn a_repair_fails_at_every_call() {
     world.io.tamper(&first, |file| file[PAGE + 100] ^= 1);
     world.io.tamper(&first, |file| file[3 * PAGE + 5] ^= 1);
     world.io.tamper(&last, |file| file[2 * PAGE..].fill(0));
+    // And both small files.
+    let small = ["ledger.json", "checkpoint"].map(|name| (folder().join(name), world.io.bytes(&folder().join(name))));
+    for (path, _) in &small {
+        world.io.delete(path);
+    }
     world.index_in_doubt = true;
     assert!(world.open().is_err());
     world.close();
-    let mended = |io: &SimIo| repair(&storage(io), folder(), copy(), std::slice::from_ref(&signed), true);
+    let note = world.io.bytes(&copy().join("checkpoint")).unwrap();
+    let mended = |io: &SimIo| repair(&storage(io), folder(), copy(), std::slice::from_ref(&signed), Some(&note), true);
     let calls = every_call(
         &world,
         |io| mended(io).map(|_| ()),
@@ -242,6 +248,9 @@ fn a_repair_fails_at_every_call() {
             let again = mended(io).unwrap_or_else(|e| panic!("{what}: {e}"));
             assert!(again.left.is_empty(), "{what}: {:?}", again.left);
             assert_eq!(block_files(io, folder()), whole, "{what}");
+            for (path, bytes) in &small {
+                assert_eq!(io.bytes(path), *bytes, "{what}");
+            }
             is_untouched(&world, io, what);
         },
     );
@@ -295,7 +304,7 @@ fn a_sector_that_cannot_be_read_is_named_and_written_anew() {
         let elsewhere = backup(&storage(&io), folder(), Path::new("/elsewhere"), None, &mut |_| true);
         assert!(elsewhere.is_err(), "{what}");
 
-        let mended = repair(&storage(&io), folder(), copy(), std::slice::from_ref(&signed), true)
+        let mended = repair(&storage(&io), folder(), copy(), std::slice::from_ref(&signed), None, true)
             .unwrap_or_else(|e| panic!("{what}: {e}"));
         assert!(mended.left.is_empty(), "{what}: {:?}", mended.left);
         assert_eq!(mended.mended.len(), 1, "{what}");

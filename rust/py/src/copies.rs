@@ -71,19 +71,22 @@ impl Survey {
 }
 
 /// Puts blocks back from another copy, or with `write=False` says what it would do: what is put back, as (height,
-/// until, what shows it, blocks under the signature that does), and what is left, as faults with reasons.
+/// until, what shows it, blocks under the signature that does), what is left, as faults with reasons, and the names of
+/// small files. `note` is a checkpoint to put into the folder, one of what is `signed`.
 #[pyfunction]
-#[pyo3(signature = (dir, source, *, signed, write))]
+#[pyo3(signature = (dir, source, *, signed, note, write))]
 pub(crate) fn repair(
     py: Python<'_>,
     dir: PathBuf,
     source: PathBuf,
     signed: Vec<SignedRow>,
+    note: Option<Vec<u8>>,
     write: bool,
 ) -> PyResult<Bound<'_, PyDict>> {
     let signed: Vec<SignedMark> = signed.into_iter().map(mark).collect();
-    let done =
-        py.detach(|| ledger::repair(&Storage::default(), &dir, &source, &signed, write)).map_err(ledger_error)?;
+    let done = py
+        .detach(|| ledger::repair(&Storage::default(), &dir, &source, &signed, note.as_deref(), write))
+        .map_err(ledger_error)?;
     let out = PyDict::new(py);
     let mended = done.mended.iter().map(|mended| {
         let (shown, size) = match mended.shown {
@@ -97,6 +100,7 @@ pub(crate) fn repair(
     out.set_item("mended", mended.collect::<Vec<_>>())?;
     let left: Vec<(FaultRow, &str)> = done.left.iter().map(|(fault, why)| (row(fault), why.as_str())).collect();
     out.set_item("left", left)?;
+    out.set_item("files", &done.files)?;
     Ok(out)
 }
 

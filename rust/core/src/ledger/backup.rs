@@ -20,7 +20,7 @@ use crate::merkle::BlockLog;
 use crate::note::Note;
 
 /// The file with the newest checkpoint.
-const CHECKPOINT: &str = "checkpoint";
+pub(super) const CHECKPOINT: &str = "checkpoint";
 
 /// What was copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

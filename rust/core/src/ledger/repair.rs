@@ -5,14 +5,20 @@
 //! the log it is shown by the root that a checkpoint was signed over, or by the sum in the head of a frame whose
 //! payload alone is damaged. What the copy has beyond the end is taken over where it extends the chain; whatever was
 //! signed must agree with it.
+//!
+//! `ledger.json` is a function of block 0, so it is written anew where whole blocks here are of the ledger that the copy
+//! names. A checkpoint is put back that one of the ledger's keys signed, which the caller has verified, once all blocks
+//! under it are whole.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::identity::Identity;
+use super::backup::CHECKPOINT;
+use super::identity::{Identity, LEDGER_JSON};
 use super::survey::{Held, Survey};
 use super::{LedgerError, SignedMark};
 use crate::hash::Hash;
+use crate::log::io::Io;
 use crate::log::{Blocks, Damage, Fault, Frame, Lock, LogReader, Place, Placer, Storage, durable};
 use crate::merkle::BlockLog;
 
@@ -47,12 +53,14 @@ pub struct Repair {
     pub mended: Vec<Mended>,
     /// What is not, each with the reason.
     pub left: Vec<(Fault, String)>,
+    /// Small files that are written anew.
+    pub files: Vec<&'static str>,
     /// Frames to write in place, by height.
     in_place: BTreeMap<u64, Place>,
 }
 
-/// Repairs the ledger in `dir` from the folder `source`; `signed` is what is known to be signed. Without `write` it
-/// only says what it would do.
+/// Repairs the ledger in `dir` from the folder `source`; `signed` is what is known to be signed, and `note` a checkpoint
+/// of that to put into the folder. Without `write` it only says what it would do.
 ///
 /// # Errors
 /// Another writes, the source is no copy of this ledger, or the system fails; what cannot be put back is in `left`.
@@ -61,15 +69,15 @@ pub fn repair(
     dir: &Path,
     source: &Path,
     signed: &[SignedMark],
+    note: Option<&[u8]>,
     write: bool,
 ) -> Result<Repair, LedgerError> {
     let io = storage.io.as_ref();
-    let identity = Identity::read(io, dir)?;
-    if Identity::read(io, source)? != identity {
-        return Err(LedgerError::NotFound(format!("{} holds another ledger than {}", source.display(), identity.name)));
-    }
+    let identity = Identity::read(io, source)?;
+    let blocks = Blocks::new(storage, dir.join("blocks"));
+    let unnamed = is_unnamed(io, (dir, source), &blocks, &identity)?;
     let lock = if write { Some(Lock::acquire(io, &dir.join("lock"))?) } else { None };
-    let (blocks, copied) = (Blocks::new(storage, dir.join("blocks")), Blocks::new(storage, source.join("blocks")));
+    let copied = Blocks::new(storage, source.join("blocks"));
     let sides = Sides {
         own: Survey::of(&identity, &blocks)?,
         other: Survey::of(&identity, &copied)?,
@@ -77,12 +85,47 @@ pub fn repair(
         blocks,
         identity,
     };
-    let plan = sides.plan(signed)?;
+    if unnamed && sides.own.held.is_empty() {
+        let (dir, name) = (dir.display(), &sides.identity.name);
+        return Err(LedgerError::Conflict(format!("no whole block in {dir} shows that it holds {name}")));
+    }
+    let mut plan = sides.plan(signed)?;
+    if unnamed {
+        plan.files.push(LEDGER_JSON);
+    }
+    if note.is_some() && plan.left.is_empty() {
+        plan.files.push(CHECKPOINT);
+    }
     if write {
+        if unnamed {
+            durable::replace(io, &dir.join(LEDGER_JSON), sides.identity.to_json().as_bytes())?;
+        }
         sides.write(&plan)?;
+        if let Some(note) = note.filter(|_| plan.left.is_empty()) {
+            durable::replace(io, &dir.join(CHECKPOINT), note)?;
+        }
     }
     drop(lock);
     Ok(plan)
+}
+
+/// Whether the folder has lost the file that names its ledger, or that file names none of the blocks beside it.
+///
+/// # Errors
+/// It names another ledger than the copy, and rightly.
+fn is_unnamed(
+    io: &dyn Io,
+    (dir, source): (&Path, &Path),
+    blocks: &Blocks,
+    copied: &Identity,
+) -> Result<bool, LedgerError> {
+    match Identity::read(io, dir) {
+        Ok(own) if own == *copied => Ok(false),
+        Ok(own) if Survey::of(&own, blocks)?.held.is_empty() => Ok(true),
+        Ok(own) => Err(LedgerError::NotFound(format!("{} holds another ledger than {}", source.display(), own.name))),
+        Err(LedgerError::NotFound(_) | LedgerError::Tampered { .. }) => Ok(true),
+        Err(error) => Err(error),
+    }
 }
 
 /// The damaged ledger and the copy.
