@@ -6,9 +6,9 @@
 //! payload alone is damaged. What the copy has beyond the end is taken over where it extends the chain; whatever was
 //! signed must agree with it.
 //!
-//! `ledger.json` is a function of block 0, so it is written anew where whole blocks here are of the ledger that the copy
-//! names. A checkpoint is put back that one of the ledger's keys signed, which the caller has verified, once all blocks
-//! under it are whole.
+//! `ledger.json` is a function of block 0, so it is written anew where whole blocks here are of the ledger that the
+//! copy names. A checkpoint is put back that one of the ledger's keys signed, which the caller has verified, once all
+//! blocks under it are whole.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -59,8 +59,8 @@ pub struct Repair {
     in_place: BTreeMap<u64, Place>,
 }
 
-/// Repairs the ledger in `dir` from the folder `source`; `signed` is what is known to be signed, and `note` a checkpoint
-/// of that to put into the folder. Without `write` it only says what it would do.
+/// Repairs the ledger in `dir` from the folder `source`; `signed` is what is known to be signed, and `note` a
+/// checkpoint of that to put into the folder. Without `write` it only says what it would do.
 ///
 /// # Errors
 /// Another writes, the source is no copy of this ledger, or the system fails; what cannot be put back is in `left`.
