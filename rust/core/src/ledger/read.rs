@@ -101,7 +101,12 @@ impl Ledger {
     /// The index failed.
     pub fn history(&self, kind: &str, id: &str, limit: usize) -> Result<Vec<Touch>, LedgerError> {
         self.wait_indexed()?;
-        Ok(self.index()?.history(&state_map::record_key(self.suite, kind, id), limit)?)
+        let key = state_map::record_key(self.suite, kind, id);
+        let touches = self.index()?.history(&key, limit)?;
+        if touches.is_empty() && limit > 0 && self.shared.sealed().map.get(&key).is_some() {
+            return Err(self.condemned(format!("it has no history of {kind} {id}")));
+        }
+        Ok(touches)
     }
 
     /// Place (height, entry) of a lane's sequence, `None` where no durable block used it.
@@ -111,7 +116,11 @@ impl Ledger {
     pub fn lane_place(&self, lane_id: &str, sequence: u64) -> Result<Option<(u64, u32)>, LedgerError> {
         self.wait_indexed()?;
         let key = state_map::record_key(self.suite, super::lanes::KIND, lane_id);
-        Ok(self.index()?.lane_place(&key, sequence)?)
+        let place = self.index()?.lane_place(&key, sequence)?;
+        if place.is_none() && (1..=self.lane_sequence(lane_id)).contains(&sequence) {
+            return Err(self.condemned(format!("it does not know sequence {sequence} of lane {lane_id}")));
+        }
+        Ok(place)
     }
 
     /// A transaction by its place.

@@ -122,7 +122,11 @@ impl View {
     /// # Errors
     /// The index failed or is damaged.
     pub fn history(&self, kind: &str, id: &str, limit: usize) -> Result<Vec<Touch>, LedgerError> {
-        Ok(self.index.history(&state_map::record_key(self.reader.suite, kind, id), limit)?)
+        let touches = self.index.history(&state_map::record_key(self.reader.suite, kind, id), limit)?;
+        if touches.is_empty() && limit > 0 && self.record(kind, id)?.is_some() {
+            return Err(LedgerError::IndexStale(format!("it has no history of {kind} {id}")));
+        }
+        Ok(touches)
     }
 
     /// Where a lane stands; `None` where it has not begun.
@@ -141,7 +145,11 @@ impl View {
     /// The index failed or is damaged.
     pub fn lane_place(&self, lane_id: &str, sequence: u64) -> Result<Option<(u64, u32)>, LedgerError> {
         let key = state_map::record_key(self.reader.suite, lanes::KIND, lane_id);
-        Ok(self.index.lane_place(&key, sequence)?)
+        let place = self.index.lane_place(&key, sequence)?;
+        if place.is_none() && self.lane(lane_id)?.is_some_and(|now| (1..=now.sequence).contains(&sequence)) {
+            return Err(LedgerError::IndexStale(format!("it does not know sequence {sequence} of lane {lane_id}")));
+        }
+        Ok(place)
     }
 
     /// A transaction by its place; its block is the one that the index has the hash of.

@@ -29,6 +29,14 @@ impl MemoryIndex {
         Self(Mutex::new(self.rows(|rows| rows.clone())))
     }
 
+    /// Loses what was noted of lanes and of every record's history.
+    pub fn lose_places(&self) {
+        self.rows(|rows| {
+            rows.touches.clear();
+            rows.lanes.clear();
+        });
+    }
+
     pub fn blocks(&self) -> u64 {
         self.rows(|rows| rows.blocks.len() as u64)
     }
