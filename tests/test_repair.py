@@ -453,6 +453,50 @@ def test_a_checkpoint_over_other_blocks_is_not_put_back(signed: Kept, tmp_path: 
     assert not (signed.folder / "checkpoint").exists()
 
 
+def rotated(kept: Kept) -> None:
+    """Puts a new checkpoint key in the place of the one in force; nothing is signed by it yet."""
+    with reopen(kept.home) as ledger:
+        folder = KeyFolder.of(kept.home / "keys", kept.folder)
+        fc.Key.generate().save(folder.path / "new.pem")
+        (folder.path / "new.pem").replace(folder.path / "checkpoint.pem")
+        verifier = folder.verifier_key(ledger.name.partition("#")[0])
+        ledger.submit(do.SetCheckpointKeys([verifier]), by=key("operator"))
+
+
+def test_what_a_former_key_signed_stays_signed(signed: Kept) -> None:
+    """Between the rotation and the next checkpoint, and of two rotations the key in the middle."""
+    rotated(signed)
+    audit = fc.check(signed.folder)
+    assert (audit.checkpoint_size, len(audit.checkpoint_keys), len(audit.former_checkpoint_keys)) == (6, 1, 1)
+    with reopen(signed.home) as ledger:
+        ledger.checkpoint()
+    rotated(signed)
+    audit = fc.check(signed.folder)
+    assert (audit.checkpoint_size, len(audit.former_checkpoint_keys)) == (7, 2)
+    copy = copy_of(signed)
+    note = (signed.folder / "checkpoint").read_bytes()
+    (signed.folder / "checkpoint").unlink()
+    flip(signed, 2)
+    done = repair(signed, copy, write=True)
+    assert done.files == ("checkpoint",) and (signed.folder / "checkpoint").read_bytes() == note
+    # A copy is confirmed by it as well: the newest checkpoint that anybody has may be older than the newest key.
+    fc.confirm(copy, checkpoint=note, keys=signed.home / "elsewhere")
+    assert not (copy / "copy").exists()
+
+
+def test_a_block_file_that_cannot_be_read_is_damage_with_a_place(signed: Kept) -> None:
+    """As a sector that has gone bad is; here a folder stands where the file was, which opens and gives no bytes."""
+    copy = copy_of(signed)
+    signed.blocks.unlink()
+    signed.blocks.mkdir()
+    error = damage(signed.folder)
+    assert [(fault.height, fault.offset, fault.file) for fault in error.faults] == [(0, 0, str(signed.blocks))]
+    assert "cannot be read" in error.faults[0].why and error.verified_blocks == 0
+    with pytest.raises(fc.FinchainError, match=r"block 0: .*00000000\.blk"):
+        fc.backup(signed.folder, signed.home / "another")
+    assert fc.check(copy).blocks == 6
+
+
 def test_a_checkpoint_of_a_later_key_comes_back_where_the_blocks_show_the_key(kept: Kept) -> None:
     with reopen(kept.home) as ledger:
         new = fc.Key.generate()

@@ -17,7 +17,7 @@ import msgspec
 from finchain import _core
 from finchain.domain.founding import LedgerRecord
 from finchain.domain.rulebook import Rulebook
-from finchain.errors import ConfigError, DamageError, Fault, FinchainError, TamperError
+from finchain.errors import ConfigError, DamageError, Fault, FinchainError, StorageError, TamperError
 from finchain.opening import Progress
 from finchain.pipe import Pipe
 from finchain.replay import founding_keys, opened_blocks
@@ -39,6 +39,7 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
         log_root: Root of the block log, in hex.
         checkpoint_size: Blocks under the newest checkpoint in the folder; `None` where there is none.
         checkpoint_keys: Verifier keys of the checkpoints in force.
+        former_checkpoint_keys: Those that they replaced, in order; what they signed then stays signed.
         other_rules: Whether the rule files here have another digest than those the ledger is under. Every state root
             agrees all the same, so the rules made no difference to this ledger.
         predecessor: Name of the ledger that this one continues; empty where there is none.
@@ -53,6 +54,7 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     log_root: str
     checkpoint_size: int | None
     checkpoint_keys: list[str] = []
+    former_checkpoint_keys: list[str] = []
     other_rules: bool = False
     predecessor: str = ""
 
@@ -96,18 +98,20 @@ def check(
     verifying = _Verifying(folder, rulebooks, progress)
     try:
         return verifying.run(other_rules=other_rules)
-    except TamperError as error:
+    except (TamperError, StorageError) as error:
+        # A sector that cannot be read is damage as well, and has a place.
         damage = verifying.damage(error)
     raise damage
 
 
 def checkpoint_keys_in(path: Path, rulebooks: Sequence[Rulebook] = ()) -> list[str]:
-    """The verifier keys in force after the blocks before any damage, each of which is verified in full for that.
+    """The verifier keys that the blocks before any damage put in force, each of which is verified in full for that.
 
     Raises:
         FinchainError: Not even block 0 is whole, or a block is not what the rules make.
     """
-    return _Verifying(path, rulebooks, None).run(other_rules=True, blocks_max=_core.Survey(path).whole).checkpoint_keys
+    audit = _Verifying(path, rulebooks, None).run(other_rules=True, blocks_max=_core.Survey(path).whole)
+    return audit.checkpoint_keys + audit.former_checkpoint_keys
 
 
 class _Verifying:
@@ -126,6 +130,7 @@ class _Verifying:
         self._opened = False
         self._verified = 0
         self._keys: list[str] = []
+        """Of the checkpoints, whenever in force: what an earlier one signed stays signed."""
 
     def run(self, *, other_rules: bool, blocks_max: int | None = None) -> Audit:
         """Verifies all blocks, or those before `blocks_max`."""
@@ -136,6 +141,7 @@ class _Verifying:
                 for height in range(blocks):
                     more = pipe.replay(height, verify_signatures=True)
                     transactions, instructions = transactions + more[0], instructions + more[1]
+                    self._note_keys(pipe)
                     pipe.records.trim()
                     if self._progress is not None:
                         self._progress(height + 1, blocks)
@@ -148,15 +154,20 @@ class _Verifying:
             size, log_root = core.log_root
             record = pipe.records.find(LedgerRecord, "ledger")
             assert isinstance(record, LedgerRecord)
-            self._keys = record.checkpoint_keys
             differs = _rules_differ(pipe, record, other_rules=other_rules)
             covered = None if blocks_max is not None else self._compare_checkpoint(core)
             return Audit(
                 ledger=core.name, blocks=size, transactions=transactions, instructions=instructions,
                 records=core.records_count, state_root=core.state_root.hex(), log_root=log_root.hex(),
                 checkpoint_size=covered, checkpoint_keys=record.checkpoint_keys, other_rules=differs,
+                former_checkpoint_keys=[key for key in self._keys if key not in record.checkpoint_keys],
                 predecessor=record.predecessor.ledger if record.predecessor else "",
             )  # fmt: skip
+
+    def _note_keys(self, pipe: Pipe) -> None:
+        record = pipe.records.find(LedgerRecord, "ledger")
+        if isinstance(record, LedgerRecord):
+            self._keys += [key for key in record.checkpoint_keys if key not in self._keys]
 
     def _compare_checkpoint(self, core: _core.Ledger) -> int | None:
         try:
@@ -168,10 +179,12 @@ class _Verifying:
             raise TamperError(f"{self._folder / CHECKPOINT} is not signed by a checkpoint key of this ledger")
         return size
 
-    def damage(self, found: TamperError) -> TamperError:
+    def damage(self, found: FinchainError) -> FinchainError:
         """What is known of a damaged ledger, or `found` itself where every block is whole and executed as stored."""
         survey = _core.Survey(self._folder)
         faults = [Fault.of(row) for row in survey.faults]
+        if not faults and isinstance(found, StorageError):
+            return found
         if not self._opened:
             try:
                 self.run(other_rules=True, blocks_max=survey.whole)

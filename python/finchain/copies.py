@@ -23,7 +23,7 @@ from finchain.domain.founding import Predecessor
 from finchain.domain.rulebook import Rulebook
 from finchain.errors import ConfigError, Fault, FinchainError, NotFound, TamperError
 from finchain.key_folder import KeyFolder
-from finchain.opening import Progress
+from finchain.opening import Progress, sync_folder
 from finchain.outcome import Backup
 from finchain.receipt import read_file
 from finchain.replay import founding_keys
@@ -151,6 +151,7 @@ def restore(source: PathLike, to: PathLike, *, progress: Progress | None = None)
     try:
         copied = _copied(Path(source), building, ALL_DURABLE, progress)
         os.rename(building, target)
+        sync_folder(target.parent)
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
         raise
@@ -198,7 +199,7 @@ def confirm(
     mark = _core.signed_mark(key_folder.mark_path)
     if checkpoint is not None:
         origin, size, root_hash, _ = _core.verify_checkpoint(
-            _note(checkpoint), log_keys=audit.checkpoint_keys, witnesses=list(witnesses),
+            _note(checkpoint), log_keys=audit.checkpoint_keys + audit.former_checkpoint_keys, witnesses=list(witnesses),
             witnesses_needed=witnesses_needed, operator_alone=not witnesses_needed,
         )  # fmt: skip
         signed = (origin, size, root_hash)
@@ -310,7 +311,7 @@ def _signed(
 class _Trust:
     """The checkpoint keys of a ledger, as far as its blocks here or in the copy show them.
 
-    Those of block 0 are asked first, and where none of them signed, those in force after all blocks that verify.
+    Those of block 0 are asked first, and where none of them signed, those that all blocks that verify put in force.
 
     Args:
         folder: The ledger's folder.

@@ -99,7 +99,7 @@ def create(
             core.close()
         folder.settle(full_name)
         os.rename(building, target)
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
         folder.abandon()
@@ -267,7 +267,8 @@ def clock_for(record: LedgerRecord, clock: Clock | None, last_ms: int, after_sil
     return clock
 
 
-def _sync_folder(path: Path) -> None:
+def sync_folder(path: Path) -> None:
+    """Makes the names in a folder durable."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
