@@ -80,6 +80,7 @@ fuzz: $(VENV)/native.stamp ## long random runs: Hypothesis nightly, many proptes
 torture: export FINCHAIN_SEEDS ?= 2000
 torture: export FINCHAIN_CRASHES ?= 10000
 torture: export FINCHAIN_BIT_STEP ?= 1
+torture: export FINCHAIN_SPOILT_STEP ?= 53
 torture: export FINCHAIN_FAULT_ROUNDS ?= 2
 torture: export FINCHAIN_MUTANTS ?= 300000
 torture: export PROPTEST_CASES ?= 2000
@@ -90,6 +91,7 @@ torture: torture-core $(VENV)/native.stamp ## minutes of faults: power, disks, f
 torture-night: export FINCHAIN_SEEDS ?= 100000
 torture-night: export FINCHAIN_CRASHES ?= 1000000
 torture-night: export FINCHAIN_BIT_STEP ?= 1
+torture-night: export FINCHAIN_SPOILT_STEP ?= 1
 torture-night: export FINCHAIN_FAULT_ROUNDS ?= 50
 torture-night: export FINCHAIN_MUTANTS ?= 10000000
 torture-night: export PROPTEST_CASES ?= 1000000
@@ -105,6 +107,7 @@ torture-core: $(VENV)/dev.stamp
 	$(CARGO) test $(LOCKED) $(TORTURE_PROFILE) -p finchain-core --test log_torture --test ledger_faults \
 	  --test ledger_files --test ledger_changes --test copy_faults --test ledger_seeds --test receipt_mutants \
 	  --test merkle --test state_map
+	$(CARGO) test $(LOCKED) $(TORTURE_PROFILE) -p finchain-index --test index_spoilt
 
 clean: ## removes what was built: .venv, target, caches
 	rm -rf $(VENV) target .asv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -12,6 +12,7 @@ use heed::{MdbError, RoTxn, WithoutTls};
 use crate::error::IndexError;
 use crate::header;
 use crate::mark::{self, Mark, boot_id, is_this_boot};
+use crate::pages;
 use crate::rows::Tip;
 use crate::tables::{Access, LOCK_FILE, Tables, pages_file};
 
@@ -362,7 +363,7 @@ impl Meta {
 
 /// The mark of an index whose files can be given to LMDB, or `None` if there are no files yet.
 ///
-/// Whoever will write also has the file of a closed index summed.
+/// Whoever will write also has the file of a closed index summed, and that of another one walked.
 fn trusted_mark(folder: &Path, access: Access) -> Result<Option<Mark>, IndexError> {
     let path = pages_file(folder);
     let bytes = match fs::metadata(&path) {
@@ -378,7 +379,10 @@ fn trusted_mark(folder: &Path, access: Access) -> Result<Option<Mark>, IndexErro
         }
         // A process that ended just after it made the file leaves it empty.
         Mark::Open { .. } if bytes == 0 => {}
-        _ => header::check(&path)?,
+        Mark::Open { .. } if access == Access::Write => pages::check(&path, &header::check(&path)?)?,
+        _ => {
+            header::check(&path)?;
+        }
     }
     if let Mark::Closed { bytes, sum, .. } = &mark
         && access == Access::Write

@@ -30,6 +30,7 @@ mod error;
 mod header;
 mod index;
 mod mark;
+mod pages;
 mod read;
 mod record_index;
 mod rows;

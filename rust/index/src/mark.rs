@@ -9,7 +9,8 @@
 //! A mark that is torn, or anything else, counts as no mark.
 //!
 //! LMDB keeps no checksums, and a page that a disk has changed may end the process that maps it. So the whole file is
-//! summed when it is closed, and again before LMDB sees it: 0.3 s for a file of 1 GB that is in the system's cache.
+//! summed when it is closed, and again before LMDB sees it: 0.3 s for a file of 1 GB that is in the system's cache. One
+//! that was not closed has no sum, and `pages` walks it instead.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Write as _};

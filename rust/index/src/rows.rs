@@ -77,6 +77,15 @@ fn unseal<'a>(table: &'static str, key: &[u8], row: &'a [u8]) -> Result<Fields<'
     }
 }
 
+/// Whether a row stands under its key as it was written, as far as the row itself can say.
+pub(crate) fn check_row(table: &'static str, key: &[u8], row: &[u8]) -> Result<(), IndexError> {
+    match (table, key) {
+        ("meta", b"format") => decode_format(row).map(|_| ()),
+        ("records", key) => decode_record(number_of_key(key)?, row).map(|_| ()),
+        _ => unseal(table, key, row).map(|_| ()),
+    }
+}
+
 /// Reads fields from the front of a row.
 struct Fields<'a> {
     table: &'static str,

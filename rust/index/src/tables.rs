@@ -18,6 +18,9 @@ pub(crate) const FILE: &str = "data.mdb";
 /// The file that LMDB coordinates processes with.
 pub(crate) const LOCK_FILE: &str = "lock.mdb";
 
+/// The tables, which are made together.
+pub(crate) const NAMES: [&str; 6] = ["ids", "records", "touches", "lanes", "blocks", "meta"];
+
 pub(crate) type Table = Database<Bytes, Bytes>;
 
 /// An open environment.

@@ -47,6 +47,9 @@ fn figures() {
     let objects: Vec<u64> = (0..RECORDS).map(|_| random.below(RECORDS)).collect();
     let known = blocks(RECORDS / PER_BLOCK, &objects);
     timed("apply, a known record", RECORDS, || known.chunks(BLOCKS_A_CALL).for_each(|part| index.apply(part).unwrap()));
+    drop(index);
+    let mebibytes = fs::metadata(&path).unwrap().len() >> 20;
+    let index = timed("open after a kill, a MiB of the file", mebibytes, || Index::open(folder.path()).unwrap().index);
     let keys: Vec<[u8; 32]> = objects.iter().map(|object| key(*object)).collect();
     timed("get_many, calls of 1,000, a record", RECORDS, || {
         keys.chunks(1000).for_each(|part| assert_eq!(index.get_many(part).unwrap().len(), part.len()));
@@ -60,6 +63,8 @@ fn figures() {
         keys.iter().take(keys.len() / 10).for_each(|key| assert!(!index.history(key, 10).unwrap().is_empty()));
     });
     timed("mark_clean", 1, || index.mark_clean().unwrap());
+    drop(index);
+    timed("open after a close, a MiB of the file", mebibytes, || Index::open(folder.path()).unwrap());
     println!("{} bytes on disk for {bytes} bytes of records", fs::metadata(&path).unwrap().len());
 
     let folder = tempfile::tempdir().unwrap();
