@@ -97,12 +97,13 @@ pub fn repair(
         plan.files.push(CHECKPOINT);
     }
     if write {
-        if unnamed {
-            durable::replace(io, &dir.join(LEDGER_JSON), sides.identity.to_json().as_bytes())?;
-        }
         sides.write(&plan)?;
         if let Some(note) = note.filter(|_| plan.left.is_empty()) {
             durable::replace(io, &dir.join(CHECKPOINT), note)?;
+        }
+        // Last, because without a name nobody opens what is mended halfway.
+        if unnamed {
+            durable::replace(io, &dir.join(LEDGER_JSON), sides.identity.to_json().as_bytes())?;
         }
     }
     drop(lock);
@@ -274,10 +275,18 @@ impl Sides {
     }
 
     /// Writes what was planned, each frame in its place. A run that is interrupted leaves damage, which the next mends.
+    ///
+    /// The last frame is made durable before any other is written: with it behind them, whatever is missing then is
+    /// damage. Without it a ledger that was refused could open as one that ends earlier, and go another way.
     fn write(&self, plan: &Repair) -> Result<(), LedgerError> {
         durable::make_folder(self.blocks.io(), self.blocks.path())?;
         let mut placer = Placer::new(&self.blocks, self.identity.tag());
-        for (height, place) in &plan.in_place {
+        let mut frames = plan.in_place.iter();
+        if let Some((height, place)) = frames.next_back() {
+            placer.put(*place, *height, &self.payload(*height)?)?;
+            placer.sync()?;
+        }
+        for (height, place) in frames {
             placer.put(*place, *height, &self.payload(*height)?)?;
         }
         Ok(placer.sync()?)
