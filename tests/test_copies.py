@@ -316,6 +316,64 @@ def test_a_backup_is_restored_into_a_new_folder_alone(kept: Kept) -> None:
         fc.restore(kept.home / "nowhere", kept.home / "restored")
 
 
+RESTORED = """
+import os, sys
+from finchain import copies
+
+source, target, step = sys.argv[1:]
+rename = copies.os.rename
+
+def renaming(*names):
+    if step == "before the name":
+        os.kill(os.getpid(), 9)
+    rename(*names)
+    if step == "after the name":
+        os.kill(os.getpid(), 9)
+
+def copying(blocks, _):
+    if step == f"after {blocks} blocks":
+        os.kill(os.getpid(), 9)
+
+copies.os.rename = renaming
+copies.restore(source, target, progress=copying)
+"""
+
+
+def test_a_restore_that_was_killed_leaves_nothing_that_could_be_taken_for_the_ledger(tmp_path: Path) -> None:
+    with found(tmp_path) as ledger:
+        for n in range(150):
+            ledger.submit(claim(f"r-{n}"), by=key("shop"))
+        ledger.backup(tmp_path / "copy")
+    source, target = tmp_path / "copy", tmp_path / "again.finchain"
+    before = blocks_of(source)
+    for step in ("after 64 blocks", "after 128 blocks", "before the name", "after the name"):
+        killed = subprocess.run([sys.executable, "-c", RESTORED, str(source), str(target), step], check=False)
+        assert killed.returncode == -9, step
+        assert blocks_of(source) == before, step
+        assert target.exists() == (step == "after the name"), step
+        # What is left says that it is a copy, however far it came.
+        left = [target] if target.exists() else list(tmp_path.glob("again.finchain.restoring-*"))
+        assert len(left) == 1 and (left[0] / "copy").exists(), step
+        shutil.rmtree(left[0])
+        assert fc.restore(source, target).blocks == 153, step
+        assert blocks_of(target) == before, step
+        shutil.rmtree(target)
+
+
+def test_the_name_of_what_was_restored_is_durable(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a loss of power would take the name back, and with it blocks that were acknowledged since."""
+    fc.backup(kept.folder, kept.home / "copy")
+    target = kept.home / "in" / "again.finchain"
+    synced: list[tuple[str, bool]] = []
+
+    def sync(handle: int) -> None:
+        synced.append((os.readlink(f"/proc/self/fd/{handle}"), target.exists()))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    fc.restore(kept.home / "copy", target)
+    assert (str(target.parent), True) in synced
+
+
 # ---- never two roots for one size from one mark
 
 

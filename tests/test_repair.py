@@ -507,6 +507,7 @@ def test_a_checkpoint_of_a_later_key_comes_back_where_the_blocks_show_the_key(ke
         ledger.submit(do.SetCheckpointKeys([verifier]), by=key("operator"))
         ledger.checkpoint()
         size = ledger.height
+    assert fc.predecessor(kept.folder).size == size
     copy = copy_of(kept)
     whole = (kept.folder / "checkpoint").read_bytes()
     (kept.folder / "checkpoint").write_bytes(b"spoilt")

@@ -344,7 +344,7 @@ class _Trust:
         Raises:
             TamperError: None did, or it is none.
         """
-        why = TamperError("no checkpoint key of this ledger can be read, here or in the copy")
+        why = TamperError("no checkpoint key of this ledger can be read, here or in a copy")
         for keys in self._keys():
             try:
                 return _trusted(note, keys)
@@ -382,7 +382,8 @@ def predecessor(
     """
     folder = Path(path)
     survey = _core.Survey(folder)
-    _, size, root_hash = _trusted(_note(checkpoint or folder / CHECKPOINT), trust or founding_keys(folder))
+    note = _note(checkpoint or folder / CHECKPOINT)
+    _, size, root_hash = _trusted(note, trust) if trust else _Trust(folder, folder, ()).of(note)
     found = survey.root_at(size)
     if found is not None and found != root_hash:
         raise TamperError(f"the checkpoint over {size} blocks is not of the blocks in {folder}")
