@@ -20,10 +20,11 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+import second_suites
 from finchain import instructions as do
 from finchain.domain import rulebook
 from finchain.domain.founding import LedgerRecord
-from finchain.domain.key import Duty, possession_message, set_possession_verifier
+from finchain.domain.key import Duty, Suite, possession_message, set_possession_verifier
 from finchain.domain.party import Role
 from finchain.domain.rule import Book, Instruction, Record
 from finchain.errors import Refused
@@ -77,9 +78,12 @@ def new_key(
     return do.NewKey(holder, duty, "ed25519", public_key(name), possession(name, key_id, ledger))
 
 
-def _verify(public: bytes, signature: bytes, message: bytes) -> None:
+def _verify(public_key: bytes, signature: bytes, message: bytes, *, suite: Suite, identity: str | None) -> None:
+    if suite != "ed25519":
+        second_suites.verify(suite, public_key, signature, message, identity)
+        return
     try:
-        Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
+        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
     except InvalidSignature:
         raise ValueError("the signature is not the key's") from None
 

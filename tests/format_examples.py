@@ -15,20 +15,30 @@ import hashlib
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric import ec, mldsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
 import reference as ref
+import second_suites
 from reference import Json
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "format.md"
 MARKED = re.compile(r"<!-- example ([a-z0-9-]+) -->\n(.*?)<!-- end -->", re.DOTALL)
+
+KEPT_SIGNATURE = Path(__file__).with_name("ml_dsa_44_signature.txt")
+"""Base64 of a signature, by the key whose seed is that of `shop/1`, over the header of the example `header`."""
 
 ORIGIN = "example.com/finchain"
 START_MS = 1_774_000_000_000
 WITNESS = "witness.example"
 SEEDS = {name: bytes([number]) * 32 for number, name in enumerate(("operator/1", "shop/1", ORIGIN, WITNESS), 1)}
 SALTS = [bytes([0xA0 + height]) * 16 for height in range(3)]
-SUITES = ("blake3", "sha256")
+SUITES = ("blake3", "sha256", "sm3")
 
 ACCEPTED = [
     "{}",
@@ -241,6 +251,28 @@ def signature() -> str:
     return _lines(("key", made["key"]), ("signature", base64.b64decode(made["signature"])))
 
 
+def suites() -> str:
+    """Signatures over the same header by keys of the other suites."""
+    message = ref.canonical(SUBMITTED.header)
+    secret = ec.derive_private_key(2**200 + 1, ec.SECP256R1())
+    point = secret.public_key().public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
+    r, s = decode_dss_signature(secret.sign(message, ec.ECDSA(SHA256(), deterministic_signing=True)))
+    p256 = r.to_bytes(32, "big") + min(s, second_suites.P256_ORDER - s).to_bytes(32, "big")
+    sm2 = second_suites.compressed(second_suites.times(2**200 + 2, second_suites.G))
+    lines: list[tuple[str, bytes | str]] = [
+        ("p256 key", point),
+        ("p256 signature", p256),
+        ("sm2 key", sm2),
+        ("sm2 signature, usual identity", second_suites.sm2_sign(2**200 + 2, 2**200 + 3, message)),
+        ("sm2 signature, identity CN=Shop", second_suites.sm2_sign(2**200 + 2, 2**200 + 3, message, "CN=Shop")),
+    ]
+    post_quantum = mldsa.MLDSA44PrivateKey.from_seed_bytes(SEEDS["shop/1"]).public_key().public_bytes_raw()
+    # Drawn at random once, and kept: one of very many that hold. It must be drawn anew where the header changes.
+    kept = base64.b64decode(KEPT_SIGNATURE.read_text())
+    second_suites.verify("ml-dsa-44", post_quantum, kept, message)
+    return _lines(*lines, ("ml-dsa-44 key", post_quantum), ("ml-dsa-44 signature", kept))
+
+
 def possession() -> str:
     """What the shop's key signed when it was enrolled, in the second block."""
     message = ref.possession_message(LEDGER.ledger, "shop/1", _public("shop/1"))
@@ -381,9 +413,9 @@ def signed_mark() -> str:
     return _text(ref.signed_mark(ORIGIN, 3, LEDGER.log_root(3)))
 
 
-def sha256_suite() -> str:
-    """The results of the same ledger in the other suite."""
-    other = LEDGERS["sha256"]
+def in_suite(suite: str) -> str:
+    """The results of the same ledger in another suite."""
+    other = LEDGERS[suite]
     lines: list[tuple[str, bytes | str]] = []
     for height, made in enumerate(other.blocks):
         lines += [
@@ -419,7 +451,9 @@ EXAMPLES: dict[str, Callable[[], str]] = {
     "frame": frame,
     "ledger-json": ledger_json,
     "signed-mark": signed_mark,
-    "sha256": sha256_suite,
+    "sha256": partial(in_suite, "sha256"),
+    "sm3": partial(in_suite, "sm3"),
+    "suites": suites,
 }
 
 

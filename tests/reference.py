@@ -18,6 +18,8 @@ from blake3 import blake3
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from second_suites import sm3
+
 PURPOSE_BYTES = {
     "instruction": 0x02,
     "salt": 0x03,
@@ -50,8 +52,8 @@ def digest(suite: str, purpose: str, material: bytes) -> bytes:
     """`hash(purpose, material)`."""
     if suite == "blake3":
         return blake3(material, derive_key_context="finchain v1 " + purpose).digest()
-    assert suite == "sha256"
-    return hashlib.sha256(bytes([PURPOSE_BYTES[purpose]]) + material).digest()
+    prefixed = bytes([PURPOSE_BYTES[purpose]]) + material
+    return sm3(prefixed) if suite == "sm3" else hashlib.sha256(prefixed).digest()
 
 
 def node_of(suite: str) -> Callable[[bytes, bytes], bytes]:

@@ -1,8 +1,9 @@
 """A second verifier of receipts and checkpoints, written from docs/format.md alone.
 
 It shares no line with the library: SHA-256 comes from hashlib, BLAKE3 from blake3, Ed25519 from cryptography, JSON and
-Base64 from Python. `verify_receipt` and `verify_checkpoint` return what was shown, or raise ValueError with the reason,
-as every function here does. They refuse each byte that the format does not ask for, and judge no rule of the ledger.
+Base64 from Python, the other suites from `second_suites`. `verify_receipt` and `verify_checkpoint` return what was
+shown, or raise ValueError with the reason, as every function here does. They refuse each byte that the format does not
+ask for, and judge no rule of the ledger.
 
 Ed25519: cryptography verifies without the cofactor: it computes `[S]B - [k]A` and compares the encoding with R's bytes.
 Whatever it accepts has a canonical R, and passes Algorithm 2 once S < L, a canonical A and an A of large order are
@@ -22,6 +23,8 @@ from typing import Any
 from blake3 import blake3
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from second_suites import sm3, verify
 
 PURPOSES = ("instruction", "salt", "entry", "node", "transaction", "record key", "record salt", "record", "state leaf",
             "field")  # fmt: skip
@@ -75,7 +78,12 @@ def digest(suite: str, purpose: str, material: bytes) -> bytes:
     if suite == "blake3":
         return blake3(material, derive_key_context=f"finchain v1 {purpose}").digest()
     number = ("leaf", "node").index(purpose) if suite == "log" else PURPOSES.index(purpose) + 2
-    return hashlib.sha256(bytes([number]) + material).digest()
+    return (sm3 if suite == "sm3" else sha256)(bytes([number]) + material)
+
+
+def sha256(material: bytes) -> bytes:
+    """SHA-256."""
+    return hashlib.sha256(material).digest()
 
 
 def verify_ed25519(public_key: bytes, signature: bytes, message: bytes) -> None:
@@ -181,7 +189,7 @@ INTEGER, POSITIVE, TEXT, SALT, HASH = "0|[1-9][0-9]*", "[1-9][0-9]*", '".+"', '"
 HASHES, OBJECT, LEDGER = rf"\[({HASH}(,{HASH})*)?\]", r"\{.*\}", r'"[^\s+#"\\]+#([0-9a-f]{64})?"'
 PARTY, PART = "[A-Za-z0-9._:-]{1,64}", "[A-Za-z0-9._:/-]{1,64}"
 KEY_ID, RECORD_ID = rf'"{PARTY}/[1-9][0-9]*"', rf'"(?=[^"]{{1,200}}"){PART}( {PART})*"'
-SIGNATURE = rf'\{{"key":{KEY_ID},"signature":"[A-Za-z0-9+/]{{85}}[AQgw]=="\}}'
+SIGNATURE = rf'\{{"key":{KEY_ID},"signature":"[A-Za-z0-9+/]+={{0,2}}"\}}'
 REFUSED = rf'\{{"code":"[^"\\]+","instruction":({INTEGER})\}}'
 BLOCK = {"entries": INTEGER, "height": INTEGER, "ledger": LEDGER, "previous": HASH, "root": HASH, "rulebook": POSITIVE,
          "state": HASH, "time_ms": INTEGER, "type": '"finchain[.]block[.]1"'}
@@ -191,7 +199,7 @@ HEADER = {"by": rf'\["{PARTY}"(,"{PARTY}"){{0,15}}\]', "count": POSITIVE, "expir
 ENTRY = {"changes": HASH, "header": HEADER, "refused": rf"\[({REFUSED}(,{REFUSED})*)?\]",
          "signatures": rf"\[{SIGNATURE}(,{SIGNATURE}){{0,15}}\]", "writes": POSITIVE}
 RECORD = {"id": RECORD_ID, "kind": TEXT, "record": OBJECT, "salt": SALT}
-AT = {"block": BLOCK, "hash": '"(blake3|sha256)"', "type": '"finchain[.]receipt[.]1"', "what": TEXT}
+AT = {"block": BLOCK, "hash": '"(blake3|sha256|sm3)"', "type": '"finchain[.]receipt[.]1"', "what": TEXT}
 IN_ENTRY = AT | {"entry": ENTRY, "entry_index": INTEGER, "entry_path": HASHES, "index": INTEGER, "path": HASHES}
 SIGNERS = {"block": BLOCK, "records": [RECORD | {"siblings": HASHES}]}
 FORMS: dict[str, dict[str, Any]] = {
@@ -200,7 +208,7 @@ FORMS: dict[str, dict[str, Any]] = {
     "change": IN_ENTRY | RECORD,
     "absence": AT | {"id": RECORD_ID, "kind": TEXT, "siblings": HASHES, "other?": {"key": HASH, "value": HASH}}}
 KEY = {"duty": '"(any|checker|maker|service)"', "holder": TEXT, "id": KEY_ID, "party": TEXT, "public_key": TEXT,
-       "suite": '"ed25519"'}
+       "suite": '"(ed25519|p256|sm2|ml-dsa-44)"', "identity?": TEXT}
 # fmt: on
 
 
@@ -239,7 +247,12 @@ def judge_signers(suite: str, block: dict[str, Any], entry: dict[str, Any], sign
         key = records[name]
         fit(key, KEY, "key")
         need(key["id"] == name and key["party"] == name.split("/")[0] in header["by"], "signers: a superfluous key")
-        verify_ed25519(unbase64(key["public_key"], 32), unbase64(signature, 64), canonical(header))
+        claim = unbase64(key["public_key"], -1), unbase64(signature, -1), canonical(header)
+        if key["suite"] == "ed25519":
+            need("identity" not in key, "signers: an identity of an Ed25519 key")
+            verify_ed25519(*claim)
+        else:
+            verify(key["suite"], *claim, key.get("identity"))
     for party in header["by"]:
         mine = [records[name] for name in signatures if records[name]["party"] == party]
         duties, threshold = [key["duty"] for key in mine], records[party].get("threshold")

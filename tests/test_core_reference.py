@@ -18,7 +18,7 @@ import reference as ref
 from finchain.opening import HashSuite
 from real_ledger import claim, found, key, signed
 
-SUITES: tuple[HashSuite, ...] = ("blake3", "sha256")
+SUITES: tuple[HashSuite, ...] = ("blake3", "sha256", "sm3")
 
 
 @dataclass(frozen=True)

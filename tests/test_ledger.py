@@ -9,16 +9,17 @@ import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import pytest
 
 import finchain as fc
 from finchain import instructions as do
 from finchain.domain.key import PartyKey
+from finchain.opening import HashSuite
 from real_ledger import ORIGIN, START, claim, found, key, reopen, shape, signed, unmoved
 
-SUITES = ("blake3", "sha256")
+SUITES: tuple[HashSuite, ...] = get_args(HashSuite)
 
 
 @pytest.fixture
@@ -94,8 +95,8 @@ def test_possession_of_a_key_must_be_shown(ledger: fc.Ledger) -> None:
 
 
 @pytest.mark.parametrize("suite", SUITES)
-def test_an_instruction_is_applied(tmp_path: Path, suite: str) -> None:
-    with found(tmp_path, hash_suite="sha256" if suite == "sha256" else "blake3") as ledger:
+def test_an_instruction_is_applied(tmp_path: Path, suite: HashSuite) -> None:
+    with found(tmp_path, hash_suite=suite) as ledger:
         before = ledger.state_root
         outcome = ledger.submit(claim("r-1"), by=key("shop"))
         assert (outcome.status, outcome.refused, outcome.refusals) == ("applied", (), ())
@@ -407,8 +408,8 @@ def test_a_long_silence_needs_the_operators_word(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suite", SUITES)
-def test_what_is_proven_offline(tmp_path: Path, suite: str) -> None:
-    with found(tmp_path, hash_suite="sha256" if suite == "sha256" else "blake3") as ledger:
+def test_what_is_proven_offline(tmp_path: Path, suite: HashSuite) -> None:
+    with found(tmp_path, hash_suite=suite) as ledger:
         outcome = ledger.submit(claim("r-1"), by=key("shop"))
         with pytest.raises(fc.Refused):
             ledger.submit([claim("r-2"), claim("r-3", 0)], by=key("shop"), lane="other")
@@ -490,7 +491,7 @@ import finchain as fc
 from processes import only_fork_errors
 from real_ledger import claim, found, key
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 ledger = found(Path(sys.argv[1]))
 child = os.fork()

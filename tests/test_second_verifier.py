@@ -41,7 +41,7 @@ class Made:
     receipts: dict[str, bytes]
 
 
-@pytest.fixture(scope="module", params=("blake3", "sha256"))
+@pytest.fixture(scope="module", params=("blake3", "sha256", "sm3"))
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Made:
     """A ledger with an operator and a shop."""
     home = tmp_path_factory.mktemp("second")

@@ -1,5 +1,7 @@
 """Keys: what a party signs with, and how a key is offered for enrolment without leaving its owner.
 
+A key belongs to a signature suite: Ed25519, ECDSA over P-256, SM2 with SM3, or ML-DSA-44 (`docs/format.md` 3.3).
+
 A private key stays inside the compiled core; it can be written to a PKCS#8 file, which only its owner may read, and
 nowhere else.
 """
@@ -9,17 +11,18 @@ from __future__ import annotations
 import base64
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import msgspec
 
 from finchain import _core
-from finchain.domain.key import Duty, NewKey, possession_message
+from finchain.domain.key import Duty, NewKey, Suite, possession_message
+from finchain.domain.rule import Absent
 from finchain.errors import ConfigError
 
 
 class Key:
-    """An Ed25519 private key (RFC 8032). Two keys are equal when their public keys are."""
+    """A private key. Two keys are equal when their public keys are."""
 
     __slots__ = ("_secret",)
 
@@ -27,13 +30,22 @@ class Key:
         self._secret = secret
 
     @classmethod
-    def generate(cls) -> Key:
-        """A new key, from the operating system's randomness."""
-        return cls(_core.SecretKey.generate())
+    def generate(cls, suite: Suite = "ed25519", *, identity: str | None = None) -> Key:
+        """A new key, from the operating system's randomness.
+
+        Args:
+            suite: `ed25519`, `p256`, `sm2` or `ml-dsa-44`.
+            identity: The signer's identity in suite `sm2`, where it is not `1234567812345678`.
+
+        Raises:
+            ConfigError: There is no such suite, or the identity is not 1 to 64 printable ASCII characters of an `sm2`
+                key.
+        """
+        return cls(_core.SecretKey.generate(suite, identity))
 
     @classmethod
     def from_seed(cls, seed: bytes) -> Key:
-        """The key of a seed of 32 bytes. For tests: whoever knows the seed can sign.
+        """The Ed25519 key (RFC 8032) of a seed of 32 bytes. For tests: whoever knows the seed can sign.
 
         Raises:
             ConfigError: The seed has not 32 bytes.
@@ -41,13 +53,19 @@ class Key:
         return cls(_core.SecretKey.from_seed(seed))
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], passphrase: bytes | None = None) -> Key:
-        """Reads a PKCS#8 file.
+    def load(cls, path: str | os.PathLike[str], passphrase: bytes | None = None, *, identity: str | None = None) -> Key:
+        """Reads a PKCS#8 file, which says of what suite the key is.
+
+        Args:
+            path: The file.
+            passphrase: What it is encrypted under.
+            identity: The signer's identity in suite `sm2`, where it is not the usual one; no key file holds it.
 
         Raises:
+            ConfigError: The identity is not 1 to 64 printable ASCII characters, or the key is of another suite.
             KeyFileError: There is no key in it, others may read it, or the passphrase does not fit.
         """
-        return cls(_core.SecretKey.load(Path(path), passphrase))
+        return cls(_core.SecretKey.load(Path(path), passphrase, identity))
 
     def save(self, path: str | os.PathLike[str], passphrase: bytes | None = None) -> None:
         """Writes a new PKCS#8 file with mode 600, encrypted where there is a passphrase.
@@ -58,12 +76,26 @@ class Key:
         self._secret.save(Path(path), passphrase)
 
     @property
+    def suite(self) -> Suite:
+        """Name of the signature suite."""
+        return cast(Suite, self._secret.suite)
+
+    @property
+    def identity(self) -> str | None:
+        """The signer's identity in suite `sm2`, or `None` for the usual one."""
+        return self._secret.identity
+
+    @property
     def public_key(self) -> bytes:
-        """The public key, 32 bytes."""
+        """The public key, as long as those of its suite are."""
         return self._secret.public_key
 
     def sign(self, message: bytes) -> bytes:
-        """The signature over a message, 64 bytes (RFC 8032, deterministic)."""
+        """The signature over a message, in the ledger's spelling.
+
+        Raises:
+            ConfigError: The system gave no randomness, which the suites `p256` and `ml-dsa-44` sign with.
+        """
         return self._secret.sign(message)
 
     def secret(self) -> _core.SecretKey:
@@ -145,6 +177,56 @@ def request_enrolment(ledger: str, party_id: str, holders: list[Holder], *, thre
 
 def enrolment_key(ledger: str, key_id: str, holder: Holder) -> NewKey:
     """One key with its proof of possession (`docs/format.md` 3.7)."""
+    new = founding_key(holder)
+    possession = holder.key.sign(possession_message(ledger, key_id, new.suite, new.public_key))
+    return msgspec.structs.replace(new, possession=base64.b64encode(possession).decode())
+
+
+def founding_key(holder: Holder) -> NewKey:
+    """One key without a proof, as block 0 declares it: its founders sign the block itself."""
     public_key = base64.b64encode(holder.key.public_key).decode()
-    possession = holder.key.sign(possession_message(ledger, key_id, "ed25519", public_key))
-    return NewKey(holder.name, holder.duty, "ed25519", public_key, base64.b64encode(possession).decode())
+    identity = Absent if holder.key.identity is None else holder.key.identity
+    return NewKey(holder.name, holder.duty, holder.key.suite, public_key, identity=identity)
+
+
+def signature_from_der(suite: Suite, der: bytes) -> bytes:
+    """The ledger's spelling of an ECDSA or SM2 signature that a hardware module or another library gave as DER.
+
+    In suite `p256` the lesser of the two possible values of `s` is taken: the ledger refuses the greater one, and the
+    signature holds with both by FIPS 186-5.
+
+    Raises:
+        ConfigError: It is not strict DER of two integers of at most 32 bytes, or they are not of this suite's group.
+    """
+    return _core.signature_from_der(suite, der)
+
+
+def signature_from_raw(suite: Suite, raw: bytes) -> bytes:
+    """The same for a signature of 64 bytes, `r || s`, as PKCS#11 gives it.
+
+    Raises:
+        ConfigError: It has not 64 bytes, or a half is not of this suite's group.
+    """
+    return _core.signature_from_raw(suite, raw)
+
+
+def signature_to_der(signature: bytes) -> bytes:
+    """A signature of 64 bytes as DER, for programs that verify no other form.
+
+    Raises:
+        ConfigError: It has not 64 bytes.
+    """
+    return _core.signature_to_der(signature)
+
+
+def public_key_from_point(point: bytes) -> bytes:
+    """The ledger's spelling of a P-256 or SM2 public key, 33 bytes, from the 65 bytes that a hardware module gives.
+
+    Raises:
+        ConfigError: It is no uncompressed point by SEC 1, 2.3.3. Enrolling it shows whether it is on the curve.
+    """
+    if len(point) != 65 or point[0] != 4:
+        raise ConfigError(
+            f"a public key of {len(point)} bytes is no uncompressed point", advice="give 0x04, x and y: 65 bytes"
+        )
+    return bytes([2 + (point[-1] & 1)]) + point[1:33]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import secrets
 import shutil
@@ -15,13 +14,13 @@ import msgspec
 from finchain import _core
 from finchain.clock import Clock, RealClock, SimulatedClock
 from finchain.domain.founding import CreateLedger, Founder, LedgerRecord, Predecessor
-from finchain.domain.key import NewKey, set_possession_verifier
+from finchain.domain.key import Suite, set_possession_verifier
 from finchain.domain.policy import DEFAULT_POLICY, PolicyTerms
 from finchain.domain.rule import Absent, business_date
 from finchain.domain.rulebook import RULEBOOK_1, Rulebook
 from finchain.errors import ConfigError, StorageError
 from finchain.key_folder import KeyFolder
-from finchain.keys import Key
+from finchain.keys import Holder, Key, founding_key
 from finchain.ledger import Ledger
 from finchain.pipe import Pipe
 from finchain.reader import Reader
@@ -31,7 +30,7 @@ from finchain.transaction import Transaction
 SILENCE_MAX_MS: Final = 31 * 24 * 3_600_000
 """A block this much later than the one before needs the operator's word: a wrong clock would end every open offer."""
 
-HashSuite = Literal["blake3", "sha256"]
+HashSuite = Literal["blake3", "sha256", "sm3"]
 
 Durability = Literal["single", "double"]
 """What is synced before an answer: the block; or the block, and then a mark that it was."""
@@ -40,8 +39,10 @@ Progress = Callable[[int, int], None]
 """Called with blocks done and blocks in all."""
 
 
-def _verify_possession(public_key: bytes, signature: bytes, message: bytes) -> None:
-    why = _core.verify_signature(public_key, signature, message)
+def _verify_possession(
+    public_key: bytes, signature: bytes, message: bytes, *, suite: Suite, identity: str | None
+) -> None:
+    why = _core.verify_signature(public_key, signature, message, suite=suite, identity=identity)
     if why is not None:
         raise ValueError(why)
 
@@ -71,7 +72,7 @@ def create(
         operator: The operator's key; a new one is put into the key folder where absent.
         keys: The key folder of all ledgers; `$FINCHAIN_KEYS` or the user's own where absent.
         clock: `SimulatedClock` for tests and demonstrations; the machine's clock where absent.
-        hash_suite: `blake3` or `sha256`, for everything inside blocks.
+        hash_suite: `blake3`, `sha256` or `sm3`, for everything inside blocks.
         time_zone_minutes: Offset east of UTC in which the ledger's days begin.
         policy: Limits that registrar and operator may change later.
         rulebook: The rules that it is founded under.
@@ -120,8 +121,7 @@ def _found(
 ) -> None:
     """Seals block 0."""
     operator = folder.operator_key()
-    public_key = base64.b64encode(operator.public_key).decode()
-    founder = Founder("operator", "Operator", 1, [NewKey("Operator", "any", "ed25519", public_key)])
+    founder = Founder("operator", "Operator", 1, [founding_key(Holder(operator, "Operator"))])
     do = CreateLedger(
         origin, clock.kind, hash_suite, time_zone_minutes, founder, [folder.verifier_key(origin)],
         rulebook.number, rulebook.digest, policy, predecessor=predecessor or Absent,

@@ -165,7 +165,17 @@ class Transaction:
                 f"the key {key.public_key.hex()} is not one of {', '.join(self.by)}",
                 advice="name its id, such as key_id='shop/1', or let the ledger prepare the transaction again",
             )
-        self._signatures[key_id] = key.sign(self.header)
+        return self.add_signature(key_id, key.sign(self.header))
+
+    def add_signature(self, key_id: str, signature: bytes) -> Transaction:
+        """Adds a signature over `header` that a hardware module made, and gives the transaction back.
+
+        Args:
+            key_id: Id of the key that made it, such as `shop/1`.
+            signature: In the ledger's spelling, which `signature_from_der` and `signature_from_raw` of `finchain.keys`
+                give. The ledger judges it when it is sent.
+        """
+        self._signatures[key_id] = signature
         return self
 
     def to_bytes(self) -> bytes:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
+from typing import get_args
 
 import click
 
 import finchain as fc
 from finchain.cli.options import FILE, load_key, passphrase, talks
 from finchain.cli.screen import Screen
+from finchain.domain.key import Suite
 
 
 @click.group()
@@ -19,16 +21,17 @@ def key() -> None:
 
 def _show(screen: Screen, path: Path, made: fc.Key) -> None:
     public_key = base64.b64encode(made.public_key).decode()
-    screen.show({"path": str(path), "suite": "ed25519", "public_key": public_key}, public_key)
+    screen.show({"path": str(path), "suite": made.suite, "public_key": public_key}, public_key)
 
 
 @key.command("new")
 @click.argument("path", type=FILE)
 @click.option("--passphrase-file", type=FILE, help="Encrypts the key with the first line of this file.")
+@click.option("--suite", type=click.Choice(get_args(Suite)), default="ed25519", show_default=True)
 @talks
-def new(screen: Screen, path: Path, passphrase_file: Path | None) -> None:
-    """Writes a new Ed25519 key to PATH (PKCS#8, mode 600) and prints the public key."""
-    made = fc.Key.generate()
+def new(screen: Screen, path: Path, passphrase_file: Path | None, suite: Suite) -> None:
+    """Writes a new key to PATH (PKCS#8, mode 600) and prints the public key."""
+    made = fc.Key.generate(suite)
     made.save(path, None if passphrase_file is None else passphrase(passphrase_file))
     screen.talk(f"{path} is the only copy of this key: keep it, and keep it to yourself")
     _show(screen, path, made)

@@ -22,7 +22,9 @@ from finchain.reading import Reading
 @click.option("--name", required=True, help="Origin of the log, such as example.org/deal.")
 @click.option("--operator", type=FILE, help="The operator's key file; a new key goes into the key folder without it.")
 @click.option("--keys", type=FOLDER, help="Key folder of all ledgers. [$FINCHAIN_KEYS]")
-@click.option("--hash", "hash_suite", type=click.Choice(["blake3", "sha256"]), default="blake3", show_default=True)
+@click.option(
+    "--hash", "hash_suite", type=click.Choice(["blake3", "sha256", "sm3"]), default="blake3", show_default=True
+)
 @click.option(
     "--durability", type=click.Choice(["single", "double"]), default="single", show_default=True,
     help="What is synced before each answer: the block, or the block and then a mark that it was.",

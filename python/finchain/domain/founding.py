@@ -72,7 +72,7 @@ class LedgerRecord(Record, frozen=True, kw_only=True):
 
     origin: str
     clock: Literal["real", "simulated"]
-    hash: Literal["blake3", "sha256"]
+    hash: Literal["blake3", "sha256", "sm3"]
     time_zone_minutes: int
     operator: str
     registrar: str
@@ -92,7 +92,7 @@ class CreateLedger(Instruction, frozen=True, tag="ledger.create"):
 
     origin: str
     clock: Literal["real", "simulated"]
-    hash: Literal["blake3", "sha256"]
+    hash: Literal["blake3", "sha256", "sm3"]
     time_zone_minutes: int
     operator: Founder
     checkpoint_keys: list[str]

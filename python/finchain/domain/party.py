@@ -89,6 +89,7 @@ class AddKey(Instruction, frozen=True, tag="key.add"):
     suite: Suite
     public_key: str
     possession: str
+    identity: str | Optional = Absent
 
 
 class RotateKey(Instruction, frozen=True, tag="key.rotate"):
@@ -99,6 +100,7 @@ class RotateKey(Instruction, frozen=True, tag="key.rotate"):
     suite: Suite
     public_key: str
     possession: str
+    identity: str | Optional = Absent
 
 
 class EndKey(Instruction, frozen=True, tag="key.end"):
@@ -252,7 +254,7 @@ def _add_key(do: AddKey, book: Book) -> None:
             advice=f"end one first; {LIVE_KEYS_MAX} are the most",
         )  # fmt: skip
     number = _next_number(party, do.id, "id")
-    enrol(book, party.id, number, NewKey(do.holder, do.duty, do.suite, do.public_key, do.possession))
+    enrol(book, party.id, number, NewKey(do.holder, do.duty, do.suite, do.public_key, do.possession, do.identity))
     book.put(msgspec.structs.replace(party, keys=number, live=(*party.live, number)))
 
 
@@ -262,7 +264,7 @@ def _rotate_key(do: RotateKey, book: Book) -> None:
     require(book, "key", party.id)
     old = _live_key(book, do.id)
     number = _next_number(party, do.successor, "successor")
-    enrol(book, party.id, number, NewKey(old.holder, old.duty, do.suite, do.public_key, do.possession))
+    enrol(book, party.id, number, NewKey(old.holder, old.duty, do.suite, do.public_key, do.possession, do.identity))
     book.put(msgspec.structs.replace(old, ended_ms=book.time_ms))
     book.put(msgspec.structs.replace(party, keys=number, live=(*_live_without(party, old), number)))
 

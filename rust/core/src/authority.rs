@@ -4,9 +4,11 @@
 //! has no opinion on what was signed. It refuses a signature too many just as one too few: what a party signs is
 //! settled by its own threshold, and nobody adds weight to it.
 
+use std::sync::Arc;
+
 use crate::canonical::{CanonicalError, DEPTH_MAX, Value};
-use crate::encoding::unbase64_array;
-use crate::signature;
+use crate::encoding::unbase64;
+use crate::signature::{self, PublicKey};
 use crate::transaction::SIGNATURES_MAX;
 
 /// What a key may do in its party's name.
@@ -63,10 +65,8 @@ pub struct KeyView {
     pub holder: Box<str>,
     /// What it may do.
     pub duty: Duty,
-    /// Name of its signature suite, a known one.
-    pub suite: &'static str,
-    /// The public key.
-    pub public_key: [u8; 32],
+    /// The public key with its suite.
+    pub public_key: Arc<PublicKey>,
     /// Whether it signs no more.
     pub ended: bool,
 }
@@ -194,8 +194,8 @@ pub fn parse_party(record: &[u8]) -> Result<PartyView, AuthorityError> {
 /// Reads a key's record; members that the rule does not ask for may be anything.
 ///
 /// # Errors
-/// `NotCanonical`; `Member` where one of `duty`, `ended_ms`, `holder`, `id`, `party`, `public_key`, `suite` is not
-/// what `docs/format.md` section 5.2 asks, or `id` is not one of `party`.
+/// `NotCanonical`; `Member` where one of `duty`, `ended_ms`, `holder`, `id`, `identity`, `party`, `public_key`, `suite`
+/// is not what `docs/format.md` section 5.2 asks, or `id` is not one of `party`.
 pub fn parse_key(record: &[u8]) -> Result<KeyView, AuthorityError> {
     let record = Value::parse(record, DEPTH_MAX)?;
     let Some(duty) = Duty::named(text(&record, "duty")?) else {
@@ -209,19 +209,23 @@ pub fn parse_key(record: &[u8]) -> Result<KeyView, AuthorityError> {
     if id.split_once('/').is_none_or(|(of, number)| of != party || !is_number(number)) {
         return wrong("id", record.get("id"), "the party's id, '/' and a number from 1");
     }
-    let Some(public_key) = unbase64_array(text(&record, "public_key")?) else {
-        return wrong("public_key", record.get("public_key"), "Base64 of 32 bytes");
-    };
     let Some(suite) = signature::suite(text(&record, "suite")?) else {
-        return wrong("suite", record.get("suite"), "ed25519");
+        return wrong("suite", record.get("suite"), signature::SUITE_NAMES);
+    };
+    let bytes = unbase64(text(&record, "public_key")?).filter(|bytes| bytes.len() == suite.public_key_bytes());
+    let Some(bytes) = bytes else {
+        return wrong("public_key", record.get("public_key"), "Base64 of as many bytes as the suite's keys have");
+    };
+    let identity = record.get("identity").map(|_| text(&record, "identity")).transpose()?;
+    let Ok(public_key) = PublicKey::new(suite.name(), &bytes, identity) else {
+        return wrong("identity", record.get("identity"), "1 to 64 printable ASCII characters, in suite sm2 only");
     };
     Ok(KeyView {
         id: id.into(),
         party: party.into(),
         holder: text(&record, "holder")?.into(),
         duty,
-        suite: suite.name(),
-        public_key,
+        public_key: Arc::new(public_key),
         ended: ended.is_some(),
     })
 }

@@ -138,8 +138,8 @@ fn verify_cosignature_line(text: &str, bytes: &[u8], witness: &VerifierKey) -> R
 pub fn cosign(note: &Note, name: &str, key: &SecretKey, time_s: u64) -> Result<NoteSignature, CheckpointError> {
     Checkpoint::parse_text(note.text())?;
     check_time(time_s)?;
-    let verifier = VerifierKey::new(name, KeyKind::Cosignature, key.public_key())?;
-    let signature = key.sign(&cosigned_message(note.text(), time_s));
+    let verifier = VerifierKey::of(name, KeyKind::Cosignature, key)?;
+    let signature = key.sign(&cosigned_message(note.text(), time_s)).map_err(NoteError::PublicKey)?;
     let signature = [time_s.to_be_bytes().as_slice(), &signature].concat();
     Ok(NoteSignature { name: name.to_owned(), key_id: verifier.key_id(), signature })
 }

@@ -1,9 +1,13 @@
 //! Purpose-separated hashing: the one place that decides how bytes become 32-byte hashes.
 //!
-//! Two suites stand behind one trait (`docs/format.md` section 2). It refuses to hash without a purpose,
+//! Three suites stand behind one trait (`docs/format.md` section 2). It refuses to hash without a purpose,
 //! so that a record can never be taken for a node, nor a node for an instruction.
 
+use std::marker::PhantomData;
+
+use sha2::digest::Output;
 use sha2::{Digest, Sha256};
+use sm3::Sm3;
 
 /// A 32-byte hash.
 pub type Hash = [u8; 32];
@@ -11,7 +15,7 @@ pub type Hash = [u8; 32];
 /// The root of an empty tree and of an empty subtree of the state map.
 pub const EMPTY: Hash = [0; 32];
 
-/// What a hash is for; the number is the prefix byte of the `sha256` suite.
+/// What a hash is for; the number is the prefix byte of the suites `sha256` and `sm3`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Purpose {
@@ -116,23 +120,38 @@ impl HashSuite for Blake3 {
     }
 }
 
-/// SHA-256 with a prefix byte.
+/// A plain hash function of 32 bytes, with the purpose's byte before the data.
 #[derive(Debug)]
-pub struct Sha256Suite;
+pub struct Prefixed<D> {
+    name: &'static str,
+    function: PhantomData<fn() -> D>,
+}
 
-impl NodeHash for Sha256Suite {
+impl<D> Prefixed<D> {
+    const fn named(name: &'static str) -> Self {
+        Self { name, function: PhantomData }
+    }
+}
+
+impl<D: Digest> NodeHash for Prefixed<D>
+where
+    Hash: From<Output<D>>,
+{
     fn node(&self, left: &Hash, right: &Hash) -> Hash {
         self.hash(Purpose::Node, &[left, right])
     }
 }
 
-impl HashSuite for Sha256Suite {
+impl<D: Digest> HashSuite for Prefixed<D>
+where
+    Hash: From<Output<D>>,
+{
     fn name(&self) -> &'static str {
-        "sha256"
+        self.name
     }
 
     fn hash(&self, purpose: Purpose, parts: &[&[u8]]) -> Hash {
-        let mut hasher = Sha256::new_with_prefix([purpose as u8]);
+        let mut hasher = D::new_with_prefix([purpose as u8]);
         for part in parts {
             hasher.update(part);
         }
@@ -164,13 +183,22 @@ impl NodeHash for Rfc9162 {
     }
 }
 
-/// The suite of that name, or `None`: the known names are `blake3` and `sha256`.
+/// Names of the suites; block 0 of every ledger has one of them.
+pub const SUITES: [&str; 3] = ["blake3", "sha256", "sm3"];
+
+/// The names, for messages.
+pub const SUITE_NAMES: &str = "blake3, sha256 and sm3";
+
+/// The suite of that name, or `None`: the known names are `SUITES`.
 #[must_use]
 pub fn suite(name: &str) -> Option<&'static dyn HashSuite> {
     static BLAKE3: std::sync::LazyLock<Blake3> = std::sync::LazyLock::new(Blake3::new);
+    static SHA256: Prefixed<Sha256> = Prefixed::named("sha256");
+    static SM3: Prefixed<Sm3> = Prefixed::named("sm3");
     match name {
         "blake3" => Some(&*BLAKE3),
-        "sha256" => Some(&Sha256Suite),
+        "sha256" => Some(&SHA256),
+        "sm3" => Some(&SM3),
         _ => None,
     }
 }

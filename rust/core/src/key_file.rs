@@ -1,4 +1,5 @@
-//! A secret key in a file: PKCS#8 in PEM (RFC 8410), in the clear or under a passphrase, as other tools read it.
+//! A secret key in a file: PKCS#8 in PEM (RFC 8410, RFC 5915, RFC 9881), in the clear or under a passphrase, as other
+//! tools read it.
 //!
 //! Writing never replaces a file, and returns once file and folder are on disk. Reading refuses a file that its group
 //! or others may touch, that is no regular file, or that is larger than any key; and costs of a passphrase that would
@@ -24,6 +25,10 @@ pub const KEY_FILE_BYTES_MAX: u64 = 16 * 1024;
 /// Ed25519 of RFC 8410 section 3, which has no parameters.
 const ALGORITHM: AlgorithmIdentifierRef<'_> =
     AlgorithmIdentifierRef { oid: ObjectIdentifier::new_unwrap("1.3.101.112"), parameters: None };
+
+/// Keys of elliptic curves (RFC 5480), whose parameters name the curve, and of ML-DSA-44 (RFC 9881).
+const OTHER_ALGORITHMS: [ObjectIdentifier; 2] =
+    [ObjectIdentifier::new_unwrap("1.2.840.10045.2.1"), ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.3.17")];
 
 /// An OCTET STRING of 32 bytes: RFC 8410 wraps the seed in one more than PKCS#8 does.
 const SEED_PREFIX: [u8; 2] = [0x04, 0x20];
@@ -73,11 +78,17 @@ pub enum KeyFileError {
         cause: pkcs8::Error,
     },
     /// A key for another algorithm.
-    #[error("the key is for algorithm {found}, expected Ed25519 (1.3.101.112)")]
+    #[error(
+        "the key is for algorithm {found}, expected Ed25519 (1.3.101.112), an elliptic curve (1.2.840.10045.2.1) \
+         or ML-DSA-44 (2.16.840.1.101.3.4.3.17)"
+    )]
     Algorithm {
         /// The object identifier found.
         found: String,
     },
+    /// A key of another curve, or one whose parts do not fit together.
+    #[error("the key is not a whole one on the curve P-256 or SM2, nor the seed or expanded key of ML-DSA-44")]
+    NotWhole,
     /// The key is not a seed of 32 bytes, or its public half is that of another.
     #[error("the key is not an Ed25519 seed of 32 bytes with its own public key")]
     NotASeed,
@@ -157,11 +168,10 @@ pub fn read(path: &Path, passphrase: Option<&[u8]>) -> Result<SecretKey, KeyFile
 /// `PassphraseEmpty`, `NoRandomness`.
 pub fn to_pem(key: &SecretKey, passphrase: Option<&[u8]>) -> Result<Zeroizing<String>, KeyFileError> {
     let not_pkcs8 = |cause| KeyFileError::NotPkcs8 { cause };
-    let seed = Zeroizing::new([SEED_PREFIX.as_slice(), key.seed()].concat());
-    let seed = OctetStringRef::new(&seed).map_err(|cause| not_pkcs8(cause.into()))?;
-    let plain = PrivateKeyInfoRef::new(ALGORITHM, seed);
+    let document = to_pkcs8(key)?;
+    let plain = PrivateKeyInfoRef::try_from(document.as_bytes()).map_err(not_pkcs8)?;
     let (label, document) = match passphrase {
-        None => (PrivateKeyInfoRef::PEM_LABEL, SecretDocument::try_from(plain).map_err(not_pkcs8)?),
+        None => (PrivateKeyInfoRef::PEM_LABEL, document),
         Some([]) => return Err(KeyFileError::PassphraseEmpty),
         Some(passphrase) => {
             let encrypted = plain.encrypt_with_params(new_encryption()?, passphrase).map_err(not_pkcs8)?;
@@ -169,6 +179,14 @@ pub fn to_pem(key: &SecretKey, passphrase: Option<&[u8]>) -> Result<Zeroizing<St
         }
     };
     document.to_pem(label, LineEnding::LF).map_err(|cause| not_pkcs8(cause.into()))
+}
+
+fn to_pkcs8(key: &SecretKey) -> Result<SecretDocument, KeyFileError> {
+    let Some(seed) = key.seed() else { return key.to_pkcs8().ok_or(KeyFileError::NotWhole) };
+    let not_pkcs8 = |cause| KeyFileError::NotPkcs8 { cause };
+    let seed = Zeroizing::new([SEED_PREFIX.as_slice(), seed].concat());
+    let seed = OctetStringRef::new(&seed).map_err(|cause| not_pkcs8(cause.into()))?;
+    SecretDocument::try_from(PrivateKeyInfoRef::new(ALGORITHM, seed)).map_err(not_pkcs8)
 }
 
 /// scrypt and AES-256-CBC with a new salt and a new initialization vector.
@@ -188,7 +206,7 @@ fn new_encryption() -> Result<Parameters, KeyFileError> {
 /// The key in a PEM text.
 ///
 /// # Errors
-/// `NotPem`, `NotPkcs8`, `Algorithm`, `NotASeed`; `PassphraseNeeded`, `NotEncrypted`, `PassphraseEmpty`,
+/// `NotPem`, `NotPkcs8`, `Algorithm`, `NotASeed`, `NotWhole`; `PassphraseNeeded`, `NotEncrypted`, `PassphraseEmpty`,
 /// `PassphraseWrong`, `Encryption`.
 pub fn from_pem(text: &str, passphrase: Option<&[u8]>) -> Result<SecretKey, KeyFileError> {
     let (label, document) = SecretDocument::from_pem(text).map_err(|_| KeyFileError::NotPem)?;
@@ -235,13 +253,16 @@ fn check_encryption(encrypted: &EncryptedPrivateKeyInfoRef<'_>) -> Result<(), Ke
 
 fn from_pkcs8(bytes: &[u8]) -> Result<SecretKey, KeyFileError> {
     let parsed = PrivateKeyInfoRef::try_from(bytes).map_err(|cause| KeyFileError::NotPkcs8 { cause })?;
+    if OTHER_ALGORITHMS.contains(&parsed.algorithm.oid) {
+        return SecretKey::from_pkcs8(bytes).ok_or(KeyFileError::NotWhole);
+    }
     if parsed.algorithm != ALGORITHM {
         return Err(KeyFileError::Algorithm { found: parsed.algorithm.oid.to_string() });
     }
     let seed = parsed.private_key.as_bytes().strip_prefix(&SEED_PREFIX).and_then(|seed| seed.try_into().ok());
     let key = SecretKey::from_seed(seed.ok_or(KeyFileError::NotASeed)?);
     match parsed.public_key {
-        Some(public_key) if public_key.as_bytes() != Some(&key.public_key()) => Err(KeyFileError::NotASeed),
+        Some(public_key) if public_key.as_bytes() != Some(key.public_key().as_slice()) => Err(KeyFileError::NotASeed),
         _ => Ok(key),
     }
 }

@@ -140,6 +140,16 @@ impl VerifierKey {
         Ok(Self { name: name.to_owned(), kind, public_key })
     }
 
+    /// The key that verifies what a secret key signs.
+    ///
+    /// # Errors
+    /// `KeyName`; `PublicKey` where it is not an Ed25519 key, which alone signs notes here.
+    pub fn of(name: &str, kind: KeyKind, key: &SecretKey) -> Result<Self, NoteError> {
+        let public_key = key.public_key();
+        let wrong = || NoteError::PublicKey(SignatureError::PublicKeyLength { expected: 32, found: public_key.len() });
+        Self::new(name, kind, public_key.as_slice().try_into().map_err(|_| wrong())?)
+    }
+
     /// Reads the form that `to_string` writes.
     ///
     /// # Errors
@@ -329,7 +339,7 @@ impl Note {
 
 /// Verifies one signature by `key` over `message`.
 pub(crate) fn verify_line(key: &VerifierKey, signature: &[u8], message: &[u8]) -> Result<(), NoteError> {
-    signature::verify(&Claim { public_key: &key.public_key, signature, message })
+    signature::verify(&Claim { public_key: &key.public_key, identity: None, signature, message })
         .map_err(|cause| NoteError::BadSignature { key: key.to_string(), cause })
 }
 
@@ -342,8 +352,8 @@ pub fn sign_note(text: &str, name: &str, key: &SecretKey) -> Result<Note, NoteEr
         return Err(NoteError::TextEnd);
     }
     check_controls(text)?;
-    let verifier = VerifierKey::new(name, KeyKind::Note, key.public_key())?;
-    let signature = key.sign(text.as_bytes()).to_vec();
+    let verifier = VerifierKey::of(name, KeyKind::Note, key)?;
+    let signature = key.sign(text.as_bytes()).map_err(NoteError::PublicKey)?;
     let mut note = Note { text: text.to_owned(), signatures: Vec::new() };
     note.add(NoteSignature { name: name.to_owned(), key_id: verifier.key_id(), signature })?;
     Ok(note)

@@ -5,16 +5,30 @@
 //! signature disagree about the whole history that follows. No suite ever accepts "either way".
 
 mod ed25519;
+mod halves;
+mod ml_dsa_44;
+mod p256;
+mod public_key;
 mod secret_key;
+mod sm2;
 
 pub use ed25519::Ed25519;
+pub use halves::{from_der, low_s, to_der};
+pub use ml_dsa_44::MlDsa44;
+pub use p256::P256;
+pub use public_key::{IDENTITY_MAX, PublicKey, Signed, verify_signed};
 pub use secret_key::SecretKey;
+pub use sm2::{DEFAULT_IDENTITY, Sm2};
+
+use rayon::prelude::*;
 
 /// The claim that a key signed a message; lengths are judged by the suite.
 #[derive(Clone, Copy, Debug)]
 pub struct Claim<'a> {
     /// The public key, as its record holds it.
     pub public_key: &'a [u8],
+    /// The signer's distinguishing identity where the key's record has one, which only suite `sm2` looks at.
+    pub identity: Option<&'a str>,
     /// The signature.
     pub signature: &'a [u8],
     /// The bytes that were signed, with no prefix.
@@ -52,18 +66,45 @@ pub enum SignatureError {
     /// The second half of the signature is not below the group order.
     #[error("the signature's second half S is not below the group order")]
     ScalarTooLarge,
+    /// A half of the signature that no signature has.
+    #[error("the signature's half {half} is not from 1 to the group order less 1")]
+    ScalarRange {
+        /// `r` or `s`.
+        half: &'static str,
+    },
+    /// The greater of the two values of `s` with which a signature would hold.
+    #[error("the signature's half s is above half the group order: send the group order less s instead")]
+    HighS,
+    /// The signature is not the DER that two integers have.
+    #[error("the signature is not strict DER of two integers from 0 to 2^256-1")]
+    NotDer,
+    /// An identity that the suite has no use for, or one that it cannot bind.
+    #[error("the identity is refused, expected 1 to {IDENTITY_MAX} printable ASCII characters, and suite sm2")]
+    Identity,
+    /// A suite that is not known here.
+    #[error("there is no signature suite {name:?}; there are {SUITE_NAMES}")]
+    UnknownSuite {
+        /// The name.
+        name: String,
+    },
     /// Everything is well formed, but this key did not sign this message.
     #[error("the signature does not belong to this key and message")]
     Mismatch,
     /// A key was asked for and the system gave no randomness.
     #[error("the operating system gave no randomness, expected 32 bytes of it")]
     NoRandomness,
+    /// The library that signs refused to, which it does only where it gets neither memory nor randomness.
+    #[error("the key did not sign: the system gave too little memory or randomness")]
+    NotSigned,
 }
 
 /// One way to sign, named in the records of keys.
 pub trait SignatureSuite: Send + Sync {
     /// The name in a key's record.
     fn name(&self) -> &'static str;
+
+    /// Bytes of a public key.
+    fn public_key_bytes(&self) -> usize;
 
     /// Judges the public key alone, as enrolling a key asks.
     ///
@@ -78,16 +119,42 @@ pub trait SignatureSuite: Send + Sync {
     fn verify(&self, claim: &Claim<'_>) -> Result<(), SignatureError>;
 
     /// Judges many claims, on all cores; each verdict, and its order, is that of `verify`.
-    fn verify_batch(&self, claims: &[Claim<'_>]) -> Vec<Result<(), SignatureError>>;
+    fn verify_batch(&self, claims: &[Claim<'_>]) -> Vec<Result<(), SignatureError>> {
+        claims.par_iter().with_min_len(ONE_BY_ONE_MIN).map(|claim| self.verify(claim)).collect()
+    }
 }
 
-/// The suite of that name, or `None`: the only known name is `ed25519`.
+/// Claims that one core takes at a time where a suite knows no batch: each costs far more than handing it over.
+const ONE_BY_ONE_MIN: usize = 2;
+
+/// Every suite. Their names are in the records of keys for ever.
+const SUITES: [&dyn SignatureSuite; 4] = [&Ed25519, &P256, &Sm2, &MlDsa44];
+
+/// The names, for messages.
+pub const SUITE_NAMES: &str = "ed25519, p256, sm2 and ml-dsa-44";
+
+/// The suite of that name, or `None`.
 #[must_use]
 pub fn suite(name: &str) -> Option<&'static dyn SignatureSuite> {
-    match name {
-        "ed25519" => Some(&Ed25519),
-        _ => None,
-    }
+    SUITES.into_iter().find(|suite| suite.name() == name)
+}
+
+/// The bytes as an array, or how many there should have been.
+fn of_length<const N: usize>(
+    bytes: &[u8],
+    wrong: impl Fn(usize, usize) -> SignatureError,
+) -> Result<[u8; N], SignatureError> {
+    bytes.try_into().map_err(|_| wrong(N, bytes.len()))
+}
+
+/// `PublicKeyLength`.
+fn key_length(expected: usize, found: usize) -> SignatureError {
+    SignatureError::PublicKeyLength { expected, found }
+}
+
+/// `SignatureLength`.
+fn signature_length(expected: usize, found: usize) -> SignatureError {
+    SignatureError::SignatureLength { expected, found }
 }
 
 /// Judges one claim by suite `ed25519`.

@@ -121,9 +121,24 @@ fn records_say_what_the_rule_needs_and_may_say_more() {
     let record = record.replace(r#""holder":"Ann""#, r#""ended_ms":5,"holder":"Ann","hue":"red""#);
     let view = parse_key(record.as_bytes()).unwrap();
     assert_eq!((&*view.id, &*view.party, &*view.holder), ("shop/12", "shop", "Ann"));
-    assert_eq!((view.duty, view.suite, view.public_key, view.ended), (Duty::Maker, "ed25519", [7; 32], true));
+    assert_eq!((view.duty, view.public_key.suite().name(), view.ended), (Duty::Maker, "ed25519", true));
     let party = br#"{"id":"shop","keys":3,"name":"The shop","roles":["supplier"],"threshold":2,"whim":{}}"#;
     assert_eq!(parse_party(party), Ok(PartyView { threshold: 2 }));
+}
+
+#[test]
+fn a_key_is_as_long_as_its_suite_asks_and_may_name_its_signer() {
+    for (suite, length) in [("ed25519", 32), ("p256", 33), ("sm2", 33), ("ml-dsa-44", 1_312)] {
+        for given in [length - 1, length, length + 1] {
+            let key = base64(&vec![7; given]);
+            let record = key_record("shop/1", "Ann", "maker")
+                .replace("BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=", &key)
+                .replace("ed25519", suite);
+            assert_eq!(parse_key(record.as_bytes()).is_ok(), given == length, "{suite} {given}");
+            let named = record.replace(r#""party""#, r#""identity":"CN=Ann","party""#);
+            assert_eq!(parse_key(named.as_bytes()).is_ok(), given == length && suite == "sm2", "{suite} {given}");
+        }
+    }
 }
 
 #[test]
@@ -153,6 +168,8 @@ fn a_key_record_with_a_wrong_member_is_refused() {
         ("party", r#""party":"shop","#, ""),
         ("suite", r#""suite":"ed25519""#, r#""suite":"ed448""#),
         ("public_key", r"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=", "BwcH"),
+        ("public_key", r#""suite":"ed25519""#, r#""suite":"p256""#),
+        ("identity", r#""party""#, r#""identity":"CN=Ann","party""#),
         ("ended_ms", r#""holder""#, r#""ended_ms":"soon","holder""#),
         ("ended_ms", r#""holder""#, r#""ended_ms":-1,"holder""#),
     ];

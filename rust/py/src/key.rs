@@ -1,22 +1,23 @@
 //! Keys and signatures.
 
 use finchain_core::key_file;
-use finchain_core::signature::{self, Claim};
+use finchain_core::signature::{self, Claim, PublicKey};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use std::path::PathBuf;
 
 use crate::error::{ConfigError, KeyFileError};
 
-/// An Ed25519 private key; its seed never leaves Rust but into a key file.
+/// A private key; its secret half never leaves Rust but into a key file.
 #[pyclass(frozen, module = "finchain._core")]
 pub(crate) struct SecretKey(pub(crate) signature::SecretKey);
 
 #[pymethods]
 impl SecretKey {
     #[staticmethod]
-    fn generate() -> PyResult<Self> {
-        signature::SecretKey::generate().map(Self).map_err(|e| ConfigError::new_err(e.to_string()))
+    #[pyo3(signature = (suite, identity=None))]
+    fn generate(suite: &str, identity: Option<&str>) -> PyResult<Self> {
+        signature::SecretKey::generate(suite).and_then(|key| named(key, identity)).map(Self).map_err(config_error)
     }
 
     #[staticmethod]
@@ -28,11 +29,12 @@ impl SecretKey {
     }
 
     #[staticmethod]
-    #[pyo3(signature = (path, passphrase=None))]
-    fn load(py: Python<'_>, path: PathBuf, passphrase: Option<Vec<u8>>) -> PyResult<Self> {
-        py.detach(|| key_file::read(&path, passphrase.as_deref()))
-            .map(Self)
-            .map_err(|e| KeyFileError::new_err(e.to_string()))
+    #[pyo3(signature = (path, passphrase=None, identity=None))]
+    fn load(py: Python<'_>, path: PathBuf, passphrase: Option<Vec<u8>>, identity: Option<&str>) -> PyResult<Self> {
+        let key = py
+            .detach(|| key_file::read(&path, passphrase.as_deref()))
+            .map_err(|e| KeyFileError::new_err(e.to_string()))?;
+        named(key, identity).map(Self).map_err(config_error)
     }
 
     #[pyo3(signature = (path, passphrase=None))]
@@ -42,27 +44,85 @@ impl SecretKey {
     }
 
     #[getter]
+    fn suite(&self) -> &'static str {
+        self.0.suite().name()
+    }
+
+    #[getter]
+    fn identity(&self) -> Option<&str> {
+        self.0.identity()
+    }
+
+    #[getter]
     fn public_key<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, &self.0.public_key())
     }
 
-    fn sign<'py>(&self, py: Python<'py>, message: &[u8]) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &self.0.sign(message))
+    fn sign<'py>(&self, py: Python<'py>, message: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        self.0.sign(message).map(|signature| PyBytes::new(py, &signature)).map_err(config_error)
     }
 }
 
-/// Why an Ed25519 signature does not verify by Algorithm 2, or `None`.
-#[pyfunction]
-pub(crate) fn verify_signature(public_key: &[u8], signature: &[u8], message: &[u8]) -> Option<String> {
-    signature::verify(&Claim { public_key, signature, message }).err().map(|e| e.to_string())
+fn named(key: signature::SecretKey, identity: Option<&str>) -> Result<signature::SecretKey, signature::SignatureError> {
+    match identity {
+        Some(identity) => key.with_identity(identity),
+        None => Ok(key),
+    }
 }
 
-/// The same for many `(public_key, signature, message)`, in batches on all cores.
+fn config_error(error: signature::SignatureError) -> PyErr {
+    ConfigError::new_err(error.to_string())
+}
+
+/// Why a signature does not verify by its suite's rule, or `None`.
 #[pyfunction]
-pub(crate) fn verify_batch(py: Python<'_>, claims: Vec<(Vec<u8>, Vec<u8>, Vec<u8>)>) -> Vec<Option<String>> {
-    py.detach(|| {
-        let items: Vec<Claim<'_>> =
-            claims.iter().map(|(public_key, signature, message)| Claim { public_key, signature, message }).collect();
-        signature::verify_batch(&items).into_iter().map(|verdict| verdict.err().map(|e| e.to_string())).collect()
-    })
+#[pyo3(signature = (public_key, signature, message, *, suite="ed25519", identity=None))]
+pub(crate) fn verify_signature(
+    public_key: &[u8],
+    signature: &[u8],
+    message: &[u8],
+    suite: &str,
+    identity: Option<&str>,
+) -> Option<String> {
+    let judged = PublicKey::new(suite, public_key, identity).and_then(|key| key.verify(signature, message));
+    judged.err().map(|e| e.to_string())
+}
+
+/// The same for many `(public_key, signature, message)` of one suite, in batches on all cores.
+#[pyfunction]
+#[pyo3(signature = (claims, *, suite="ed25519"))]
+pub(crate) fn verify_batch(
+    py: Python<'_>,
+    claims: Vec<(Vec<u8>, Vec<u8>, Vec<u8>)>,
+    suite: &str,
+) -> PyResult<Vec<Option<String>>> {
+    let suite = signature::suite(suite)
+        .ok_or_else(|| config_error(signature::SignatureError::UnknownSuite { name: suite.to_owned() }))?;
+    Ok(py.detach(|| {
+        let items: Vec<Claim<'_>> = claims
+            .iter()
+            .map(|(public_key, signature, message)| Claim { public_key, identity: None, signature, message })
+            .collect();
+        suite.verify_batch(&items).into_iter().map(|verdict| verdict.err().map(|e| e.to_string())).collect()
+    }))
+}
+
+/// The spelling that the ledger holds of a signature in DER: 64 bytes, in suite `p256` with the lesser `s`.
+#[pyfunction]
+pub(crate) fn signature_from_der<'py>(py: Python<'py>, suite: &str, der: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+    let raw = signature::from_der(der).map_err(config_error)?;
+    signature_from_raw(py, suite, &raw)
+}
+
+/// The spelling that the ledger holds of a signature of 64 bytes: in suite `p256` with the lesser `s`.
+#[pyfunction]
+pub(crate) fn signature_from_raw<'py>(py: Python<'py>, suite: &str, raw: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+    let ledger = if suite == "p256" { signature::low_s(raw).map(|bytes| bytes.to_vec()) } else { Ok(raw.to_vec()) };
+    ledger.map(|bytes| PyBytes::new(py, &bytes)).map_err(config_error)
+}
+
+/// A signature of 64 bytes as DER.
+#[pyfunction]
+pub(crate) fn signature_to_der<'py>(py: Python<'py>, raw: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+    signature::to_der(raw).map(|der| PyBytes::new(py, &der)).map_err(config_error)
 }

@@ -24,7 +24,9 @@ mod _core {
     #[pymodule_export]
     use crate::copies::{Survey, backup, confirm_copy, repair, signed_mark};
     #[pymodule_export]
-    use crate::key::{SecretKey, verify_batch, verify_signature};
+    use crate::key::{
+        SecretKey, signature_from_der, signature_from_raw, signature_to_der, verify_batch, verify_signature,
+    };
     #[pymodule_export]
     use crate::ledger::{Checked, Checking, Ledger};
     #[pymodule_export]

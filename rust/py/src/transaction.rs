@@ -11,8 +11,9 @@ use pyo3::types::PyBytes;
 use crate::error::{ConfigError, rejection_error};
 
 pub(crate) fn suite(name: &str) -> PyResult<&'static dyn HashSuite> {
-    hash::suite(name)
-        .ok_or_else(|| ConfigError::new_err(format!("there is no hash suite {name:?}; there are blake3 and sha256")))
+    hash::suite(name).ok_or_else(|| {
+        ConfigError::new_err(format!("there is no hash suite {name:?}; there are {}", hash::SUITE_NAMES))
+    })
 }
 
 /// The header's bytes and the transaction's id for instructions given as one canonical array.

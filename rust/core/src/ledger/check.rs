@@ -3,12 +3,14 @@
 //! It establishes that a public key made a signature. Whether that key may sign is judged when a block is opened, by
 //! the state after the block before (`docs/format.md` section 3.4).
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
 
 use super::authorities::Authorities;
 use crate::error::{Code, Rejection};
 use crate::hash::HashSuite;
-use crate::signature::{self, Claim};
+use crate::signature::{PublicKey, Signed, verify_signed};
 use crate::transaction::Transaction;
 
 /// A transaction whose signatures were checked against the keys known then.
@@ -17,7 +19,7 @@ pub struct CheckedTransaction {
     /// The transaction.
     pub transaction: Transaction,
     /// For each signature the public key under which it verified; `None` where the key was not known.
-    pub(super) verified: Vec<Option<[u8; 32]>>,
+    pub(super) verified: Vec<Option<Arc<PublicKey>>>,
 }
 
 /// What the check stage made of a chunk of transactions, in their order.
@@ -50,23 +52,28 @@ pub(super) fn parse(texts: &[Vec<u8>], ledger: &str, suite: &dyn HashSuite) -> V
 pub(super) fn known_keys(
     transactions: &[Result<Transaction, Rejection>],
     authorities: &Authorities,
-) -> Vec<Vec<Option<[u8; 32]>>> {
-    let of = |t: &Transaction| t.signatures.iter().map(|s| authorities.key(&s.key).map(|key| key.public_key)).collect();
+) -> Vec<Vec<Option<Arc<PublicKey>>>> {
+    let of = |t: &Transaction| {
+        t.signatures.iter().map(|s| authorities.key(&s.key).map(|key| key.public_key.clone())).collect()
+    };
     transactions.iter().map(|item| item.as_ref().map(of).unwrap_or_default()).collect()
 }
 
 /// Verifies the signatures of a chunk in batches, by `keys` as [`known_keys`] gave them.
-pub(super) fn verify(transactions: Vec<Result<Transaction, Rejection>>, keys: Vec<Vec<Option<[u8; 32]>>>) -> Checked {
+pub(super) fn verify(
+    transactions: Vec<Result<Transaction, Rejection>>,
+    keys: Vec<Vec<Option<Arc<PublicKey>>>>,
+) -> Checked {
     let mut claims = Vec::new();
     for (item, of) in transactions.iter().zip(&keys) {
         let Ok(transaction) = item else { continue };
         for (signature, key) in transaction.signatures.iter().zip(of) {
-            if let Some(public_key) = key {
-                claims.push(Claim { public_key, signature: &signature.bytes, message: transaction.header() });
+            if let Some(key) = key {
+                claims.push(Signed { key, signature: &signature.bytes, message: transaction.header() });
             }
         }
     }
-    let mut verdicts = signature::verify_batch(&claims).into_iter();
+    let mut verdicts = verify_signed(&claims).into_iter();
     let mut failures: Vec<Option<Rejection>> = Vec::with_capacity(transactions.len());
     for (item, of) in transactions.iter().zip(&keys) {
         let mut failure = None;

@@ -279,7 +279,7 @@ impl Ledger {
         options: &Options,
     ) -> Result<Self, LedgerError> {
         let suite = hash::suite(suite).ok_or_else(|| {
-            LedgerError::NotFound(format!("there is no hash suite {suite:?}; there are blake3 and sha256"))
+            LedgerError::NotFound(format!("there is no hash suite {suite:?}; there are {}", hash::SUITE_NAMES))
         })?;
         let blocks = Blocks::new(&options.storage, dir.join("blocks"));
         let durability = options.durability.unwrap_or_default();

@@ -12,7 +12,6 @@ use super::{Executor, Ledger, LedgerError, locked};
 use crate::block::{BLOCK_BYTES_MAX, BlockHeader, Payload, Refusal};
 use crate::error::{Code, Rejection};
 use crate::hash::Hash;
-use crate::signature::{self, Claim};
 use crate::transaction::{EXPIRY_MAX_MS, Transaction};
 
 /// Most transactions of a block: what bounds its memory; a thousand already hide the cost of a sync.
@@ -368,12 +367,11 @@ pub(super) fn judge_signatures(checked: &CheckedTransaction, executor: &Executor
     let service = executor.authorities.judge(&checked.transaction)?;
     for (position, signature) in checked.transaction.signatures.iter().enumerate() {
         let Some(key) = executor.authorities.key(&signature.key) else { continue };
-        if checked.verified.get(position).copied().flatten() == Some(key.public_key) {
+        if checked.verified.get(position).and_then(Option::as_ref) == Some(&key.public_key) {
             continue;
         }
-        let claim =
-            Claim { public_key: &key.public_key, signature: &signature.bytes, message: checked.transaction.header() };
-        signature::verify(&claim).map_err(|e| check::bad_signature(&signature.key, &e.to_string()))?;
+        let verified = key.public_key.verify(&signature.bytes, checked.transaction.header());
+        verified.map_err(|e| check::bad_signature(&signature.key, &e.to_string()))?;
     }
     Ok(service)
 }

@@ -152,7 +152,7 @@ pub(super) fn read_suite(reader: &LogReader, origin: &str, zero: &Hash) -> Resul
     if header.ledger.strip_suffix('#') != Some(origin) {
         return Err(tampered(format!("it founds {}, and ledger.json says {origin}", header.ledger)));
     }
-    for suite in ["blake3", "sha256"].iter().filter_map(|name| hash::suite(name)) {
+    for suite in hash::SUITES.iter().filter_map(|name| hash::suite(name)) {
         let Ok((transaction, _)) = payload.transaction(0, suite) else { continue };
         let instruction = transaction.instruction(0).unwrap_or_default();
         let value = canonical::Value::parse(instruction, canonical::DEPTH_MAX).map_err(|e| tampered(e.to_string()))?;

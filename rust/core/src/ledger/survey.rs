@@ -15,9 +15,6 @@ use crate::hash::{self, Hash, HashSuite};
 use crate::log::{Blocks, Damage, Depth, Fault, Met, Place, Storage, Walk};
 use crate::merkle::{self, BlockLog};
 
-/// The names of the hash suites that a block may be made with.
-const SUITES: [&str; 2] = ["blake3", "sha256"];
-
 /// A block that is whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
@@ -175,7 +172,7 @@ impl Content {
             merkle::tree_hash(suite, &leaves) == header.root
         };
         let suites =
-            self.suite.map_or_else(|| SUITES.iter().filter_map(|name| hash::suite(name)).collect(), |s| vec![s]);
+            self.suite.map_or_else(|| hash::SUITES.iter().filter_map(|name| hash::suite(name)).collect(), |s| vec![s]);
         let suite = suites.into_iter().find(|suite| fits(*suite)).ok_or("its entries are not those of its header")?;
         for index in 0..payload.count() {
             payload.transaction(index, suite).map_err(|e| format!("entry {index}: {e}"))?;

@@ -216,8 +216,8 @@ fn follows(reader: &Reader<'_>, name: &str) -> bool {
 
 /// The suite that the receipt names. Naming another one than the ledger's gains nothing: no hash would fit.
 fn suite(reader: &mut Reader<'_>) -> Result<&'static dyn HashSuite, ReceiptError> {
-    let name = reader.plain("hash", |name| hash::suite(name).is_some(), "blake3 or sha256")?;
-    hash::suite(name).ok_or_else(|| malformed("receipt.hash is not known", "blake3 or sha256"))
+    let name = reader.plain("hash", |name| hash::suite(name).is_some(), hash::SUITE_NAMES)?;
+    hash::suite(name).ok_or_else(|| malformed("receipt.hash is not known", hash::SUITE_NAMES))
 }
 
 fn name<'a>(reader: &mut Reader<'a>) -> Result<Name<'a>, ReceiptError> {

@@ -11,7 +11,7 @@ use crate::canonical;
 use crate::encoding::unbase64;
 use crate::error::Rejection;
 use crate::hash::{Hash, HashSuite};
-use crate::signature::{self, Claim, SignatureError};
+use crate::signature::SignatureError;
 use crate::state_map::{record_key, record_value, verify_presence};
 use crate::transaction::{InOrder, SIGNATURES_MAX};
 
@@ -110,8 +110,7 @@ fn check_state(
 }
 
 fn verify(one: &Signed<'_>, view: &KeyView, message: &[u8]) -> Result<(), SignatureError> {
-    let claim = Claim { public_key: &view.public_key, signature: &one.signature, message };
-    signature::suite(view.suite).ok_or(SignatureError::Mismatch)?.verify(&claim)
+    view.public_key.verify(&one.signature, message)
 }
 
 /// Reads the signatures of an entry, as `docs/format.md` section 3.3 has them.

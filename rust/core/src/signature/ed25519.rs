@@ -14,7 +14,7 @@ use ed25519_zebra::{Signature, VerificationKeyBytes, batch};
 use rand_core::{Infallible, TryCryptoRng, TryRng};
 use rayon::prelude::*;
 
-use super::{Claim, SignatureError, SignatureSuite};
+use super::{Claim, SignatureError, SignatureSuite, key_length, of_length, signature_length};
 
 const PUBLIC_KEY_BYTES: usize = 32;
 const SIGNATURE_BYTES: usize = 64;
@@ -37,6 +37,10 @@ type Verdict = Result<(), SignatureError>;
 impl SignatureSuite for Ed25519 {
     fn name(&self) -> &'static str {
         "ed25519"
+    }
+
+    fn public_key_bytes(&self) -> usize {
+        PUBLIC_KEY_BYTES
     }
 
     fn check_public_key(&self, public_key: &[u8]) -> Verdict {
@@ -69,10 +73,7 @@ struct Checked {
 impl Checked {
     fn new(position: usize, claim: &Claim<'_>) -> Result<Self, SignatureError> {
         let public_key = key_bytes(claim.public_key)?;
-        let signature: [u8; SIGNATURE_BYTES] = claim
-            .signature
-            .try_into()
-            .map_err(|_| SignatureError::SignatureLength { expected: SIGNATURE_BYTES, found: claim.signature.len() })?;
+        let signature = of_length::<SIGNATURE_BYTES>(claim.signature, signature_length)?;
         let signature = Signature::from_bytes(&signature);
         let nonce = *signature.r_bytes();
         if !is_canonical(&nonce) {
@@ -102,9 +103,7 @@ impl Checked {
 /// The key's bytes, if a point with this encoding may be a key; whether there is such a point is not yet asked.
 fn key_bytes(public_key: &[u8]) -> Result<[u8; 32], SignatureError> {
     static SMALL_ORDER: LazyLock<[[u8; 32]; 8]> = LazyLock::new(|| EIGHT_TORSION.map(|point| point.compress().0));
-    let public_key: [u8; PUBLIC_KEY_BYTES] = public_key
-        .try_into()
-        .map_err(|_| SignatureError::PublicKeyLength { expected: PUBLIC_KEY_BYTES, found: public_key.len() })?;
+    let public_key = of_length::<PUBLIC_KEY_BYTES>(public_key, key_length)?;
     if !is_canonical(&public_key) {
         Err(SignatureError::PublicKeyEncoding)
     } else if SMALL_ORDER.contains(&public_key) {

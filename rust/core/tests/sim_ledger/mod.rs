@@ -46,7 +46,7 @@ pub fn checkpoint_key() -> SecretKey {
 }
 
 pub fn verifier_key() -> VerifierKey {
-    VerifierKey::new(ORIGIN, KeyKind::Note, checkpoint_key().public_key()).unwrap()
+    VerifierKey::of(ORIGIN, KeyKind::Note, &checkpoint_key()).unwrap()
 }
 
 pub fn folder() -> &'static Path {
@@ -68,7 +68,7 @@ fn signed(instruction: &str, ledger: &str, lane: &str, sequence: u64) -> Vec<u8>
          \"mode\":\"all\",\"root\":\"{tree}\",\"rulebook\":1,\"sequence\":{sequence},\
          \"type\":\"finchain.transaction.1\"}}"
     );
-    let signature = base64(&operator().sign(header.as_bytes()));
+    let signature = base64(&operator().sign(header.as_bytes()).unwrap());
     format!(
         "{{\"header\":{header},\"instructions\":[{instruction}],\"salt\":\"{}\",\
          \"signatures\":[{{\"key\":\"operator/1\",\"signature\":\"{signature}\"}}]}}",
