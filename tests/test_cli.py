@@ -152,6 +152,24 @@ def test_several_sign_one_after_the_other(deal: Path, run: Run) -> None:
     assert run("submit", ledger, unsent, "--json").rows[0]["status"] == "already"
 
 
+@pytest.mark.parametrize("suite", ["p256", "sm2", "ml-dsa-44"])
+def test_a_party_with_a_key_of_another_suite(deal: Path, run: Run, suite: str) -> None:
+    """The file says of which suite it is, so that nothing is asked again."""
+    ledger, file = deal / "deal.finchain", deal / "yard.pem"
+    made = run("key", "new", file, "--suite", suite, "--json").rows[0]
+    assert (made["suite"], run("key", "show", file, "--json").rows) == (suite, [made])
+    assert run("register", ledger, "yard", "The yard", "--role", "supplier", "--key", file).code == 0
+    claim = write(deal / "yard.json", {**CLAIM, "id": "r-yard", "creditor": "yard", "invoice": "yard 1"})
+    sent = run("submit", ledger, claim, "--key", file)
+    assert sent.code == 0, sent.err
+    assert run("check", ledger).code == 0
+
+
+def test_a_key_of_no_known_suite_is_not_made(tmp_path: Path, run: Run) -> None:
+    assert run("key", "new", tmp_path / "x.pem", "--suite", "rsa").code != 0
+    assert not (tmp_path / "x.pem").exists()
+
+
 def test_enrolment_without_the_private_key(deal: Path, run: Run) -> None:
     ledger = deal / "deal.finchain"
     name = run("show", ledger, "--json").rows[0]["ledger"]

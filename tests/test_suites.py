@@ -6,10 +6,18 @@ import base64
 import random
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, mldsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
 
 import finchain as fc
 import format_examples
@@ -90,6 +98,40 @@ def test_a_suite_that_is_not_there_is_named(tmp_path: Path) -> None:
         _core.SecretKey.generate("rsa")
     with pytest.raises(fc.ConfigError, match="no signature suite"):
         _core.verify_batch([], suite="rsa")
+
+
+@pytest.mark.parametrize("made", [ec.generate_private_key(ec.SECP256R1()), mldsa.MLDSA44PrivateKey.generate()])
+def test_key_files_go_both_ways_between_programs(
+    made: ec.EllipticCurvePrivateKey | mldsa.MLDSA44PrivateKey, tmp_path: Path
+) -> None:
+    """What another library writes is read, and the other way round: the public halves say so."""
+    ours = write_key(tmp_path / "theirs.pem", made)
+    assert ours.public_key == raw_public(made.public_key())
+    ours.save(tmp_path / "ours.pem")
+    back = load_pem_private_key((tmp_path / "ours.pem").read_bytes(), None)
+    assert isinstance(back, type(made))
+    assert raw_public(back.public_key()) == ours.public_key
+
+
+def test_a_key_of_another_curve_or_kind_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(fc.KeyFileError, match="not a whole one on the curve P-256 or SM2"):
+        write_key(tmp_path / "p384.pem", ec.generate_private_key(ec.SECP384R1()))
+    with pytest.raises(fc.KeyFileError, match=r"for algorithm 2\.16\.840\.1\.101\.3\.4\.3\.18, expected"):
+        write_key(tmp_path / "ml-dsa-65.pem", mldsa.MLDSA65PrivateKey.generate())
+
+
+def write_key(path: Path, made: Any) -> fc.Key:
+    """The key of another library, by way of a file."""
+    path.touch(mode=0o600)
+    path.write_bytes(made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return fc.Key.load(path)
+
+
+def raw_public(public: Any) -> bytes:
+    """A public key of another library in the ledger's spelling."""
+    if isinstance(public, ec.EllipticCurvePublicKey):
+        return public.public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
+    return bytes(public.public_bytes_raw())
 
 
 # ---- beside a second implementation
@@ -270,9 +312,6 @@ def test_what_is_no_signature_is_not_converted() -> None:
 
 
 def test_a_point_has_one_spelling(keys: dict[Suite, fc.Key]) -> None:
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
     public = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), keys["p256"].public_key)
     point = public.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
     assert public_key_from_point(point) == keys["p256"].public_key
