@@ -56,6 +56,8 @@ SIGNATURES = {
     "Ledger.stage_times": "(self)",
     "Ledger.serve": "(self)",
     "Follower.advance": "(self, *, progress)",
+    "Follower.serve": "(self)",
+    "Follower.explain": "(self, what, *, by)",
     "Server.wait": "(self)",
     "Server.close": "(self)",
     "Key.generate": "(suite, *, identity)",

@@ -49,7 +49,7 @@ fn parsed(public_key: &[u8], identity: Option<&str>) -> Result<VerifyingKey, Sig
         .map_err(|_| SignatureError::PublicKeyEncoding)
 }
 
-/// The secret half, wiped when dropped.
+/// The secret half, wiped when dropped; the copy that the library makes for a signature is not.
 pub(super) struct Secret(SecretKey);
 
 impl Secret {
