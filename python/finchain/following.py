@@ -31,7 +31,7 @@ from finchain.outcome import Explanation, Outcome
 from finchain.pipe import Pipe
 from finchain.proving import Proving
 from finchain.replay import first_block_zone
-from finchain.serving import Server
+from finchain.serving import Server, serve
 
 MARK = "verified"
 """How far the blocks were followed, and their root, in the form of a signed mark: what is there once stays there."""
@@ -102,9 +102,7 @@ class Follower(Proving):
             ConfigError: It is served already, the path is too long for a socket, or the system has none.
         """
         self._check_process()
-        if self._server is not None and not self._server.closed:
-            raise ConfigError(f"{self.into} is served already", advice="close that server first")
-        self._server = Server(self, self.into)
+        self._server = serve(self, self.into, self._server)
         return self._server
 
     def explain(self, what: Instruction | Sequence[Instruction], *, by: Key | str | Sequence[Key | str]) -> Explanation:

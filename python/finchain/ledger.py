@@ -19,14 +19,14 @@ from finchain import _core
 from finchain.clock import Clock
 from finchain.domain.founding import LedgerRecord
 from finchain.domain.rule import Book, Instruction, Record, located
-from finchain.errors import ConfigError, FinchainError, Refused
+from finchain.errors import FinchainError, Refused
 from finchain.forking import abandon_in_children
 from finchain.key_folder import KeyFolder
 from finchain.keys import Key
 from finchain.outcome import Backup, Explanation, Outcome
 from finchain.pipe import END, Pipe, Stream, chunked
 from finchain.proving import Proving
-from finchain.serving import Server
+from finchain.serving import Server, serve
 from finchain.submitting import Send, Submitting, unknown_outcomes
 from finchain.transaction import Transaction
 
@@ -248,9 +248,7 @@ class Ledger(Submitting, Proving):
             ConfigError: The ledger is served already, the path is too long for a socket, or the system has none.
         """
         self._check_process()
-        if self._server is not None and not self._server.closed:
-            raise ConfigError(f"{self.path} is served already", advice="close that server first")
-        self._server = Server(self, self.path)
+        self._server = serve(self, self.path, self._server)
         return self._server
 
     def backup(self, to: str | os.PathLike[str]) -> Backup:

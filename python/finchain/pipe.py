@@ -201,20 +201,19 @@ class Pipe:
         Raises:
             TamperError: As `replay`.
         """
-        recalled = 0
+        recalled = False
         while height < until:
             if taken := self.core.recall(until):
-                height, recalled = height + taken, recalled + taken
+                height, recalled = height + taken, True
             else:
                 if recalled:
                     self.records.forget()
-                    recalled = 0
+                    recalled = False
                 self.replay(height, verify_signatures=False)
                 self.records.trim()
                 height += 1
             if progress is not None:
                 progress(height)
-        self.core.wait_indexed()
         self.records.forget()
 
     def changes(self, height: int) -> list[Change]:

@@ -382,6 +382,17 @@ class Server:
         raise TypeError("a server is not pickled; pass the ledger's path, and connect to it")
 
 
+def serve(ledger: Served, folder: Path, before: Server | None) -> Server:
+    """A server in the place of the one that was there, which must be closed.
+
+    Raises:
+        ConfigError: It is served already, the path is too long for a socket, or the system has none.
+    """
+    if before is not None and not before.closed:
+        raise ConfigError(f"{folder} is served already", advice="close that server first")
+    return Server(ledger, folder)
+
+
 _ANSWERS: Final[dict[type[wire.Ask], Callable[[Server, Any], Any]]] = {
     wire.AskLedger: Server._facts,
     wire.AskSubmit: Server._submit,

@@ -102,11 +102,10 @@ pub fn backup(
     compare_tip(&identity, &reader, &standing)?;
     let mut copying = Copying { identity: &identity, content: Content::default(), held_back: None, bytes: 0 };
     let mut placer = Placer::new(&target, identity.tag());
-    let mut seen = None;
+    let mut next = had.saturating_sub(1);
     for frame in reader.frames(standing.tip.map(|(height, place, _)| (place, height))) {
-        let next = seen.map_or(had.saturating_sub(1), |seen: u64| seen + 1);
         let (height, place, payload) = frame.map_err(|error| LedgerError::at(next, error.into()))?;
-        seen = Some(height);
+        next = height + 1;
         if height < had {
             continue;
         }

@@ -85,6 +85,11 @@ impl Lanes {
     }
 }
 
+/// What is wrong with an index that has no place for a sequence that was used.
+pub(super) fn unplaced(lane_id: &str, sequence: u64) -> String {
+    format!("it does not know sequence {sequence} of lane {lane_id}")
+}
+
 /// A lane's record.
 #[must_use]
 pub fn record(lane_id: &str, position: &Position) -> Vec<u8> {

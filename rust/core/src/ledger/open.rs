@@ -146,10 +146,8 @@ impl Ledger {
         self.shared.wait_indexed(blocks)?;
         let lane = crate::state_map::record_key(self.suite, super::lanes::KIND, &transaction.lane_id());
         let place = self.index()?.lane_place(&lane, transaction.sequence)?;
-        let (height, entry) = place.ok_or_else(|| {
-            let (sequence, lane) = (transaction.sequence, transaction.lane_id());
-            self.condemned(format!("it does not know sequence {sequence} of lane {lane}"))
-        })?;
+        let (height, entry) = place
+            .ok_or_else(|| self.condemned(super::lanes::unplaced(&transaction.lane_id(), transaction.sequence)))?;
         let stored = self.stored_block_cached(height)?;
         let (first, view) = stored
             .payload

@@ -118,7 +118,7 @@ impl Ledger {
         let key = state_map::record_key(self.suite, super::lanes::KIND, lane_id);
         let place = self.index()?.lane_place(&key, sequence)?;
         if place.is_none() && (1..=self.lane_sequence(lane_id)).contains(&sequence) {
-            return Err(self.condemned(format!("it does not know sequence {sequence} of lane {lane_id}")));
+            return Err(self.condemned(super::lanes::unplaced(lane_id, sequence)));
         }
         Ok(place)
     }

@@ -147,7 +147,7 @@ impl View {
         let key = state_map::record_key(self.reader.suite, lanes::KIND, lane_id);
         let place = self.index.lane_place(&key, sequence)?;
         if place.is_none() && self.lane(lane_id)?.is_some_and(|now| (1..=now.sequence).contains(&sequence)) {
-            return Err(LedgerError::IndexStale(format!("it does not know sequence {sequence} of lane {lane_id}")));
+            return Err(LedgerError::IndexStale(lanes::unplaced(lane_id, sequence)));
         }
         Ok(place)
     }

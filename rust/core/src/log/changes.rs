@@ -5,13 +5,15 @@
 //! can tell; whether it is what the block commits to is for the caller to compare. Whatever is missing, spoilt or left
 //! over from another history is as good as not there. Nothing is synced: what is lost is made again.
 
-use std::io::ErrorKind;
 use std::path::PathBuf;
 
-use super::file::{Blocks, File, again};
+use super::file::{Blocks, File, again, numbers_in};
 use super::frame::{Frame, HEAD_BYTES};
 use super::io::Access;
 use super::{LedgerTag, LogError};
+
+/// Digits of the first height in a file's name.
+const HEIGHT_DIGITS: usize = 16;
 
 /// The changes files of one ledger, for reading or for appending.
 #[derive(Debug)]
@@ -88,12 +90,8 @@ impl ChangesFiles {
     /// Where block `height` stands or would follow: in the file that begins last at or before it. `None` where there
     /// is no such file, or the frames in it do not lead there.
     fn find(&self, ledger: LedgerTag, height: u64, access: Access) -> Result<Option<At>, LogError> {
-        let names = match again(|| self.blocks.io().list(&self.folder)) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            other => other.map_err(LogError::io("list", &self.folder))?,
-        };
-        let firsts = names.iter().filter_map(|name| first_height(name.to_str()?));
-        let Some(first) = firsts.filter(|first| *first <= height).max() else { return Ok(None) };
+        let firsts = numbers_in(self.blocks.io(), &self.folder, HEIGHT_DIGITS, ".chg")?;
+        let Some(first) = firsts.into_iter().rfind(|first| *first <= height) else { return Ok(None) };
         let mut at = At { file: File::open(self.blocks.io(), &self.path(first), access)?, offset: 0, height: first };
         while at.height < height {
             let Some(frame) = head(&at, ledger) else { return Ok(None) };
@@ -103,7 +101,7 @@ impl ChangesFiles {
     }
 
     fn path(&self, first: u64) -> PathBuf {
-        self.folder.join(format!("{first:016}.chg"))
+        self.folder.join(format!("{first:0HEIGHT_DIGITS$}.chg"))
     }
 }
 
@@ -121,13 +119,4 @@ fn head(at: &At, ledger: LedgerTag) -> Option<Frame> {
 fn behind(at: At, length: u32) -> At {
     let offset = at.offset.saturating_add(HEAD_BYTES as u64).saturating_add(u64::from(length));
     At { offset, height: at.height.saturating_add(1), ..at }
-}
-
-/// The height in a name like `0000000000000012.chg`; other files in the folder are none of the ledger's business.
-fn first_height(name: &str) -> Option<u64> {
-    let digits = name.strip_suffix(".chg")?;
-    if digits.len() != 16 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    digits.parse().ok()
 }

@@ -16,6 +16,9 @@ const INTERRUPTIONS_MAX: u32 = 100;
 /// The longest file that is read as a whole: a checkpoint with all its witnesses is far shorter.
 pub const SMALL_FILE_BYTES_MAX: u64 = 1 << 20;
 
+/// Digits of a block file's number in its name.
+const SEGMENT_DIGITS: usize = 8;
+
 /// The last number that has a file name of eight digits.
 pub const SEGMENT_MAX: u32 = 99_999_999;
 
@@ -180,7 +183,7 @@ impl Blocks {
     /// The block file of that number.
     #[must_use]
     pub fn file(&self, segment: u32) -> PathBuf {
-        self.path.join(format!("{segment:08}.blk"))
+        self.path.join(format!("{segment:0SEGMENT_DIGITS$}.blk"))
     }
 
     /// The numbers of the block files, in rising order.
@@ -188,14 +191,8 @@ impl Blocks {
     /// # Errors
     /// `Io`.
     pub fn segments(&self) -> Result<Vec<u32>, LogError> {
-        let names = match again(|| self.io.list(&self.path)) {
-            // A folder that is lost holds no block file, which is what its reader has to hear.
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            other => other.map_err(LogError::io("list", &self.path))?,
-        };
-        let mut numbers: Vec<u32> = names.iter().filter_map(|name| segment_number(name.to_str()?)).collect();
-        numbers.sort_unstable();
-        Ok(numbers)
+        let numbers = numbers_in(self.io(), &self.path, SEGMENT_DIGITS, ".blk")?;
+        Ok(numbers.into_iter().filter_map(|number| u32::try_from(number).ok()).collect())
     }
 
     /// Makes the names of the files durable.
@@ -204,11 +201,19 @@ impl Blocks {
     }
 }
 
-/// The number in a name like `00000012.blk`; other files in the folder are none of the log's business.
-fn segment_number(name: &str) -> Option<u32> {
-    let digits = name.strip_suffix(".blk")?;
-    if digits.len() != 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    digits.parse().ok()
+/// The numbers in names like `00000012.blk`, which have so many digits and that ending, in rising order; other files
+/// in the folder are none of the log's business. A folder that is lost holds no file, as its reader has to hear.
+pub(super) fn numbers_in(io: &dyn Io, folder: &Path, digits: usize, ending: &str) -> Result<Vec<u64>, LogError> {
+    let names = match again(|| io.list(folder)) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(LogError::io("list", folder))?,
+    };
+    let number = |name: &str| {
+        let found = name.strip_suffix(ending)?;
+        let fits = found.len() == digits && found.bytes().all(|byte| byte.is_ascii_digit());
+        fits.then(|| found.parse().ok()).flatten()
+    };
+    let mut numbers: Vec<u64> = names.iter().filter_map(|name| number(name.to_str()?)).collect();
+    numbers.sort_unstable();
+    Ok(numbers)
 }
