@@ -349,7 +349,7 @@ def test_reading_keeps_no_more_than_the_cache_may(ledger: fc.Ledger, monkeypatch
     for n in range(100):
         assert ledger.look(fc.Receivable, f"r-{n}") is None
     records = ledger._pipe.records
-    assert len(records._young) + len(records._old) <= 20
+    assert sum(len(held) for kinds in (records._young, records._old) for held in kinds.values()) <= 20
 
 
 def test_a_history_says_who_did_what_and_when(ledger: fc.Ledger) -> None:

@@ -33,6 +33,7 @@ from real_ledger import claim, found, key, reopen, unmoved
 
 ALL: tuple[Suite, ...] = get_args(Suite)
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+SM2_ORDER = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFF7203DF6B21C6052B53BBF40939D54123
 
 
 @pytest.fixture
@@ -309,6 +310,28 @@ def test_what_is_no_signature_is_not_converted() -> None:
             signature_from_raw("p256", bytes(length))
         with pytest.raises(fc.ConfigError, match="expected 64"):
             signature_to_der(bytes(length))
+
+
+@pytest.mark.parametrize(("suite", "order"), [("p256", P256_ORDER), ("sm2", SM2_ORDER)])
+def test_halves_outside_of_the_group_are_not_converted(suite: Suite, order: int) -> None:
+    for half in (0, 1):
+        for value in (0, order, order + 1, 2**256 - 1):
+            halves = [1, 1]
+            halves[half] = value
+            raw = b"".join(number.to_bytes(32) for number in halves)
+            with pytest.raises(fc.ConfigError, match=f"half {'rs'[half]} is not from 1"):
+                signature_from_raw(suite, raw)
+            with pytest.raises(fc.ConfigError, match=f"half {'rs'[half]} is not from 1"):
+                signature_from_der(suite, signature_to_der(raw))
+    low, high = (1).to_bytes(32) + (1).to_bytes(32), (1).to_bytes(32) + (order - 1).to_bytes(32)
+    assert signature_from_raw(suite, low) == low
+    assert signature_from_raw(suite, high) == (low if suite == "p256" else high)
+
+
+@pytest.mark.parametrize("suite", ["ed25519", "ml-dsa-44", "p384", ""])
+def test_signatures_of_other_suites_have_nothing_to_convert(suite: Any) -> None:
+    with pytest.raises(fc.ConfigError, match="expected p256 or sm2"):
+        signature_from_raw(suite, bytes(31) + b"\1" + bytes(31) + b"\1")
 
 
 def test_a_point_has_one_spelling(keys: dict[Suite, fc.Key]) -> None:

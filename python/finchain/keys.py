@@ -196,7 +196,8 @@ def signature_from_der(suite: Suite, der: bytes) -> bytes:
     signature holds with both by FIPS 186-5.
 
     Raises:
-        ConfigError: It is not strict DER of two integers of at most 32 bytes, or they are not of this suite's group.
+        ConfigError: It is not strict DER of two integers of at most 32 bytes, they are not of this suite's group, or
+            the suite is neither `p256` nor `sm2`.
     """
     return _core.signature_from_der(suite, der)
 
@@ -205,7 +206,7 @@ def signature_from_raw(suite: Suite, raw: bytes) -> bytes:
     """The same for a signature of 64 bytes, `r || s`, as PKCS#11 gives it.
 
     Raises:
-        ConfigError: It has not 64 bytes, or a half is not of this suite's group.
+        ConfigError: It has not 64 bytes, a half is not of this suite's group, or the suite is neither `p256` nor `sm2`.
     """
     return _core.signature_from_raw(suite, raw)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -54,24 +54,28 @@ _UNKNOWN: Final[Any] = object()
 
 
 class Records:
-    """Records as rules read them: those of blocks that the index may not have, and a bounded cache of the others."""
+    """Records as rules read them: those of blocks that the index may not have, and a bounded cache of the others.
+
+    There is a dictionary for each kind, because the garbage collector passes over one that has only texts for keys and
+    records for values. Under pairs of kind and id it visited every one of them, again and again.
+    """
 
     def __init__(self, core: _core.Ledger) -> None:
         self._core = core
-        self._young: dict[tuple[type[Record], str], Record | None] = {}
-        self._old: dict[tuple[type[Record], str], Record | None] = {}
+        self._young: defaultdict[type[Record], dict[str, Record | None]] = defaultdict(dict)
+        self._old: defaultdict[type[Record], dict[str, Record | None]] = defaultdict(dict)
         self._decoders: dict[type[Record], Callable[[bytes], Record]] = {}
 
     def find(self, kind: type[Record], id: str) -> Record | None:
         """The record as of the last executed transaction, or `None`."""
-        key = (kind, id)
-        record: Record | None = self._young.get(key, _UNKNOWN)
+        young = self._young[kind]
+        record: Record | None = young.get(id, _UNKNOWN)
         if record is _UNKNOWN:
-            record = self._old.get(key, _UNKNOWN)
+            record = self._old[kind].get(id, _UNKNOWN)
             if record is _UNKNOWN:
                 raw = self._core.record(kind.kind, id)
                 record = None if raw is None else self._decode(kind, raw)
-            self._young[key] = record
+            young[id] = record
         return record
 
     def _decode(self, kind: type[Record], raw: bytes) -> Record:
@@ -82,18 +86,20 @@ class Records:
 
     def commit(self, written: dict[tuple[type[Record], str], Record]) -> None:
         """Takes what a transaction wrote."""
-        self._young.update(written)
+        young = self._young
+        for (kind, id), record in written.items():
+            young[kind][id] = record
 
     def forget(self) -> None:
         """Forgets everything, what was taken of a block that was never sealed included."""
-        self._old, self._young = {}, {}
+        self._old, self._young = defaultdict(dict), defaultdict(dict)
         self._core.wait_indexed()
 
     def trim(self) -> None:
         """Forgets the older generation once the younger is full, after the index has everything."""
-        if len(self._young) >= CACHE_RECORDS:
+        if sum(map(len, self._young.values())) >= CACHE_RECORDS:
             self._core.wait_indexed()
-            self._old, self._young = self._young, {}
+            self._old, self._young = self._young, defaultdict(dict)
 
 
 class _Block:

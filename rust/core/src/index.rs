@@ -24,6 +24,9 @@ pub struct Write {
     pub entry: u32,
     /// Instructions of that transaction that wrote it; none for a lane.
     pub instructions: Vec<u16>,
+    /// Whether no write before made the record, in this block or an earlier one. The state map knows it, and the index
+    /// need not look.
+    pub born: bool,
 }
 
 /// A lane's sequence that a block used.

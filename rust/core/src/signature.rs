@@ -13,7 +13,7 @@ mod secret_key;
 mod sm2;
 
 pub use ed25519::Ed25519;
-pub use halves::{from_der, low_s, to_der};
+pub use halves::{from_der, low_s, on_the_ledger, to_der};
 pub use ml_dsa_44::MlDsa44;
 pub use p256::P256;
 pub use public_key::{IDENTITY_MAX, PublicKey, Signed, verify_signed};
@@ -78,6 +78,12 @@ pub enum SignatureError {
     /// The signature is not the DER that two integers have.
     #[error("the signature is not strict DER of two integers from 0 to 2^256-1")]
     NotDer,
+    /// A suite whose signatures have one spelling, or that is not known here.
+    #[error("signatures of suite {name:?} are not two halves, expected p256 or sm2")]
+    NoHalves {
+        /// The name.
+        name: String,
+    },
     /// An identity that the suite has no use for, or one that it cannot bind.
     #[error("the identity is refused, expected 1 to {IDENTITY_MAX} printable ASCII characters, and suite sm2")]
     Identity,

@@ -250,6 +250,21 @@ fn an_index_that_was_only_read_is_closed_with_the_sum_that_it_had() {
 }
 
 #[test]
+fn a_record_cannot_be_born_twice() {
+    let folder = made(3, true);
+    let index = Index::open(folder.path()).unwrap().index;
+    let mut again = plain(3);
+    again.writes = plain(1).writes;
+    again.writes[0].born = true;
+    let error = index.apply(std::slice::from_ref(&again)).unwrap_err();
+    assert!(error.needs_wipe(), "{error}");
+    assert_eq!(index.meta().unwrap().unwrap().height, 2);
+    again.writes[0].born = false;
+    index.apply(&[again]).unwrap();
+    assert_eq!(index.history(&key(1), 9).unwrap().len(), 2);
+}
+
+#[test]
 fn an_index_of_another_state_does_not_match_its_mark() {
     let (old, new) = (made(2, true), made(5, true));
     fs::copy(old.path().join("data.mdb"), new.path().join("data.mdb")).unwrap();

@@ -117,8 +117,7 @@ pub(crate) fn signature_from_der<'py>(py: Python<'py>, suite: &str, der: &[u8]) 
 /// The spelling that the ledger holds of a signature of 64 bytes: in suite `p256` with the lesser `s`.
 #[pyfunction]
 pub(crate) fn signature_from_raw<'py>(py: Python<'py>, suite: &str, raw: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
-    let ledger = if suite == "p256" { signature::low_s(raw).map(|bytes| bytes.to_vec()) } else { Ok(raw.to_vec()) };
-    ledger.map(|bytes| PyBytes::new(py, &bytes)).map_err(config_error)
+    signature::on_the_ledger(suite, raw).map(|bytes| PyBytes::new(py, &bytes)).map_err(config_error)
 }
 
 /// A signature of 64 bytes as DER.

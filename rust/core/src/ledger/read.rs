@@ -48,11 +48,13 @@ pub struct Entered {
 impl Ledger {
     /// A record by kind and id, as of the last indexed block, compared with the state map.
     ///
+    /// It does not wait until a block that is being sealed is hashed, and must not be asked for what that block wrote.
+    ///
     /// # Errors
     /// [`LedgerError::IndexStale`] where the index gives something that was never sealed.
     pub fn record(&self, kind: &str, id: &str) -> Result<Option<Vec<u8>>, LedgerError> {
         let key = state_map::record_key(self.suite, kind, id);
-        let Some((value, _)) = self.shared.sealed().map.get(&key) else { return Ok(None) };
+        let Some((value, _)) = self.shared.values.get(&key) else { return Ok(None) };
         let stored = self.index()?.get_many(&[key])?.pop().flatten();
         Ok(Some(self.genuine(kind, id, &value, stored)?.record))
     }

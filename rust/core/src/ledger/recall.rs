@@ -27,7 +27,7 @@ const BYTES_MAX: usize = 32 << 20;
 /// executed again.
 const KEPT_BYTES_MAX: usize = 64 << 20;
 
-/// A stored block with all that it wrote.
+/// A stored block with all that it wrote; which of it was born is for whoever has the state to say.
 pub(super) struct Recalled {
     pub stored: Arc<StoredBlock>,
     pub rows: BlockRows,
@@ -210,6 +210,6 @@ impl<'a> Rest<'a> {
         let length = usize::try_from(self.u32()?).ok()?;
         let record = self.take(length)?.to_vec();
         let key = state_map::record_key(suite, kind, id);
-        Some(Write { key, kind: names.shared(kind), id: id.into(), salt, record, entry, instructions })
+        Some(Write { key, kind: names.shared(kind), id: id.into(), salt, record, entry, instructions, born: false })
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A block that fails to seal ends the ledger's handle: what was executed after it is never acknowledged.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Instant;
@@ -136,19 +136,24 @@ impl Sealer {
     }
 
     /// Takes over stored blocks with what they wrote, each of which fits the entries of its block.
-    fn take_over(&self, blocks: Vec<Recalled>) -> Result<(), LedgerError> {
+    fn take_over(&self, mut blocks: Vec<Recalled>) -> Result<(), LedgerError> {
         let started = Instant::now();
         let tampered = |height, message: &str| LedgerError::Tampered { height, message: message.to_owned() };
         let Some(last) = blocks.last().map(|block| Arc::clone(&block.stored)) else { return Ok(()) };
         let mut sealed = self.shared.sealed_mut();
         let mut previous = sealed.tip.as_ref().map_or([0; 32], |tip| tip.hash);
-        let mut updates = Vec::with_capacity(blocks.iter().map(|block| block.updates.len()).sum());
-        for block in &blocks {
+        let count = blocks.iter().map(|block| block.updates.len()).sum();
+        let mut updates = Vec::with_capacity(count);
+        let mut born = HashSet::with_capacity(count);
+        for block in &mut blocks {
             if block.stored.header.previous != previous {
                 return Err(tampered(block.rows.height, "its header does not name the block before"));
             }
             previous = block.rows.block_hash;
             updates.extend_from_slice(&block.updates);
+            for write in &mut block.rows.writes {
+                write.born = sealed.map.get(&write.key).is_none() && born.insert(write.key);
+            }
         }
         sealed.map.apply(&mut updates);
         if sealed.map.root_hash() != last.header.state {
@@ -265,7 +270,7 @@ impl<'a> Sealing<'a> {
         let key = state_map::record_key(self.suite, &new.kind, &new.id);
         let before = match self.salts.get(&key) {
             Some(salt) => Some(*salt),
-            None => self.shared.sealed().map.get(&key).map(|(_, salt)| salt),
+            None => self.shared.values.get(&key).map(|(_, salt)| salt),
         };
         let salt = state_map::record_salt(self.suite, before.as_ref(), instruction_salt, &key);
         let value = state_map::record_value(self.suite, &salt, &new.record);
@@ -279,6 +284,7 @@ impl<'a> Sealing<'a> {
             record: new.record,
             entry,
             instructions: new.instructions,
+            born: before.is_none(),
         });
         self.suite.hash(Purpose::StateLeaf, &[&key, &value])
     }

@@ -10,7 +10,7 @@ use crate::hash::{Hash, HashSuite};
 use crate::index::Write;
 use crate::log::Place;
 use crate::merkle::BlockLog;
-use crate::state_map::StateMap;
+use crate::state_map::{StateMap, Values};
 
 /// The last sealed block.
 #[derive(Clone, Debug)]
@@ -41,6 +41,8 @@ struct Progress {
 /// State behind locks, and the progress of the stages.
 pub(crate) struct Shared {
     sealed: RwLock<Sealed>,
+    /// The values of the sealed map, for who need not wait until a block is hashed.
+    pub values: Values,
     progress: Mutex<Progress>,
     moved: Condvar,
     zero: OnceLock<Hash>,
@@ -54,13 +56,10 @@ impl Shared {
         if let Some(hash) = zero {
             let _ = named.set(hash);
         }
+        let map = StateMap::new(suite);
         Self {
-            sealed: RwLock::new(Sealed {
-                map: StateMap::new(suite),
-                blocks: BlockLog::new(),
-                tip: None,
-                recent: BTreeMap::new(),
-            }),
+            values: map.values(),
+            sealed: RwLock::new(Sealed { map, blocks: BlockLog::new(), tip: None, recent: BTreeMap::new() }),
             progress: Mutex::new(Progress::default()),
             moved: Condvar::new(),
             zero: named,

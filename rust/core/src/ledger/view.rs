@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use super::identity::Identity;
 use super::lanes::{self, Position};
-use super::recover::{read_suite, state_of};
+use super::recover::{fill, read_suite};
 use super::{Entered, LedgerError};
 use crate::block::{self, BlockHeader, Payload};
 use crate::hash::{Hash, HashSuite};
 use crate::index::{Meta, RecordIndex, Stored, Touch};
 use crate::log::{Blocks, LogReader, Place, Storage};
 use crate::merkle;
-use crate::state_map;
+use crate::state_map::{self, StateMap};
 
 /// What all views of one ledger share: its name, its hash suite and its block files.
 pub struct Reader {
@@ -176,7 +176,8 @@ impl View {
     /// [`LedgerError::Tampered`] where the index does not hold what the header commits to.
     pub fn verify(&self) -> Result<(), LedgerError> {
         let header = self.tip()?;
-        let map = state_of(self.index.as_ref(), self.reader.suite, &mut |_, _, _| Ok(()))?;
+        let mut map = StateMap::new(self.reader.suite);
+        fill(&mut map, self.index.as_ref(), self.reader.suite, &mut |_, _, _| Ok(()))?;
         if map.root_hash() == header.state {
             return Ok(());
         }

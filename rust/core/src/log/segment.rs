@@ -207,7 +207,10 @@ impl Segment {
             if found == 0 {
                 return Ok(end);
             }
-            if let Some(last) = chunk[..found].iter().rposition(|byte| *byte != 0) {
+            // Nearly all that is looked at is zeros, and comparing with zeros is the quickest way to see it.
+            if chunk[..found] != ZEROS[..found]
+                && let Some(last) = chunk[..found].iter().rposition(|byte| *byte != 0)
+            {
                 end = Some(offset + last as u64 + 1);
             }
             offset += found as u64;

@@ -67,6 +67,21 @@ impl Halves {
     }
 }
 
+/// A signature of 64 bytes as the ledger holds those of that suite: in `p256` with the lesser `s`.
+///
+/// # Errors
+/// `NoHalves`: signatures of the suite are not made of two halves. `SignatureLength`, `ScalarRange`.
+pub fn on_the_ledger(suite: &str, signature: &[u8]) -> Result<[u8; SIGNATURE_BYTES], SignatureError> {
+    match suite {
+        "p256" => low_s(signature),
+        "sm2" => {
+            Halves::read(signature, &SM2_ORDER)?;
+            of_length(signature, signature_length)
+        }
+        other => Err(SignatureError::NoHalves { name: other.to_owned() }),
+    }
+}
+
 /// An ECDSA signature over P-256 with the lesser of the two values of `s`, as the ledger asks it: it holds exactly when
 /// the given one does by the plain rule of FIPS 186-5.
 ///

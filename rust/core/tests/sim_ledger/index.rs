@@ -58,7 +58,7 @@ impl RecordIndex for MemoryIndex {
                     return Err(IndexFailure(format!("block {} where {} follows", block.height, rows.blocks.len())));
                 }
                 rows.ledger.get_or_insert(block.block_hash);
-                rows.add(block);
+                rows.add(block)?;
             }
             Ok(())
         })
@@ -114,13 +114,19 @@ impl RecordIndex for MemoryIndex {
 }
 
 impl Rows {
-    fn add(&mut self, block: &BlockRows) {
+    fn add(&mut self, block: &BlockRows) -> Result<(), IndexFailure> {
         let BlockRows { height, block_hash, time_ms, segment, offset, length, .. } = *block;
         self.blocks.push(BlockRow { block_hash, segment, offset, length, time_ms });
         for lane in &block.lanes {
             self.lanes.insert((lane.key, lane.sequence), (height, lane.entry));
         }
         for write in &block.writes {
+            if write.born == self.numbers.contains_key(&write.key) {
+                return Err(IndexFailure(format!(
+                    "block {height} says of {} that it is born: {}",
+                    write.id, write.born
+                )));
+            }
             let number = *self.numbers.entry(write.key).or_insert(self.records.len());
             let stored = Stored {
                 number: number as u64,
@@ -139,5 +145,6 @@ impl Rows {
             let touch = Touch { height, entry: write.entry, instructions: write.instructions.clone() };
             self.touches.entry(write.key).or_default().push(touch);
         }
+        Ok(())
     }
 }

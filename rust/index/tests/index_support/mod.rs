@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses its own part of this support")]
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use finchain_index::{BlockRow, BlockRows, Index, LaneRow, Stored, Touch, Write};
@@ -52,6 +52,7 @@ pub fn write(object: u64, entry: u32, instructions: Vec<u16>, record: Vec<u8>) -
         record,
         entry,
         instructions,
+        born: false,
     }
 }
 
@@ -109,13 +110,23 @@ impl Model {
             lanes.push(LaneRow { key: key(lane), sequence: *sequence, entry });
             writes.push(write(lane, entry, Vec::new(), format!("{sequence}").into_bytes()));
         }
-        let block = block(height, lanes, writes);
+        let mut block = block(height, lanes, writes);
+        self.mark_born(&mut block);
         self.apply(&block);
         block
     }
 
+    /// Says of some writes that make a record that they do, as a ledger says of all.
+    fn mark_born(&self, block: &mut BlockRows) {
+        let mut met = HashSet::new();
+        for write in &mut block.writes {
+            let new = met.insert(write.key) && !self.records.contains_key(&write.key);
+            write.born = new && write.key[0] % 4 > 0;
+        }
+    }
+
     pub fn apply(&mut self, rows: &BlockRows) {
-        for Write { key, kind, id, salt, record, entry, instructions } in rows.writes.clone() {
+        for Write { key, kind, id, salt, record, entry, instructions, born: _ } in rows.writes.clone() {
             let (born, height) = (self.records.len() as u64, rows.height);
             let number = self.records.get(&key).map_or(born, |stored| stored.number);
             let stored = Stored { number, height, entry, salt, kind: (*kind).into(), id, record };
