@@ -15,6 +15,7 @@ import finchain as fc
 from finchain import instructions as do
 from finchain import pipe
 from finchain.domain import rulebook
+from finchain.domain.fingerprint import Fingerprint
 from finchain.domain.rule import Book, Instruction
 from finchain.keys import Holder, enrolment_key
 
@@ -40,6 +41,22 @@ def ledger(tmp_path: Path) -> Iterator[fc.Ledger]:
     # One of the stories breaks the ledger, and closes it itself.
     with suppress(fc.FinchainError):
         made.close()
+
+
+def test_what_is_written_over_was_compared_with_the_state_before() -> None:
+    asked = []
+
+    class Core:
+        def record(self, kind: str, id: str) -> None:
+            asked.append((kind, id))
+
+    records = pipe.Records(Core())  # type: ignore[arg-type]  # all that it asks of one
+    number, found = Fingerprint(id="f-1"), Fingerprint(id="f-2")
+    assert records.find(Fingerprint, "f-2") is None
+    records.commit({(Fingerprint, "f-1"): number, (Fingerprint, "f-2"): found})
+    assert asked == [("fingerprint", "f-2"), ("fingerprint", "f-1")]
+    assert (records.find(Fingerprint, "f-1"), records.find(Fingerprint, "f-2")) == (number, found)
+    assert len(asked) == 2
 
 
 def claim(id: str) -> do.SubmitReceivable:

@@ -85,10 +85,16 @@ class Records:
         return decode(raw)
 
     def commit(self, written: dict[tuple[type[Record], str], Record]) -> None:
-        """Takes what a transaction wrote."""
-        young = self._young
+        """Takes what a transaction wrote.
+
+        What is written over was read before, and so compared with the state. A rule that writes without looking has it
+        done here: the salt of the new record follows from that of the old one, which must be the right one.
+        """
         for (kind, id), record in written.items():
-            young[kind][id] = record
+            young = self._young[kind]
+            if id not in young:
+                self.find(kind, id)
+            young[id] = record
 
     def forget(self) -> None:
         """Forgets everything, what was taken of a block that was never sealed included."""

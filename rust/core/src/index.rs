@@ -16,6 +16,8 @@ pub struct Write {
     pub kind: Arc<str>,
     /// Id of the record, at most 255 bytes.
     pub id: Box<str>,
+    /// Value in the state map after the write.
+    pub value: Hash,
     /// Salt of the record after the write.
     pub salt: [u8; 16],
     /// The record's canonical JSON.
@@ -122,8 +124,25 @@ pub struct Meta {
 #[error("index: {0}")]
 pub struct IndexFailure(pub String);
 
-/// Takes a record's kind, id, salt and canonical JSON, or stops the walk.
-pub type Visit<'a> = dyn FnMut(&str, &str, &[u8; 16], &[u8]) -> Result<(), IndexFailure> + 'a;
+/// A record as a walk over the index meets it.
+#[derive(Clone, Copy, Debug)]
+pub struct Kept<'a> {
+    /// Key in the state map, as it was written.
+    pub key: &'a Hash,
+    /// Value in the state map, as it was written.
+    pub value: &'a Hash,
+    /// Its salt.
+    pub salt: &'a [u8; 16],
+    /// Its kind.
+    pub kind: &'a str,
+    /// Its id.
+    pub id: &'a str,
+    /// Its canonical JSON.
+    pub record: &'a [u8],
+}
+
+/// Takes a record, or stops the walk.
+pub type Visit<'a> = dyn FnMut(&Kept<'_>) -> Result<(), IndexFailure> + 'a;
 
 /// The index that a ledger writes behind its sealed blocks and reads records from.
 pub trait RecordIndex: Send + Sync {
@@ -147,7 +166,9 @@ pub trait RecordIndex: Send + Sync {
     /// # Errors
     /// The index failed or is damaged.
     fn scan(&self, from: u64, limit: usize, kind: Option<&str>) -> Result<(Vec<Stored>, Option<u64>), IndexFailure>;
-    /// Calls `visit(kind, id, salt, record)` for every record.
+    /// Whether every byte of the index is as its last writer left it, which a sum over all of them has shown.
+    fn is_whole(&self) -> bool;
+    /// Calls `visit` for every record.
     ///
     /// # Errors
     /// The index failed or is damaged, or `visit` said so.

@@ -7,7 +7,8 @@ mod sim_ledger;
 
 use std::sync::Arc;
 
-use finchain_core::index::{RecordIndex, Touch};
+use finchain_core::hash::Hash;
+use finchain_core::index::{RecordIndex, Stored, Touch};
 use finchain_core::ledger::{LedgerError, Reader};
 use finchain_core::log::Durability;
 use sim_io::SimIo;
@@ -59,4 +60,65 @@ fn a_reader_says_the_same() {
     world.index.lose_places();
     assert!(stale(&view.lane_place(LANE, 3)) && stale(&view.history("thing", "t-1", 9)));
     assert_eq!((view.lane_place(LANE, 4).unwrap(), view.history("thing", "t-6", 9).unwrap()), (None, vec![]));
+}
+
+/// A ledger of so many blocks, closed, and then opened with an index of which a record is spoilt.
+fn reopened(blocks: u64, kind: &str, id: &str, change: impl Fn(&mut Stored, &mut (Hash, Hash))) -> (World, bool) {
+    let mut world = ledger();
+    while world.index.blocks() < blocks {
+        world.submit(&[1]).unwrap();
+        world.close();
+        world.open().unwrap();
+    }
+    world.close();
+    assert_eq!(world.index.is_whole(), blocks.is_multiple_of(2));
+    world.index.spoil(kind, id, change);
+    let before = Arc::clone(&world.index);
+    world.open().unwrap();
+    let anew = !Arc::ptr_eq(&before, &world.index);
+    (world, anew)
+}
+
+#[test]
+fn kept_hashes_that_do_not_give_the_root_are_not_believed() {
+    for place in [0, 1] {
+        let change =
+            |_: &mut Stored, hashes: &mut (Hash, Hash)| if place == 0 { hashes.0[5] ^= 1 } else { hashes.1[5] ^= 1 };
+        let (world, anew) = reopened(4, "thing", "t-1", change);
+        assert!(anew);
+        world.check_records().unwrap();
+        // In an index that may have been changed since nobody looks at them.
+        let (world, anew) = reopened(5, "thing", "t-1", change);
+        assert!(!anew);
+        world.check_records().unwrap();
+    }
+}
+
+#[test]
+fn a_record_that_does_not_have_its_kept_hash_is_found_before_it_is_used() {
+    type Change = fn(&mut Stored, &mut (Hash, Hash));
+    let changes: [Change; 3] =
+        [|stored, _| stored.salt[0] ^= 1, |stored, _| stored.record[8] ^= 1, |stored, _| stored.record.clear()];
+    for change in changes {
+        let (world, anew) = reopened(4, "thing", "t-1", change);
+        assert!(!anew);
+        let found = world.ledger.as_ref().unwrap().record("thing", "t-1");
+        assert!(matches!(found, Err(LedgerError::IndexStale(_))), "{found:?}");
+        let (world, anew) = reopened(5, "thing", "t-1", change);
+        assert!(anew);
+        world.check_records().unwrap();
+    }
+}
+
+#[test]
+fn what_the_core_goes_by_is_hashed_however_whole_the_index_is() {
+    for blocks in [4, 5] {
+        let (mut world, anew) = reopened(blocks, "lane", LANE, |stored, _| {
+            let text = String::from_utf8(std::mem::take(&mut stored.record)).unwrap();
+            stored.record = text.replacen("\"sequence\":", "\"sequence\":1", 1).into_bytes();
+        });
+        assert!(anew);
+        world.submit(&[1]).unwrap();
+        world.check_contents("a lane that was moved on in the index");
+    }
 }

@@ -226,6 +226,13 @@ impl Index {
         Ok(self.read(Tables::tip)?.map(|tip| Meta::of(&tip, clean)))
     }
 
+    /// Whether every byte is as its last writer left it: it was opened for writing, with a sum that held, and nothing
+    /// was written since.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.access == Access::Write && self.summed.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     /// Marks the index as one that may be written, durably. `apply` does so by itself where need be.
     ///
     /// # Errors

@@ -1,9 +1,11 @@
 //! The index as the ledger asks for it.
 
 use finchain_core::hash::Hash;
-use finchain_core::index::{BlockRow, BlockRows, IndexFailure, Meta as LedgerMeta, RecordIndex, Stored, Touch, Visit};
+use finchain_core::index::{
+    BlockRow, BlockRows, IndexFailure, Kept, Meta as LedgerMeta, RecordIndex, Stored, Touch, Visit,
+};
 
-use crate::{Index, IndexError};
+use crate::{Index, IndexError, RecordView};
 
 impl From<IndexError> for IndexFailure {
     fn from(error: IndexError) -> Self {
@@ -29,11 +31,16 @@ impl RecordIndex for Index {
         Ok(self.scan(from, limit, kind)?)
     }
 
+    fn is_whole(&self) -> bool {
+        self.is_whole()
+    }
+
     fn for_each_record(&self, visit: &mut Visit<'_>) -> Result<(), IndexFailure> {
         let mut stopped = Ok(());
         self.for_each_record(|view| {
             if stopped.is_ok() {
-                stopped = visit(view.kind, view.id, view.salt, view.record);
+                let RecordView { key, value, salt, kind, id, record, .. } = *view;
+                stopped = visit(&Kept { key, value, salt, kind, id, record });
             }
         })?;
         stopped

@@ -17,6 +17,10 @@ pub struct RecordView<'a> {
     pub height: u64,
     /// As in `Stored`.
     pub entry: u32,
+    /// As in `Write`.
+    pub key: &'a [u8; 32],
+    /// As in `Write`.
+    pub value: &'a [u8; 32],
     /// As in `Stored`.
     pub salt: &'a [u8; 16],
     /// As in `Stored`.
@@ -192,11 +196,14 @@ pub(crate) fn decode_lane(key: &[u8], row: &[u8]) -> Result<Place, IndexError> {
 
 /// Puts a record's row into `row`; the lengths of kind and id were checked before.
 ///
-/// Only the place has a sum: the rest is compared with the state map by whoever reads it.
+/// Only the place has a sum: the rest is compared with the state map by whoever reads it, and key and value are
+/// believed only in an index that is whole.
 pub(crate) fn encode_record(row: &mut Vec<u8>, number: u64, place: Place, write: &Write) {
     row.clear();
     row.extend_from_slice(&encode_place(place));
     seal("records", &number_key(number), row);
+    row.extend_from_slice(&write.key);
+    row.extend_from_slice(&write.value);
     row.extend_from_slice(&write.salt);
     for text in [&*write.kind, &*write.id] {
         row.push(u8::try_from(text.len()).unwrap_or(u8::MAX));
@@ -214,16 +221,16 @@ pub(crate) fn decode_record_place(number: u64, row: &[u8]) -> Result<Place, Inde
 pub(crate) fn decode_record(number: u64, row: &[u8]) -> Result<RecordView<'_>, IndexError> {
     let (height, entry) = decode_record_place(number, row)?;
     let mut fields = Fields { table: "records", rest: &row[PLACE_BYTES + SUM_BYTES..] };
-    let salt = fields.array()?;
+    let (key, value, salt) = (fields.array()?, fields.array()?, fields.array()?);
     let (kind, id) = (fields.text()?, fields.text()?);
-    Ok(RecordView { number, height, entry, salt, kind, id, record: fields.rest })
+    Ok(RecordView { number, height, entry, key, value, salt, kind, id, record: fields.rest })
 }
 
 impl RecordView<'_> {
     /// A copy of it that outlives the index's lock.
     #[must_use]
     pub fn to_stored(&self) -> Stored {
-        let Self { number, height, entry, salt, kind, id, record } = *self;
+        let Self { number, height, entry, salt, kind, id, record, .. } = *self;
         Stored { number, height, entry, salt: *salt, kind: kind.into(), id: id.into(), record: record.to_vec() }
     }
 }

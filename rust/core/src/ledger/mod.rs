@@ -8,6 +8,7 @@ mod authorities;
 mod backup;
 mod check;
 mod columns;
+mod fill;
 mod identity;
 mod lanes;
 mod open;

@@ -148,9 +148,8 @@ fn recalled(suite: &'static dyn HashSuite, stored: Arc<StoredBlock>, kept: &[u8]
         let mut changes = Vec::new();
         for _ in 0..committed.writes {
             let write = rest.write(suite, &mut names, entry)?;
-            let value = state_map::record_value(suite, &write.salt, &write.record);
-            changes.push(state_map::state_leaf(suite, &write.key, &value));
-            updates.push(Update { key: write.key, value, salt: write.salt });
+            changes.push(state_map::state_leaf(suite, &write.key, &write.value));
+            updates.push(Update { key: write.key, value: write.value, salt: write.salt });
             writes.push(write);
         }
         if merkle::tree_hash(suite, &changes) != committed.changes {
@@ -210,6 +209,8 @@ impl<'a> Rest<'a> {
         let length = usize::try_from(self.u32()?).ok()?;
         let record = self.take(length)?.to_vec();
         let key = state_map::record_key(suite, kind, id);
-        Some(Write { key, kind: names.shared(kind), id: id.into(), salt, record, entry, instructions, born: false })
+        let value = state_map::record_value(suite, &salt, &record);
+        let (kind, id) = (names.shared(kind), id.into());
+        Some(Write { key, kind, id, value, salt, record, entry, instructions, born: false })
     }
 }

@@ -6,9 +6,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rayon::prelude::*;
-
 use super::authorities::Authorities;
+use super::fill::{Hashes, fill};
 use super::identity::{self, Identity};
 use super::lanes::{self, Lanes};
 use super::shared::{Shared, Tip};
@@ -18,11 +17,10 @@ use crate::canonical;
 use crate::checkpoint::Checkpoint;
 use crate::encoding;
 use crate::hash::{self, Hash, HashSuite};
-use crate::index::{IndexFailure, Meta, RecordIndex};
+use crate::index::{IndexFailure, Kept, Meta, RecordIndex};
 use crate::log::io::Io;
 use crate::log::{self, Blocks, Cut, Evidence, Lock, LogError, LogReader, LogWriter, Place};
 use crate::note::Note;
-use crate::state_map::{self, Salt, StateMap, Update};
 
 impl Ledger {
     /// Opens a ledger. The caller replays the blocks from `replay_from` on before it does anything else.
@@ -243,7 +241,9 @@ fn load(
     if sealed.blocks.size() != meta.height + 1 {
         return Err(stale("blocks are missing in it"));
     }
-    fill(&mut sealed.map, index, suite, &mut |kind, id, record| {
+    let hashes = if index.is_whole() { Hashes::Kept } else { Hashes::Made };
+    fill(&mut sealed.map, index, suite, hashes, &mut |kept| {
+        let Kept { kind, id, record, .. } = *kept;
         if kind == lanes::KIND {
             let position = lanes::parse(record).ok_or_else(|| IndexFailure(format!("lane {id} cannot be read")))?;
             executor.lanes.set(id, position);
@@ -260,69 +260,4 @@ fn load(
     drop(sealed);
     shared.start_at(meta.height + 1);
     Ok(())
-}
-
-/// Takes a record's kind, id and canonical JSON, or stops the walk.
-type See<'a> = dyn FnMut(&str, &str, &[u8]) -> Result<(), IndexFailure> + 'a;
-
-/// Puts every record in the index into a map that is empty, and gives each to `visit` by kind, id and JSON.
-pub(super) fn fill(
-    map: &mut StateMap,
-    index: &dyn RecordIndex,
-    suite: &'static dyn HashSuite,
-    visit: &mut See<'_>,
-) -> Result<(), IndexFailure> {
-    /// Records that are copied before all cores hash them; some ten megabytes.
-    const HASHED_TOGETHER: usize = 1 << 15;
-    /// Records that the map takes at once; some eighty megabytes. The more, the less often a node above several is
-    /// hashed again.
-    const WRITTEN_TOGETHER: usize = 1 << 20;
-    let mut unhashed = Unhashed::default();
-    let mut updates = Vec::new();
-    index.for_each_record(&mut |kind, id, salt, record| {
-        unhashed.push(kind, id, salt, record);
-        if unhashed.rows.len() == HASHED_TOGETHER {
-            unhashed.hash(suite, &mut updates);
-        }
-        if updates.len() == WRITTEN_TOGETHER {
-            map.apply(&mut updates);
-            updates.clear();
-        }
-        visit(kind, id, record)
-    })?;
-    unhashed.hash(suite, &mut updates);
-    map.apply(&mut updates);
-    Ok(())
-}
-
-/// Copies of records of the index, so that all cores hash them while nobody reads the index.
-#[derive(Default)]
-struct Unhashed {
-    /// Kind, id and JSON of one record after the other.
-    bytes: Vec<u8>,
-    /// For each record its salt, and where in `bytes` its id, its JSON and the next record begin.
-    rows: Vec<(Salt, [usize; 3])>,
-}
-
-impl Unhashed {
-    fn push(&mut self, kind: &str, id: &str, salt: &Salt, record: &[u8]) {
-        let ends = [kind.as_bytes(), id.as_bytes(), record].map(|part| {
-            self.bytes.extend_from_slice(part);
-            self.bytes.len()
-        });
-        self.rows.push((*salt, ends));
-    }
-
-    /// Adds the updates that the records are, and forgets the records.
-    fn hash(&mut self, suite: &'static dyn HashSuite, updates: &mut Vec<Update>) {
-        let hash = |(at, (salt, ends)): (usize, &(Salt, [usize; 3]))| {
-            let start = at.checked_sub(1).map_or(0, |before| self.rows[before].1[2]);
-            let text = |from: usize, to: usize| std::str::from_utf8(&self.bytes[from..to]).unwrap_or_default();
-            let key = state_map::record_key(suite, text(start, ends[0]), text(ends[0], ends[1]));
-            Update { key, value: state_map::record_value(suite, salt, &self.bytes[ends[1]..ends[2]]), salt: *salt }
-        };
-        updates.par_extend(self.rows.par_iter().enumerate().map(hash));
-        self.bytes.clear();
-        self.rows.clear();
-    }
 }

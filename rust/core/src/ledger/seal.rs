@@ -280,6 +280,7 @@ impl<'a> Sealing<'a> {
             key,
             kind: new.kind,
             id: new.id,
+            value,
             salt,
             record: new.record,
             entry,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use finchain_core::hash::Hash;
-use finchain_core::index::{BlockRow, BlockRows, IndexFailure, Meta, RecordIndex, Stored, Touch, Visit};
+use finchain_core::index::{BlockRow, BlockRows, IndexFailure, Kept, Meta, RecordIndex, Stored, Touch, Visit};
 
 #[derive(Clone, Debug, Default)]
 struct Rows {
@@ -12,6 +12,8 @@ struct Rows {
     blocks: Vec<BlockRow>,
     numbers: BTreeMap<Hash, usize>,
     records: Vec<Stored>,
+    /// Key and value of each record.
+    hashes: Vec<(Hash, Hash)>,
     touches: BTreeMap<Hash, Vec<Touch>>,
     lanes: BTreeMap<(Hash, u64), (u64, u32)>,
 }
@@ -34,6 +36,17 @@ impl MemoryIndex {
         self.rows(|rows| {
             rows.touches.clear();
             rows.lanes.clear();
+        });
+    }
+
+    /// Changes what is kept of a record: its row, and its key and value.
+    pub fn spoil(&self, kind: &str, id: &str, change: impl Fn(&mut Stored, &mut (Hash, Hash))) {
+        self.rows(|rows| {
+            for (stored, hashes) in rows.records.iter_mut().zip(&mut rows.hashes) {
+                if (&*stored.kind, &*stored.id) == (kind, id) {
+                    change(stored, hashes);
+                }
+            }
         });
     }
 
@@ -79,8 +92,16 @@ impl RecordIndex for MemoryIndex {
     }
 
     fn for_each_record(&self, visit: &mut Visit<'_>) -> Result<(), IndexFailure> {
-        let records = self.rows(|rows| rows.records.clone());
-        records.iter().try_for_each(|stored| visit(&stored.kind, &stored.id, &stored.salt, &stored.record))
+        let (records, hashes) = self.rows(|rows| (rows.records.clone(), rows.hashes.clone()));
+        records.iter().zip(&hashes).try_for_each(|(stored, (key, value))| {
+            let Stored { salt, kind, id, record, .. } = stored;
+            visit(&Kept { key, value, salt, kind, id, record })
+        })
+    }
+
+    /// Not even half of the time: both ways of opening a ledger are walked.
+    fn is_whole(&self) -> bool {
+        self.rows(|rows| rows.blocks.len() % 2 == 0)
     }
 
     fn history(&self, key: &Hash, limit: usize) -> Result<Vec<Touch>, IndexFailure> {
@@ -139,8 +160,10 @@ impl Rows {
             };
             if number == self.records.len() {
                 self.records.push(stored);
+                self.hashes.push((write.key, write.value));
             } else {
                 self.records[number] = stored;
+                self.hashes[number].1 = write.value;
             }
             let touch = Touch { height, entry: write.entry, instructions: write.instructions.clone() };
             self.touches.entry(write.key).or_default().push(touch);

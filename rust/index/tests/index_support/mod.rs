@@ -48,6 +48,7 @@ pub fn write(object: u64, entry: u32, instructions: Vec<u16>, record: Vec<u8>) -
         key: key(object),
         kind: Arc::from(kind(object)),
         id: format!("shop {object}").into(),
+        value: key(!object),
         salt,
         record,
         entry,
@@ -126,7 +127,7 @@ impl Model {
     }
 
     pub fn apply(&mut self, rows: &BlockRows) {
-        for Write { key, kind, id, salt, record, entry, instructions, born: _ } in rows.writes.clone() {
+        for Write { key, kind, id, salt, record, entry, instructions, .. } in rows.writes.clone() {
             let (born, height) = (self.records.len() as u64, rows.height);
             let number = self.records.get(&key).map_or(born, |stored| stored.number);
             let stored = Stored { number, height, entry, salt, kind: (*kind).into(), id, record };
