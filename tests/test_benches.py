@@ -113,9 +113,9 @@ def test_a_median_of_rounds_is_compared_with_the_first_entry_and_with_the_target
     }
     lines = contest.table(contest.Contest("A title", "row", entries), rounds)
     assert lines[0] == "A title" and len(lines) == 4
-    assert lines[2].split()[:6] == ["ours", "200000.00", "5", "400%", "50000.00", "1.00"]
+    assert lines[2].split()[:7] == ["ours", "200000.00", "5", "10", "400%", "50000.00", "1.00"]
     assert lines[2].endswith("P1 met: 5 a second; P4 missed: 2.00, wanted 3 × other")
-    assert lines[3].split() == ["other", "400000.00", "2", "0%", "0.00", "2.00"]
+    assert lines[3].split() == ["other", "400000.00", "2", "2", "0%", "0.00", "2.00"]
 
 
 def test_a_target_beside_a_peer_that_is_left_out_is_not_judged() -> None:

@@ -117,23 +117,19 @@ def measured(contest: Contest, rounds: int) -> dict[str, list[Round]]:
 
 
 def table(contest: Contest, rounds: dict[str, list[Round]]) -> list[str]:
-    """A line for each entry: median, spread between the quickest and the slowest round, ratio to the first entry."""
+    """A line for each entry: medians, the rate of its quickest round, spread between that and the slowest, ratio."""
     medians = {name: statistics.median(each.passed for each in own) for name, own in rounds.items()}
     rates = {name: 1 / median for name, median in medians.items()}
     first = next(iter(medians.values()))
-    lines = [
-        contest.title,
-        f"  {'':50} {'µs/' + contest.item:>15} {'per second':>11} {'spread':>7} {'processor':>12} {'time, × 1st':>13}",
-    ]
+    heads = (f"µs/{contest.item}", "per second", "quickest", "spread", "processor", "time, × 1st")
+    lines = [contest.title, f"  {'':50}" + "".join(f"{head:>15}" for head in heads)]
     for entry in contest.entries:
-        own, median = rounds[entry.name], medians[entry.name]
-        spread = (max(each.passed for each in own) - min(each.passed for each in own)) / median
-        used = statistics.median(each.processor for each in own) * 1e6
+        passed, median = [each.passed for each in rounds[entry.name]], medians[entry.name]
+        used = statistics.median(each.processor for each in rounds[entry.name])
+        spread = (max(passed) - min(passed)) / median
         verdicts = "; ".join(target.verdict(rates, entry.name) for target in entry.targets)
-        lines.append(
-            f"  {entry.name:50} {median * 1e6:15.2f} {rates[entry.name]:11,.0f} {spread:7.0%} {used:12.2f}"
-            f" {median / first:13.2f}  {verdicts}".rstrip()
-        )
+        line = f"  {entry.name:50}{median * 1e6:15.2f}{rates[entry.name]:15,.0f}{1 / min(passed):15,.0f}{spread:15.0%}"
+        lines.append(f"{line}{used * 1e6:15.2f}{median / first:15.2f}  {verdicts}".rstrip())
     return lines
 
 
