@@ -51,8 +51,8 @@ PART_MINOR = 1_000
 SEED = 20_260_302
 
 COLUMNS = (
-    "keys", "records", "instructions", "a_second", "processor_us", "resident_mb", "anonymous_mb", "blocks_mb",
-    "changes_mb", "index_mb", "open_s", "open_fresh_s", "open_killed_s", "load",
+    "keys", "records", "instructions", "a_second", "processor_us", "written_kb", "resident_mb", "anonymous_mb",
+    "blocks_mb", "changes_mb", "index_mb", "open_s", "open_fresh_s", "open_killed_s", "load",
 )  # fmt: skip
 """What is printed of a line; the file has what each stage worked as well."""
 
@@ -165,24 +165,26 @@ class _Segment:
     """What the ledger did between two lines."""
 
     def __init__(self) -> None:
-        self.instructions = 0
+        self.instructions = self.written = 0
         self.seconds = self.processor = 0.0
 
     def ingest(self, ledger: fc.Ledger, texts: list[bytes], batch: int, last: str) -> None:
         """Sends the batches, and asks for the history of the last claim, which waits for the index."""
-        used, started = machine.processor_seconds(), time.perf_counter()
+        used, started, written = machine.processor_seconds(), time.perf_counter(), machine.written_bytes()
         workload.ingested(ledger, texts)
         list(ledger.history(fc.Receivable, last))
         self.seconds += time.perf_counter() - started
         self.processor += machine.processor_seconds() - used
+        self.written += machine.written_bytes() - written
         self.instructions += len(texts) * batch
 
     def figures(self) -> dict[str, Any]:
-        """Rate and processor time."""
+        """Rate, processor time and bytes written."""
         return {
             "instructions": self.instructions,
             "a_second": round(self.instructions / self.seconds),
             "processor_us": round(self.processor / self.instructions * 1e6, 1),
+            "written_kb": round(self.written / self.instructions / 1024, 1),
         }
 
 

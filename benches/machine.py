@@ -52,6 +52,12 @@ def memory_bytes() -> tuple[int, int]:
     return resident, anonymous
 
 
+def written_bytes() -> int:
+    """What this process has given to the disk or made dirty in the cache above it, each page as often as it did."""
+    text = Path("/proc/self/io").read_text("utf-8")
+    return int(dict(line.split(": ") for line in text.splitlines())["write_bytes"])
+
+
 def disk_bytes(folder: Path) -> int:
     """What the files of a folder take on the disk, those of its folders among them."""
     return sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())

@@ -170,22 +170,20 @@ def test_who_is_not_here_is_left_out_and_the_reason_is_told(
     writing.together(tmp_path, ROWS)
     told = capsys.readouterr().err.splitlines()
     assert len(told) == 5 + 3
-    assert [line.split()[2] for line in told[:5]] == [
-        "Tessera",
-        "PostgreSQL",
-        "pyca/cryptography",
-        "PyNaCl",
-        "pymerkle",
-    ]
+    missing = [line.partition(" needs ")[2].split(",")[0].split(".")[0] for line in told[:5]]
+    assert missing == ["Go", "psycopg", "cryptography", "nacl", "pymerkle"]
     assert all(line.startswith("left out: ") for line in told)
 
 
 def test_a_socket_that_no_server_could_bind_leaves_the_server_out(monkeypatch: pytest.MonkeyPatch) -> None:
     contest, postgres = module("peers.contest"), module("peers.postgres")
-    monkeypatch.setattr(postgres, "_programs", lambda: Path("nowhere"))
-    name = postgres.Server.socket_in(Path("/")).name
+    # Without a path to any program nothing is made where the socket would do.
+    monkeypatch.setenv("PATH", "")
+    longest = Path("/" + "x" * (107 - len("/") - len("/.s.PGSQL.5432")))
+    with pytest.raises(contest.Absent, match="needs psycopg|there is no pg_config"):
+        postgres.Server(longest)
     with pytest.raises(contest.Absent, match="at most 107 characters"):
-        postgres.Server(Path("/" + "x" * (107 - len(name) - 1)))
+        postgres.Server(longest.with_name(longest.name + "x"))
 
 
 @pytest.mark.parametrize("keys", ["rising", "random"])

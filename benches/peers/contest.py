@@ -5,11 +5,13 @@ A figure is never asserted. Who is not on this machine is left out, with the rea
 
 from __future__ import annotations
 
+import importlib
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from benches import machine
 
@@ -88,6 +90,18 @@ class Round:
 
     passed: float
     processor: float
+
+
+def needed(module: str, peer: str, remedy: str) -> Any:
+    """A module of a peer, imported where it is used: asv reads the contests too, in environments with finchain alone.
+
+    Raises:
+        Absent: It is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise Absent(f"{peer} needs {module}, which is not installed: {remedy}") from None
 
 
 def present(peers: Iterable[Callable[[], Entry]]) -> Iterator[Entry]:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benches.peers.contest import Absent, Entry, Run
+from benches.peers.contest import Absent, Entry, Run, needed
 
 USERS = ("postgres", "nobody")
 """Who runs the server where root starts it: the first that exists."""
@@ -39,13 +39,14 @@ class Server:
     """
 
     def __init__(self, folder: Path) -> None:
+        socket = folder / ".s.PGSQL.5432"
+        if len(str(socket)) > SOCKET_CHARACTERS_MAX:
+            raise Absent(f"PostgreSQL's socket cannot be {socket}: at most {SOCKET_CHARACTERS_MAX} characters")
+        self._client = needed("psycopg", "PostgreSQL", "pip install 'psycopg[binary]'")
         self._programs = _programs()
         self._user = _user()
         self._folder = folder
         self._process: subprocess.Popen[Any] | None = None
-        socket = self.socket_in(folder)
-        if len(str(socket)) > SOCKET_CHARACTERS_MAX:
-            raise Absent(f"PostgreSQL's socket cannot be {socket}: at most {SOCKET_CHARACTERS_MAX} characters")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         if self._user is not None:
@@ -54,11 +55,6 @@ class Server:
         made = subprocess.run(initdb, capture_output=True, text=True, check=False, cwd="/", **self._as_user())
         if made.returncode != 0:
             raise Absent(f"PostgreSQL cannot be set up: {made.stderr.strip() or made.stdout.strip()}")
-
-    @staticmethod
-    def socket_in(folder: Path) -> Path:
-        """Where a server with this folder listens."""
-        return folder / ".s.PGSQL.5432"
 
     def _as_user(self) -> dict[str, Any]:
         if self._user is None:
@@ -71,8 +67,6 @@ class Server:
         Raises:
             AssertionError: It does not answer.
         """
-        import psycopg
-
         settings = ["listen_addresses=", "fsync=on", "synchronous_commit=on", "full_page_writes=on"]
         options = [part for setting in settings for part in ("-c", setting)]
         command = [str(self._programs / "postgres"), f"-D{self._folder / 'files'}", f"-k{self._folder}", *options]
@@ -81,8 +75,8 @@ class Server:
         started = time.monotonic()
         while True:
             try:
-                return psycopg.connect(host=str(self._folder), user="bench", dbname="postgres")
-            except psycopg.OperationalError as error:
+                return self._client.connect(host=str(self._folder), user="bench", dbname="postgres")
+            except self._client.OperationalError as error:
                 if process.poll() is not None or time.monotonic() - started > START_SECONDS_MAX:
                     raise AssertionError(f"PostgreSQL does not answer: {error}") from error
                 time.sleep(0.05)
@@ -97,10 +91,6 @@ class Server:
 
 def _programs() -> Path:
     """The folder of the server's programs."""
-    try:
-        import psycopg  # noqa: F401 - only whether it is there
-    except ImportError:
-        raise Absent("PostgreSQL needs the client psycopg, which is not installed (pip install psycopg)") from None
     config = shutil.which("pg_config")
     if config is None:
         raise Absent("PostgreSQL is not installed: there is no pg_config")

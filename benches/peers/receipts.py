@@ -7,10 +7,11 @@ proof of pymerkle is one path, against a root that the verifier is taken to know
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import finchain as fc
 from benches import workload
-from benches.peers.contest import Absent, Contest, Entry, Run, Target, present
+from benches.peers.contest import Contest, Entry, Run, Target, needed, present
 from finchain import _core
 
 RECEIPTS = 1_000
@@ -52,41 +53,34 @@ def receipts(folder: Path, rows: int) -> Contest:
         Entry("finchain, made", prove, targets=(Target("P5", 20_000),)),
         Entry("finchain, verified in Rust", lambda: verify_in_rust, targets=(Target("P5", 20_000),)),
         Entry("finchain, verified, with a typed answer", lambda: verify),
-        *present([lambda: _pymerkle_made(texts, count), lambda: _pymerkle_verified(texts, count)]),
+        *present([lambda: _pymerkle(texts, count, made=True), lambda: _pymerkle(texts, count, made=False)]),
     ]
     return Contest("P5: receipts", "receipt", entries)
 
 
-def _pymerkle_made(texts: list[bytes], count: int) -> Entry:
-    try:
-        from pymerkle import InmemoryTree
-    except ImportError:
-        raise Absent("pymerkle is not installed; it is under the GPL, and nothing here installs it") from None
-    tree = InmemoryTree()
-    tree.append_entries(texts)
-    tree.get_root()
+def pymerkle() -> Any:
+    """The library, where somebody has installed it: it is under the GPL, and nothing here does."""
+    return needed("pymerkle", "the plain tree", "pip install pymerkle, which is under the GPL")
 
-    def run() -> int:
+
+def _pymerkle(texts: list[bytes], count: int, *, made: bool) -> Entry:
+    """Makes or verifies paths of the first leaves of a tree."""
+    library = pymerkle()
+    tree = library.InmemoryTree()
+    tree.append_entries(texts)
+    top = tree.get_root()
+    paths = [(tree.get_leaf(number + 1), tree.prove_inclusion(number + 1)) for number in range(count)]
+    tree.cache_clear()
+
+    def make() -> int:
         for number in range(count):
             tree.prove_inclusion(number + 1)
         return count
 
-    return Entry("pymerkle in memory, made: a path alone", lambda: run)
-
-
-def _pymerkle_verified(texts: list[bytes], count: int) -> Entry:
-    try:
-        from pymerkle import InmemoryTree, verify_inclusion
-    except ImportError:
-        raise Absent("pymerkle is not installed; it is under the GPL, and nothing here installs it") from None
-    tree = InmemoryTree()
-    tree.append_entries(texts)
-    top = tree.get_root()
-    paths = [(tree.get_leaf(number + 1), tree.prove_inclusion(number + 1)) for number in range(count)]
-
-    def run() -> int:
+    def verify() -> int:
         for leaf, path in paths:
-            verify_inclusion(leaf, top, path)
+            library.verify_inclusion(leaf, top, path)
         return count
 
-    return Entry("pymerkle in memory, verified: a path alone", lambda: run)
+    run, done = (make, "made") if made else (verify, "verified")
+    return Entry(f"pymerkle in memory, {done}: a path alone", lambda: run)

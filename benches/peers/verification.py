@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benches import workload
-from benches.peers.contest import Absent, Contest, Entry, Run, Target, present
+from benches.peers.contest import Contest, Entry, Run, Target, needed, present
 from finchain import _core
 
 SIGNATURES = 4_096
@@ -16,14 +16,10 @@ Claims = list[tuple[bytes, bytes, bytes]]
 PYCA = "pyca/cryptography, one at a time"
 
 
-# Peers are imported where they are used: asv reads this module too, in environments that hold finchain alone.
 def pyca(claims: Claims) -> Entry:
     """pyca/cryptography, each key parsed once."""
-    try:
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-    except ImportError:
-        raise Absent("pyca/cryptography is not installed (pip install cryptography)") from None
-    keys = {public: Ed25519PublicKey.from_public_bytes(public) for public, _, _ in claims}
+    library = needed("cryptography.hazmat.primitives.asymmetric.ed25519", "pyca", "pip install cryptography")
+    keys = {public: library.Ed25519PublicKey.from_public_bytes(public) for public, _, _ in claims}
 
     def run() -> int:
         for public, signature, message in claims:
@@ -35,11 +31,8 @@ def pyca(claims: Claims) -> Entry:
 
 def pynacl(claims: Claims) -> Entry:
     """PyNaCl, each key parsed once."""
-    try:
-        from nacl.signing import VerifyKey
-    except ImportError:
-        raise Absent("PyNaCl is not installed (pip install pynacl)") from None
-    keys = {public: VerifyKey(public) for public, _, _ in claims}
+    library = needed("nacl.signing", "PyNaCl", "pip install pynacl")
+    keys = {public: library.VerifyKey(public) for public, _, _ in claims}
 
     def run() -> int:
         for public, signature, message in claims:

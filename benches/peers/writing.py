@@ -14,8 +14,9 @@ from pathlib import Path
 import msgspec
 
 from benches import workload
-from benches.peers.contest import Absent, Contest, Entry, Run, Target, present
+from benches.peers.contest import Contest, Entry, Run, Target, present
 from benches.peers.postgres import postgres_copy
+from benches.peers.receipts import pymerkle
 from benches.peers.tessera import built, tessera
 from benches.peers.verification import Claims, pyca, pynacl
 
@@ -70,15 +71,12 @@ def _sqlite(target: Path, texts: Sequence[bytes], commit_every: int) -> Entry:
 
 def _pymerkle(target: Path, texts: Sequence[bytes]) -> Entry:
     """Its tree in SQLite, which syncs every commit as it comes, with the tree's root at each as our blocks have."""
-    try:
-        from pymerkle import SqliteTree
-    except ImportError:
-        raise Absent("pymerkle is not installed; it is under the GPL, and nothing here installs it") from None
+    library = pymerkle()
 
     def prepare() -> Run:
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir()
-        tree = SqliteTree(str(target / "tree.db"))
+        tree = library.SqliteTree(str(target / "tree.db"))
 
         def run() -> int:
             for start in range(0, len(texts), COMMIT_ROWS):
