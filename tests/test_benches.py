@@ -180,7 +180,7 @@ def test_a_socket_that_no_server_could_bind_leaves_the_server_out(monkeypatch: p
     # Without a path to any program nothing is made where the socket would do.
     monkeypatch.setenv("PATH", "")
     longest = Path("/" + "x" * (107 - len("/") - len("/.s.PGSQL.5432")))
-    with pytest.raises(contest.Absent, match="needs psycopg|there is no pg_config"):
+    with pytest.raises(contest.Absent, match=r"needs psycopg|there is no pg_config"):
         postgres.Server(longest)
     with pytest.raises(contest.Absent, match="at most 107 characters"):
         postgres.Server(longest.with_name(longest.name + "x"))
