@@ -1,0 +1,237 @@
+"""One ledger that grows to millions of records: `python -m benches.growth [--records N] [--keys KEYS] [folder]`.
+
+Shops claim and buyers confirm in night batches of a thousand under one signature, through the path of every other
+ingest. A claim makes two records, itself and its fingerprint; what is counted is records of the state map. With rising
+keys ids are numbers and a claim is confirmed soon after it was made; with random keys ids are random, and what is
+confirmed is a small part of any claim of the buyer since the beginning, so that every block touches records of all
+ages. Batches are made before the clock starts, and the clock stops when the index has them too.
+
+At a hundred thousand records and at every million it prints a line, and with `--out` it adds one of JSON to a file, so
+that a run which is stopped keeps its table. The ledger is closed there and opened again; at the end it is also opened
+by a fresh process, which is then killed, and by this one after that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from itertools import count, islice
+from pathlib import Path
+from typing import Any
+
+import finchain as fc
+from benches import machine, workload
+from finchain import instructions as do
+
+RECORDS = 10_000_000
+EVERY = 1_000_000
+FIRST = 100_000
+"""Where the first line is printed: what later rates are compared with."""
+
+RECORDS_A_CLAIM = 2
+
+PAIRS = workload.PARTIES // 2
+"""Pairs of a shop and its buyer, in turn, a batch each."""
+
+SEGMENT_NIGHTS = 50
+"""Nights that are made at once and then ingested: some thirty megabytes, and seconds of work."""
+
+PART_MINOR = 1_000
+"""What a confirmation of random keys confirms: a claim can be met a thousand times before nothing of it is pending."""
+
+SEED = 20_260_302
+
+COLUMNS = (
+    "keys", "records", "instructions", "a_second", "processor_us", "written_kb", "resident_mb", "anonymous_mb",
+    "blocks_mb", "changes_mb", "index_mb", "open_s", "open_fresh_s", "open_killed_s", "load",
+)  # fmt: skip
+"""What is printed of a line; the file has what each stage worked as well."""
+
+_WIDTH = 13
+
+_OPEN = """
+import os, pathlib, signal, sys, time
+import finchain as fc
+folder, id = pathlib.Path(sys.argv[1]), sys.argv[2]
+started = time.perf_counter()
+ledger = fc.open(folder / "ledger", keys=folder / "keys")
+if ledger.get(fc.Receivable, id) is None:
+    sys.exit(f"there is no {id}")
+print(time.perf_counter() - started, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+"""Opens, reads a record, tells how long that took, and is gone without closing."""
+
+
+def claim_id(number: int, keys: str) -> str:
+    """The id of a claim, made from its number alone."""
+    if keys == "rising":
+        return f"R-{number:012}"
+    return "R-" + hashlib.blake2b(b"%d" % number, digest_size=12, key=b"%d" % SEED).hexdigest()
+
+
+def nights(ledger: fc.Ledger, keys: str, batch: int) -> Iterator[list[bytes]]:
+    """What a pair sends in its night, without an end: the shop's claims, and from its second night on confirmations."""
+    signer, draw = workload.Signer(ledger, "growth"), random.Random(SEED)
+    for night in count():
+        pair = night % PAIRS
+        claims = [_claim(n, pair, keys) for n in range(night * batch, (night + 1) * batch)]
+        sent = [signer.signed(workload.shop(pair), claims)]
+        earlier = range(pair, night, PAIRS)
+        if earlier:
+            confirmed = [_confirmation(earlier, row, batch, keys, draw) for row in range(batch)]
+            sent.append(signer.signed(workload.buyer(pair), confirmed))
+        yield sent
+
+
+def _claim(number: int, pair: int, keys: str) -> do.SubmitReceivable:
+    id = claim_id(number, keys)
+    return do.SubmitReceivable(
+        id, creditor=workload.shop(pair), debtor=workload.buyer(pair), amount_minor=workload.AMOUNT_MINOR,
+        currency="CNY", due=workload.DUE, invoice=f"INV-{id}",
+    )  # fmt: skip
+
+
+def _confirmation(
+    earlier: range, row: int, batch: int, keys: str, draw: random.Random
+) -> do.ConfirmReceivable:  # fmt: skip
+    """Of a claim of the pair's last night, or of a night and a row that are drawn."""
+    if keys == "rising":
+        return do.ConfirmReceivable(claim_id(earlier[-1] * batch + row, keys), amount_minor=workload.AMOUNT_MINOR)
+    return do.ConfirmReceivable(
+        claim_id(draw.choice(earlier) * batch + draw.randrange(batch), keys), amount_minor=PART_MINOR
+    )
+
+
+def grown(
+    folder: Path, keys: str, records: int, *, every: int = EVERY, batch: int = workload.BATCH
+) -> Iterator[dict[str, Any]]:
+    """Grows a new ledger in the folder, and gives a line at each mark on the way to `records`.
+
+    Args:
+        folder: Holds the ledger and its keys afterwards.
+        keys: `rising` or `random`.
+        records: Where it ends, rounded up to whole nights.
+        every: Records between two lines; one more is given at `FIRST`.
+        batch: Claims of a night.
+    """
+    ledger = workload.opened(workload.found(folder))
+    nightly = RECORDS_A_CLAIM * batch
+    sent = nights(ledger, keys, batch)
+    here = 0
+    for mark in sorted({min(FIRST, records), *range(every, records, every), records}):
+        segment = _Segment()
+        while here < mark:
+            size = min(SEGMENT_NIGHTS, -(-(mark - here) // nightly))
+            texts = [text for night in islice(sent, size) for text in night]
+            here += size * nightly
+            segment.ingest(ledger, texts, batch, claim_id(here // RECORDS_A_CLAIM - 1, keys))
+        resident, anonymous = machine.memory_bytes()
+        ledger.close()
+        stages = ledger.stage_times()
+        ledger, opening = _opened(folder, claim_id(0, keys))
+        fresh = killed = None
+        if mark == records:
+            ledger.close()
+            fresh = _opened_by_another(folder, claim_id(0, keys))
+            ledger, killed = _opened(folder, claim_id(0, keys))
+        yield {
+            "keys": keys, "records": here, **segment.figures(), "resident_mb": resident >> 20,
+            "anonymous_mb": anonymous >> 20, **_disk(folder / "ledger"), "open_s": opening, "open_fresh_s": fresh,
+            "open_killed_s": killed, "load": round(machine.load(), 1),
+            "stages_us": {name: round(used / segment.instructions * 1e6, 2) for name, used in stages.items()},
+        }  # fmt: skip
+    ledger.close()
+
+
+def _opened(folder: Path, id: str) -> tuple[fc.Ledger, float]:
+    """The ledger, and how many seconds passed until it had opened and read a record."""
+    started = time.perf_counter()
+    ledger = workload.opened(folder)
+    ledger.get(fc.Receivable, id)
+    return ledger, round(time.perf_counter() - started, 2)
+
+
+class _Segment:
+    """What the ledger did between two lines."""
+
+    def __init__(self) -> None:
+        self.instructions = self.written = 0
+        self.seconds = self.processor = 0.0
+
+    def ingest(self, ledger: fc.Ledger, texts: list[bytes], batch: int, last: str) -> None:
+        """Sends the batches, and asks for the history of the last claim, which waits for the index."""
+        used, started, written = machine.processor_seconds(), time.perf_counter(), machine.written_bytes()
+        workload.ingested(ledger, texts)
+        list(ledger.history(fc.Receivable, last))
+        self.seconds += time.perf_counter() - started
+        self.processor += machine.processor_seconds() - used
+        self.written += machine.written_bytes() - written
+        self.instructions += len(texts) * batch
+
+    def figures(self) -> dict[str, Any]:
+        """Rate, processor time and bytes written."""
+        return {
+            "instructions": self.instructions,
+            "a_second": round(self.instructions / self.seconds),
+            "processor_us": round(self.processor / self.instructions * 1e6, 1),
+            "written_kb": round(self.written / self.instructions / 1024, 1),
+        }
+
+
+def _opened_by_another(folder: Path, id: str) -> float:
+    """Seconds that a fresh process takes to open the ledger and read a record, before it is killed."""
+    told = subprocess.run(
+        [sys.executable, "-c", _OPEN, str(folder), id], stdout=subprocess.PIPE, text=True, check=False
+    )
+    if told.returncode != -signal.SIGKILL:
+        raise AssertionError(f"the ledger does not open in another process: {told.returncode}")
+    return round(float(told.stdout), 2)
+
+
+def _disk(ledger: Path) -> dict[str, int]:
+    """Megabytes by folder of the ledger, those of its other files among the blocks."""
+    parts = {name: machine.disk_bytes(ledger / name) for name in ("changes", "index")}
+    whole = machine.disk_bytes(ledger)
+    return {f"{name}_mb": used >> 20 for name, used in {"blocks": whole - sum(parts.values()), **parts}.items()}
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,}" if isinstance(value, int | float) else str(value)
+
+
+def main() -> None:
+    """Grows a ledger, prints its table line by line, and removes it."""
+    parser = argparse.ArgumentParser(description="a ledger that grows to millions of records")
+    parser.add_argument("--records", type=int, default=RECORDS, help="records of the state map at the end")
+    parser.add_argument("--keys", choices=("rising", "random"), default="rising")
+    parser.add_argument("--out", type=Path, help="a file that gets each line as JSON")
+    parser.add_argument("folder", nargs="?", type=Path, help="where the ledger is written")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="finchain-growth-", dir=chosen.folder) as name:
+        system = machine.file_system(Path(name))
+        print(f"finchain {fc.__version__}, {os.cpu_count()} cores: {machine.processor()}; file system {system}")
+        if system in machine.MEMORY_SYSTEMS:
+            print("NOT DURABLE: the folder is in memory")
+        for at, line in enumerate(grown(Path(name) / "growth", chosen.keys, chosen.records)):
+            if at == 0:
+                print("  ".join(f"{column:>{_WIDTH}}" for column in COLUMNS))
+            print("  ".join(f"{_shown(line[column]):>{_WIDTH}}" for column in COLUMNS), flush=True)
+            if chosen.out is not None:
+                with chosen.out.open("a", encoding="utf-8") as out:
+                    out.write(json.dumps(line) + "\n")
+
+
+if __name__ == "__main__":
+    main()
