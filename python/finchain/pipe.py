@@ -33,8 +33,8 @@ between chunks, so a large one would be checked while nothing is executed. A tra
 NO_BLOCK: Final = -1
 """In the place of a height, where nothing of a chunk came into a block."""
 
-CACHE_RECORDS = 200_000
-"""Records in one generation of the cache; two generations are kept, some hundred megabytes at most."""
+CACHE_RECORDS = 100_000
+"""Records in one generation of the cache; two generations are kept, some 140 megabytes at most."""
 
 CUTS_BLOCK = frozenset({"party", "key", "ledger"})
 """Kinds whose change ends the block: who may sign, and by which rulebook, is judged by the block before, and the next
