@@ -19,7 +19,7 @@ unexport PYTHONPATH
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help demo test check fmt format lint types deny test-rust test-python torture torture-night torture-core bench \
-  bench-smoke fuzz clean
+  bench-smoke bench-check fuzz clean
 
 help: ## says what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,14 +59,19 @@ test-rust: $(VENV)/dev.stamp ## the Rust tests; the binding crate only converts 
 test-python: $(VENV)/native.stamp ## the Python tests
 	$(BIN)/python -m pytest
 
-bench: $(VENV)/native.stamp $(VENV)/bench.stamp ## measures this commit with asv, and finchain beside its peers
+bench: $(VENV)/native.stamp $(VENV)/bench.stamp ## measures the core, this commit with asv, and finchain beside its peers
+	$(CARGO) bench $(LOCKED) -p finchain-core --bench suite
 	$(BIN)/asv machine --yes
 	$(BIN)/asv run --show-stderr 'HEAD^!'
 	$(BIN)/python -m benches.peers.run
 
 bench-smoke: $(VENV)/native.stamp $(VENV)/bench.stamp ## runs every benchmark once, small, to see that it works
+	$(CARGO) test $(LOCKED) -p finchain-core --benches
 	$(BIN)/asv machine --yes
 	FINCHAIN_BENCH_ROWS=64 $(BIN)/asv run --quick --dry-run --show-stderr --python=same
+
+bench-check: $(VENV)/dev.stamp ## counts the instructions of the core's hot paths and compares them with the last figures
+	$(CARGO) bench $(LOCKED) -p finchain-core --bench counted
 
 fuzz: $(VENV)/native.stamp ## long random runs: Hypothesis nightly, many proptest cases, and cargo-fuzz where installed
 	PROPTEST_CASES=20000 $(CARGO) test --release --workspace --exclude finchain-py

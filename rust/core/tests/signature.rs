@@ -162,9 +162,9 @@ fn every_crafted_case_is_judged_by_its_cause() {
 
 #[test]
 fn a_bad_claim_is_found_at_every_place_of_a_batch() {
-    let goods: Vec<_> = (0..40).map(good).collect();
+    let goods: Vec<_> = (0..64).map(good).collect();
     for case in cases() {
-        for size in [1, 2, 3, 4, 5, 17, 40] {
+        for size in [1, 2, 3, 15, 16, 17, 64] {
             for position in 0..size {
                 let mut claims: Vec<_> = goods[..size].iter().map(Case::claim).collect();
                 claims[position] = case.claim();
@@ -185,6 +185,77 @@ fn large_batches_over_several_chunks_keep_their_order() {
     let expected: Vec<_> = mixed.iter().map(|case| case.expected.clone()).collect();
     assert_eq!(verify_batch(&claims), expected);
     assert_eq!(verify_batch(&[]), []);
+}
+
+/// As many claims by few keys as a chunk has, of which those are bad that `is_bad` names; each verdict is that alone.
+fn judged_as_alone(seed: u8, keys: u8, count: usize, is_bad: impl Fn(usize) -> bool) {
+    let mut all: Vec<_> = (0..count).map(|at| good(seed + u8::try_from(at % usize::from(keys)).unwrap())).collect();
+    all.iter_mut().enumerate().filter(|(at, _)| is_bad(*at)).for_each(|(_, case)| case.message.push(1));
+    let claims: Vec<_> = all.iter().map(Case::claim).collect();
+    let verdicts = verify_batch(&claims);
+    for (at, (claim, verdict)) in claims.iter().zip(&verdicts).enumerate() {
+        assert_eq!(verdict.is_err(), is_bad(at), "{at} of {count} by {keys} keys");
+        assert_eq!(*verdict, verify(claim), "{at} of {count} by {keys} keys");
+    }
+}
+
+#[test]
+fn the_bad_ones_are_named_whether_one_all_or_some_are() {
+    for count in [16, 17, 33, 300] {
+        judged_as_alone(100, 5, count, |at| at == count / 2);
+        judged_as_alone(105, 5, count, |at| at % 5 == 3);
+        judged_as_alone(110, 5, count, |at| at % 7 != 3);
+        judged_as_alone(115, 5, count, |_| true);
+        judged_as_alone(120, 1, count, |at| at + 1 == count);
+    }
+}
+
+#[test]
+fn a_key_whose_claims_were_bad_is_judged_by_the_same_rule_until_it_is_forgiven() {
+    judged_as_alone(130, 4, 200, |at| at % 4 == 0);
+    // The first of the keys is on watch now, and its claims stand apart; then one of the others joins it.
+    judged_as_alone(130, 4, 200, |_| false);
+    judged_as_alone(130, 4, 200, |at| at == 101 || at == 104);
+    // More than a thousand good claims later it is with the others again.
+    judged_as_alone(130, 4, 5_000, |_| false);
+    judged_as_alone(130, 4, 200, |at| at == 100);
+}
+
+#[test]
+fn keys_that_begin_alike_are_told_apart() {
+    let start = number("ddffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff00");
+    // Three keys of 32 bytes that are no points or another's, a shorter one and none, all with the same first bytes.
+    let keys: Vec<Vec<u8>> = (1..=3)
+        .map(|last| [&start[..31], &[last]].concat())
+        .chain([start[..7].to_vec(), start[..9].to_vec(), Vec::new()])
+        .collect();
+    let cases: Vec<_> = (0..60).map(|at| Case { public_key: keys[at % keys.len()].clone(), ..good(9) }).collect();
+    let claims: Vec<_> = cases.iter().map(Case::claim).collect();
+    assert_eq!(verify_batch(&claims), claims.iter().map(verify).collect::<Vec<_>>());
+}
+
+#[test]
+fn batches_at_the_same_time_do_not_disturb_each_other() {
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            scope.spawn(move || (0..4).for_each(|_| judged_as_alone(140 + thread, 8, 64, |at| at % 8 == 1)));
+        }
+    });
+}
+
+#[test]
+fn more_keys_than_are_kept_are_judged_like_few() {
+    // One good claim beside 20,000 keys that are points and made nothing of what they are said to have signed.
+    let honest = good(150);
+    let strangers: Vec<_> = (1..=20_000_u64)
+        .map(|key| Case { public_key: (Scalar::from(key) * B).compress().0.to_vec(), ..good(151) })
+        .collect();
+    let claims: Vec<_> = strangers.iter().chain([&honest]).map(Case::claim).collect();
+    let verdicts = verify_batch(&claims);
+    let (last, others) = verdicts.split_last().unwrap();
+    assert_eq!(*last, Ok(()));
+    assert!(others.iter().all(|verdict| *verdict == Err(SignatureError::Mismatch)));
+    assert_eq!(verify(&honest.claim()), Ok(()));
 }
 
 #[test]
@@ -259,6 +330,17 @@ proptest! {
         prop_assert!(verify(&case.claim()).is_err());
         let others = [good(1), case, good(2), good(3)];
         let claims: Vec<_> = others.iter().map(Case::claim).collect();
+        prop_assert_eq!(verify_batch(&claims), claims.iter().map(verify).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_batch_of_anything_is_judged_as_its_claims_are_alone(
+        drawn in prop::collection::vec((0..144_usize, 0..9_u8), 0..80),
+    ) {
+        let cases = cases();
+        // One in four is a crafted case, the others are good and by few keys.
+        let all: Vec<_> = drawn.iter().map(|&(at, key)| cases.get(at).cloned().unwrap_or_else(|| good(key))).collect();
+        let claims: Vec<_> = all.iter().map(Case::claim).collect();
         prop_assert_eq!(verify_batch(&claims), claims.iter().map(verify).collect::<Vec<_>>());
     }
 }

@@ -2,33 +2,37 @@
 //!
 //! Accepted is exactly: A and R are canonical encodings of points, A is not of small order, S < L, and
 //! `[8][S]B = [8]R + [8][k]A`. The multiplication by 8 is what lets a batch and a single check agree on every input;
-//! the other conditions leave no second encoding of anything. The curve work is that of a library whose rule is
-//! ZIP 215 (the same equation, laxer encodings); the encodings are judged here, before it sees them.
+//! the other conditions leave no second encoding of anything. The arithmetic of points and scalars is a library's.
+//!
+//! Many claims are queued by their keys first. So the terms of a key are joined, and the claims of somebody whose
+//! signatures are bad stand together, where they cost the others little; once known, they are judged apart.
+
+mod equation;
+mod kept_keys;
 
 use std::sync::LazyLock;
 
 use curve25519_dalek::constants::EIGHT_TORSION;
-use curve25519_dalek::edwards::CompressedEdwardsY;
+use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
 use curve25519_dalek::scalar::Scalar;
-use ed25519_zebra::{Signature, VerificationKeyBytes, batch};
-use rand_core::{Infallible, TryCryptoRng, TryRng};
 use rayon::prelude::*;
+use sha2::{Digest, Sha512};
 
 use super::{Claim, SignatureError, SignatureSuite, key_length, of_length, signature_length};
+use equation::{Equation, Term};
+use kept_keys::Seen;
 
 const PUBLIC_KEY_BYTES: usize = 32;
 const SIGNATURE_BYTES: usize = 64;
 
-/// Claims in one batch equation: more gain little, and cost more when one of them is bad.
+/// Claims in one equation: half as many cost some 4 % more each, twice as many 2 % less, and twice as much to search.
 const CHUNK_MAX: usize = 1_024;
 /// Below this many claims, handing work to another core costs more than it saves.
 const CHUNK_MIN: usize = 8;
-/// Fewer claims make no batch.
-const BATCH_MIN: usize = 2;
-/// A failed batch is halved down to this many claims, which are then judged one by one.
-const SINGLY_MAX: usize = 16;
+/// Claims in one equation by keys on watch: if one in a hundred is bad, three of four such equations hold.
+const CHUNK_WATCHED: usize = 32;
 
-/// The suite; it has no state.
+/// The suite; what it keeps of keys changes no verdict.
 #[derive(Clone, Copy, Debug)]
 pub struct Ed25519;
 
@@ -44,73 +48,60 @@ impl SignatureSuite for Ed25519 {
     }
 
     fn check_public_key(&self, public_key: &[u8]) -> Verdict {
-        let public_key = key_bytes(public_key)?;
-        CompressedEdwardsY(public_key).decompress().map(|_| ()).ok_or(SignatureError::PublicKeyEncoding)
+        key_point(public_key).map(|_| ())
     }
 
     fn verify(&self, claim: &Claim<'_>) -> Verdict {
-        Checked::new(0, claim)?.verify_singly()
+        let kept = kept_keys::points(&[claim.public_key]).pop().flatten();
+        let key = kept.map_or_else(|| key_point(claim.public_key), Ok)?;
+        if kept.is_none() {
+            kept_keys::learn([&Seen { key: claim.public_key, point: key, good: 0, bad: 0 }]);
+        }
+        if term(claim)?.holds(&key) { Ok(()) } else { Err(SignatureError::Mismatch) }
     }
 
     fn verify_batch(&self, claims: &[Claim<'_>]) -> Vec<Verdict> {
-        if claims.len() < 2 * CHUNK_MIN {
-            return judge(claims);
+        let mut verdicts = vec![Ok(()); claims.len()];
+        let queue = queued(claims);
+        let judged: Vec<_> = if claims.len() < 2 * CHUNK_MIN {
+            chunked(claims, &queue, CHUNK_MAX).iter().map(|chunk| judge(claims, chunk)).collect()
+        } else {
+            let share = claims.len().div_ceil(rayon::current_num_threads()).clamp(CHUNK_MIN, CHUNK_MAX);
+            chunked(claims, &queue, share).par_iter().with_max_len(1).map(|chunk| judge(claims, chunk)).collect()
+        };
+        for (place, error) in judged.iter().flat_map(|chunk| &chunk.failed) {
+            verdicts[*place] = Err(error.clone());
         }
-        let share = claims.len().div_ceil(rayon::current_num_threads());
-        claims.par_chunks(share.clamp(CHUNK_MIN, CHUNK_MAX)).flat_map_iter(judge).collect()
+        kept_keys::learn(judged.iter().flat_map(|chunk| &chunk.seen));
+        verdicts
     }
 }
 
-/// A claim whose encodings have passed; what is left is to find the points and solve the equation.
-struct Checked {
-    /// Position among the claims of its chunk.
-    position: usize,
-    public_key: [u8; 32],
-    nonce: [u8; 32],
-    item: batch::Item,
-}
-
-impl Checked {
-    fn new(position: usize, claim: &Claim<'_>) -> Result<Self, SignatureError> {
-        let public_key = key_bytes(claim.public_key)?;
-        let signature = of_length::<SIGNATURE_BYTES>(claim.signature, signature_length)?;
-        let signature = Signature::from_bytes(&signature);
-        let nonce = *signature.r_bytes();
-        if !is_canonical(&nonce) {
-            return Err(SignatureError::NonceEncoding);
-        }
-        if Scalar::from_canonical_bytes(*signature.s_bytes()).is_none().into() {
-            return Err(SignatureError::ScalarTooLarge);
-        }
-        let item = batch::Item::from((VerificationKeyBytes::from(public_key), signature, claim.message));
-        Ok(Self { position, public_key, nonce, item })
-    }
-
-    fn verify_singly(&self) -> Verdict {
-        self.item.clone().verify_single().map_err(|_| {
-            let is_point = |bytes| CompressedEdwardsY(bytes).decompress().is_some();
-            if !is_point(self.public_key) {
-                SignatureError::PublicKeyEncoding
-            } else if !is_point(self.nonce) {
-                SignatureError::NonceEncoding
-            } else {
-                SignatureError::Mismatch
-            }
-        })
-    }
-}
-
-/// The key's bytes, if a point with this encoding may be a key; whether there is such a point is not yet asked.
-fn key_bytes(public_key: &[u8]) -> Result<[u8; 32], SignatureError> {
+/// The point that is a key.
+fn key_point(public_key: &[u8]) -> Result<EdwardsPoint, SignatureError> {
     static SMALL_ORDER: LazyLock<[[u8; 32]; 8]> = LazyLock::new(|| EIGHT_TORSION.map(|point| point.compress().0));
     let public_key = of_length::<PUBLIC_KEY_BYTES>(public_key, key_length)?;
-    if !is_canonical(&public_key) {
-        Err(SignatureError::PublicKeyEncoding)
-    } else if SMALL_ORDER.contains(&public_key) {
-        Err(SignatureError::PublicKeySmallOrder)
-    } else {
-        Ok(public_key)
+    if SMALL_ORDER.contains(&public_key) {
+        return Err(SignatureError::PublicKeySmallOrder);
     }
+    point(public_key).ok_or(SignatureError::PublicKeyEncoding)
+}
+
+/// What a claim brings to an equation, if the encodings of its signature pass; its key is judged apart.
+fn term(claim: &Claim<'_>) -> Result<Term, SignatureError> {
+    let signature = of_length::<SIGNATURE_BYTES>(claim.signature, signature_length)?;
+    let (mut nonce, mut s) = ([0; 32], [0; 32]);
+    nonce.copy_from_slice(&signature[..32]);
+    s.copy_from_slice(&signature[32..]);
+    let s = Option::from(Scalar::from_canonical_bytes(s)).ok_or(SignatureError::ScalarTooLarge)?;
+    let hash = Sha512::new().chain_update(nonce).chain_update(claim.public_key).chain_update(claim.message).finalize();
+    let k = Scalar::from_bytes_mod_order_wide(&hash.into());
+    Ok(Term { s, k, nonce: point(nonce).ok_or(SignatureError::NonceEncoding)? })
+}
+
+/// The point of which these bytes are the canonical encoding.
+fn point(bytes: [u8; 32]) -> Option<EdwardsPoint> {
+    if is_canonical(&bytes) { CompressedEdwardsY(bytes).decompress() } else { None }
 }
 
 /// Whether 32 bytes encode a coordinate `y < p`, and not `x = -0`, which only y = 1 and y = p - 1 could have.
@@ -125,92 +116,90 @@ fn is_canonical(bytes: &[u8; 32]) -> bool {
     }
 }
 
+/// The places of all claims, those of one key one after the other. Keys that were made to begin alike may be mixed,
+/// which costs whoever made them a term for each claim.
+fn queued(claims: &[Claim<'_>]) -> Vec<usize> {
+    let start = |claim: &Claim<'_>| claim.public_key.first_chunk().copied().map_or(0, u64::from_le_bytes);
+    let mut queue: Vec<_> = claims.iter().enumerate().map(|(place, claim)| (start(claim), place)).collect();
+    queue.sort_unstable();
+    queue.into_iter().map(|(_, place)| place).collect()
+}
+
+/// Claims that one core judges together.
+#[derive(Default)]
+struct Chunk<'a> {
+    /// For each key the places of its claims.
+    runs: Vec<&'a [usize]>,
+    claims: usize,
+    /// Whether these keys are on watch.
+    watched: bool,
+}
+
+/// The queue in chunks of at most `size` claims; those of keys on watch stand apart, in chunks of their own size.
+fn chunked<'a>(claims: &[Claim<'_>], queue: &'a [usize], size: usize) -> Vec<Chunk<'a>> {
+    let runs: Vec<_> = queue.chunk_by(|&one, &next| claims[one].public_key == claims[next].public_key).collect();
+    let watched = kept_keys::on_watch(runs.iter().map(|run| claims[run[0]].public_key));
+    let mut full = Vec::new();
+    // What is being filled: a chunk of other keys, and one of keys on watch.
+    let mut open = [Chunk::default(), Chunk { watched: true, ..Chunk::default() }];
+    for (mut run, watched) in runs.into_iter().zip(watched) {
+        let size = if watched { size.min(CHUNK_WATCHED) } else { size };
+        let chunk = &mut open[usize::from(watched)];
+        while !run.is_empty() {
+            let (now, later) = run.split_at(run.len().min(size - chunk.claims));
+            chunk.runs.push(now);
+            chunk.claims += now.len();
+            if chunk.claims == size {
+                full.push(std::mem::replace(chunk, Chunk { watched, ..Chunk::default() }));
+            }
+            run = later;
+        }
+    }
+    full.extend(open.into_iter().filter(|chunk| chunk.claims > 0));
+    full
+}
+
+/// What became of a chunk.
+struct Judged<'a> {
+    /// The places of the claims that are not accepted, and why.
+    failed: Vec<(usize, SignatureError)>,
+    /// The keys about which something is to be learnt.
+    seen: Vec<Seen<'a>>,
+}
+
 /// The verdicts on one chunk, on one core.
-fn judge(claims: &[Claim<'_>]) -> Vec<Verdict> {
-    let mut verdicts = Vec::with_capacity(claims.len());
-    let mut checked = Vec::with_capacity(claims.len());
-    for (position, claim) in claims.iter().enumerate() {
-        verdicts.push(Checked::new(position, claim).map(|passed| checked.push(passed)));
+fn judge<'a>(claims: &[Claim<'a>], chunk: &Chunk<'_>) -> Judged<'a> {
+    let keys: Vec<_> = chunk.runs.iter().map(|run| claims[run[0]].public_key).collect();
+    let mut equation = Equation::with_capacity(keys.len(), chunk.claims);
+    let (mut failed, mut seen, mut is_new) = (Vec::new(), Vec::new(), Vec::new());
+    for ((run, kept), key) in chunk.runs.iter().zip(kept_keys::points(&keys)).zip(keys) {
+        let point = match kept.map_or_else(|| key_point(key), Ok) {
+            Ok(point) => point,
+            Err(error) => {
+                failed.extend(run.iter().map(|&place| (place, error.clone())));
+                continue;
+            }
+        };
+        equation.add_key(point);
+        let mut good = 0;
+        for &place in *run {
+            match term(&claims[place]) {
+                Ok(term) => {
+                    equation.add(place, term);
+                    good += 1;
+                }
+                Err(error) => failed.push((place, error)),
+            }
+        }
+        seen.push(Seen { key, point, good, bad: 0 });
+        is_new.push(kept.is_none());
     }
-    match Coefficients::new() {
-        Some(mut random) => settle(&checked, &mut random, &mut verdicts),
-        // A batch without unpredictable coefficients could be deceived; single checks need none.
-        None => settle_singly(&checked, &mut verdicts),
+    for (key, place) in equation.bad() {
+        failed.push((place, SignatureError::Mismatch));
+        seen[key].good -= 1;
+        seen[key].bad += 1;
     }
-    verdicts
+    let mut is_new = is_new.into_iter();
+    seen.retain(|seen| is_new.next() == Some(true) || chunk.watched || seen.bad > 0);
+    Judged { failed, seen }
 }
-
-/// Judges `checked`; each verdict that is not touched stays `Ok`.
-fn settle(checked: &[Checked], random: &mut Coefficients, verdicts: &mut [Verdict]) {
-    if checked.len() < BATCH_MIN {
-        settle_singly(checked, verdicts);
-    } else if !holds_together(checked, random) {
-        find_bad(checked, random, verdicts);
-    }
-}
-
-/// Finds the bad ones among claims that do not hold together, by halving as long as they are in one half. Where they
-/// are in both, single checks follow at once: so many bad claims cost about twice what single checks cost, never more.
-fn find_bad(checked: &[Checked], random: &mut Coefficients, verdicts: &mut [Verdict]) {
-    if checked.len() <= SINGLY_MAX {
-        return settle_singly(checked, verdicts);
-    }
-    let (left, right) = checked.split_at(checked.len() / 2);
-    match (holds_together(left, random), holds_together(right, random)) {
-        (true, false) => find_bad(right, random, verdicts),
-        (false, true) => find_bad(left, random, verdicts),
-        _ => settle_singly(checked, verdicts),
-    }
-}
-
-/// Whether one equation over all of `checked` holds, which it does for a bad claim with probability 2^-128.
-fn holds_together(checked: &[Checked], random: &mut Coefficients) -> bool {
-    let mut equation = batch::Verifier::new();
-    for claim in checked {
-        equation.queue(claim.item.clone());
-    }
-    equation.verify(random).is_ok()
-}
-
-fn settle_singly(checked: &[Checked], verdicts: &mut [Verdict]) {
-    for claim in checked {
-        verdicts[claim.position] = claim.verify_singly();
-    }
-}
-
-/// Unpredictable coefficients for batch equations: the output of BLAKE3 for a seed from the operating system.
-struct Coefficients(blake3::OutputReader);
-
-impl Coefficients {
-    /// `None` where the system gives no randomness.
-    fn new() -> Option<Self> {
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed).ok()?;
-        Some(Self(blake3::Hasher::new_keyed(&seed).finalize_xof()))
-    }
-
-    fn take<const N: usize>(&mut self) -> [u8; N] {
-        let mut bytes = [0; N];
-        self.0.fill(&mut bytes);
-        bytes
-    }
-}
-
-impl TryRng for Coefficients {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        Ok(u32::from_le_bytes(self.take()))
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        Ok(u64::from_le_bytes(self.take()))
-    }
-
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
-        self.0.fill(bytes);
-        Ok(())
-    }
-}
-
-impl TryCryptoRng for Coefficients {}

@@ -58,7 +58,7 @@ pub fn mark_path() -> PathBuf {
 }
 
 /// A transaction of one instruction, signed by the operator.
-fn signed(instruction: &str, ledger: &str, lane: &str, sequence: u64) -> Vec<u8> {
+pub fn signed(instruction: &str, ledger: &str, lane: &str, sequence: u64) -> Vec<u8> {
     let mut salt = [0; 16];
     salt[..8].copy_from_slice(&sequence.to_le_bytes());
     let leaf = suite().hash(Purpose::Instruction, &[&instruction_salt(suite(), &salt, 0), instruction.as_bytes()]);
