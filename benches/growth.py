@@ -101,9 +101,7 @@ def _claim(number: int, pair: int, keys: str) -> do.SubmitReceivable:
     )  # fmt: skip
 
 
-def _confirmation(
-    earlier: range, row: int, batch: int, keys: str, draw: random.Random
-) -> do.ConfirmReceivable:  # fmt: skip
+def _confirmation(earlier: range, row: int, batch: int, keys: str, draw: random.Random) -> do.ConfirmReceivable:
     """Of a claim of the pair's last night, or of a night and a row that are drawn."""
     if keys == "rising":
         return do.ConfirmReceivable(claim_id(earlier[-1] * batch + row, keys), amount_minor=workload.AMOUNT_MINOR)

@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 import finchain as fc
-from benches import workload
+from benches import machine, workload
 
 WORKLOADS = {"singles": (workload.singles, workload.ROWS), "batches": (workload.batches, workload.BATCH_ROWS)}
 """What fills the ledger, and how many instructions that is."""
@@ -53,5 +53,4 @@ class Opening:
         fc.check(self.folder / "ledger")
 
     def track_bytes_a_row(self, folders: str, name: str) -> float:
-        used = sum(path.stat().st_blocks * 512 for path in self.folder.rglob("*") if path.is_file())
-        return used / WORKLOADS[name][1]
+        return machine.disk_bytes(self.folder) / WORKLOADS[name][1]

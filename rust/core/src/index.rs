@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::hash::Hash;
+use crate::state_map::Update;
 
 /// A record that a block wrote.
 #[derive(Clone, Debug)]
@@ -29,6 +30,14 @@ pub struct Write {
     /// Whether no write before made the record, in this block or an earlier one. The state map knows it, and the index
     /// need not look.
     pub born: bool,
+}
+
+impl Write {
+    /// What it is to the state map.
+    #[must_use]
+    pub fn update(&self) -> Update {
+        Update { key: self.key, value: self.value, salt: self.salt }
+    }
 }
 
 /// A lane's sequence that a block used.

@@ -78,8 +78,7 @@ fn write_all(tables: &Tables, txn: &mut RwTxn, blocks: &[BlockRows]) -> Result<(
     let next_number = tip.as_ref().map_or(0, |tip| tip.next_number);
     let mut ledger = tip.as_ref().map(|tip| tip.ledger);
     let mut next = tip.map_or(0, |tip| tip.height.saturating_add(1));
-    let mut batch = gather(tables, txn, blocks, next_number)?;
-    let places = std::mem::take(&mut batch.places);
+    let Batch { mut known, places, born } = gather(tables, txn, blocks, next_number)?;
     let (mut writes, lanes) = places.split_at(blocks.iter().map(|block| block.writes.len()).sum());
     let mut lanes = lanes.iter();
     for block in blocks {
@@ -90,19 +89,18 @@ fn write_all(tables: &Tables, txn: &mut RwTxn, blocks: &[BlockRows]) -> Result<(
         ledger = ledger.or(Some(block.block_hash));
         let (own, rest) = writes.split_at(block.writes.len());
         writes = rest;
-        write_touches(tables, txn, block, (own, &mut batch.known))?;
+        write_touches(tables, txn, block, (own, &mut known))?;
         for (lane, place) in block.lanes.iter().zip(&mut lanes) {
-            let number = batch.known.get(*place).and_then(|known| known.number);
+            let number = known.get(*place).and_then(|known| known.number);
             let number = number.ok_or_else(|| unknown_lane(block, lane.entry))?;
             let key = lane_key(number, lane.sequence);
             put(tables.lanes, txn, &key, &encode_lane(&key, (block.height, lane.entry)))?;
         }
         append(tables.blocks, txn, &number_key(block.height), &encode_block(block))?;
     }
-    write_records(tables, txn, &batch.known)?;
+    write_records(tables, txn, &known)?;
     if let (Some(last), Some(ledger)) = (blocks.last(), ledger) {
-        let next_number = next_number + batch.born;
-        let tip = Tip { ledger, height: last.height, block_hash: last.block_hash, next_number };
+        let tip = Tip { ledger, height: last.height, block_hash: last.block_hash, next_number: next_number + born };
         put(tables.meta, txn, b"tip", &tip.encode())?;
     }
     Ok(())
@@ -132,7 +130,7 @@ fn gather<'a>(
         places[index] = known.len() - 1;
     }
     let mut born = 0;
-    for (place, _) in places.iter().zip(&writes) {
+    for place in &places[..writes.len()] {
         let known = &mut known[*place];
         if known.number.is_none() {
             (known.number, known.born) = (Some(next_number + born), true);

@@ -16,7 +16,7 @@ use crate::block;
 use crate::hash::HashSuite;
 use crate::index::{BlockRows, LaneRow, Write};
 use crate::merkle;
-use crate::state_map::{self, Update};
+use crate::state_map;
 
 /// Blocks that are taken over together at most: enough to hash the state once for many, and few enough that the stages
 /// work at the same time.
@@ -31,7 +31,6 @@ const KEPT_BYTES_MAX: usize = 64 << 20;
 pub(super) struct Recalled {
     pub stored: Arc<StoredBlock>,
     pub rows: BlockRows,
-    pub updates: Vec<Update>,
     lanes: Vec<(Box<str>, Position)>,
 }
 
@@ -138,7 +137,7 @@ fn recalled(suite: &'static dyn HashSuite, stored: Arc<StoredBlock>, kept: &[u8]
     let kept = lz4_flex::block::decompress_size_prepended(kept).ok()?;
     let mut rest = Rest(&kept);
     let mut names = Names::default();
-    let (mut writes, mut updates, mut lanes, mut lane_rows) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut writes, mut lanes, mut lane_rows) = (Vec::new(), Vec::new(), Vec::new());
     let mut entry_leaves = Vec::with_capacity(stored.payload.count());
     for (entry, text) in (0..).zip(stored.payload.entries()) {
         let committed = block::parse_entry(text).ok()?;
@@ -149,7 +148,6 @@ fn recalled(suite: &'static dyn HashSuite, stored: Arc<StoredBlock>, kept: &[u8]
         for _ in 0..committed.writes {
             let write = rest.write(suite, &mut names, entry)?;
             changes.push(state_map::state_leaf(suite, &write.key, &write.value));
-            updates.push(Update { key: write.key, value: write.value, salt: write.salt });
             writes.push(write);
         }
         if merkle::tree_hash(suite, &changes) != committed.changes {
@@ -174,7 +172,7 @@ fn recalled(suite: &'static dyn HashSuite, stored: Arc<StoredBlock>, kept: &[u8]
         lanes: lane_rows,
         writes,
     };
-    Some(Recalled { stored, rows, updates, lanes })
+    Some(Recalled { stored, rows, lanes })
 }
 
 /// What is still to be read; every read gives `None` where the bytes do not suffice.

@@ -84,9 +84,10 @@ impl Sealer {
             block.add(transaction, refused, writes);
         }
         let tree_root = merkle::tree_hash(self.suite, &block.leaves);
+        let mut updates: Vec<Update> = block.writes.iter().map(Write::update).collect();
         let hashed = Instant::now();
         let mut sealed = self.shared.sealed_mut();
-        sealed.map.apply(&mut block.updates);
+        sealed.map.apply(&mut updates);
         let state = sealed.map.root_hash();
         let previous = sealed.tip.as_ref().map_or([0; 32], |tip| tip.hash);
         let header = BlockHeader {
@@ -142,7 +143,7 @@ impl Sealer {
         let Some(last) = blocks.last().map(|block| Arc::clone(&block.stored)) else { return Ok(()) };
         let mut sealed = self.shared.sealed_mut();
         let mut previous = sealed.tip.as_ref().map_or([0; 32], |tip| tip.hash);
-        let count = blocks.iter().map(|block| block.updates.len()).sum();
+        let count = blocks.iter().map(|block| block.rows.writes.len()).sum();
         let mut updates = Vec::with_capacity(count);
         let mut born = HashSet::with_capacity(count);
         for block in &mut blocks {
@@ -150,8 +151,8 @@ impl Sealer {
                 return Err(tampered(block.rows.height, "its header does not name the block before"));
             }
             previous = block.rows.block_hash;
-            updates.extend_from_slice(&block.updates);
             for write in &mut block.rows.writes {
+                updates.push(write.update());
                 write.born = sealed.map.get(&write.key).is_none() && born.insert(write.key);
             }
         }
@@ -217,7 +218,6 @@ struct Sealing<'a> {
     salts: HashMap<Hash, [u8; 16]>,
     leaves: Vec<Hash>,
     entries: Vec<Vec<u8>>,
-    updates: Vec<Update>,
     writes: Vec<Write>,
     lanes: Vec<LaneRow>,
     payload_bytes: usize,
@@ -231,7 +231,6 @@ impl<'a> Sealing<'a> {
             salts: HashMap::new(),
             leaves: Vec::with_capacity(entries),
             entries: Vec::with_capacity(entries),
-            updates: Vec::new(),
             writes: Vec::new(),
             lanes: Vec::with_capacity(entries),
             payload_bytes: 0,
@@ -275,7 +274,6 @@ impl<'a> Sealing<'a> {
         let salt = state_map::record_salt(self.suite, before.as_ref(), instruction_salt, &key);
         let value = state_map::record_value(self.suite, &salt, &new.record);
         self.salts.insert(key, salt);
-        self.updates.push(Update { key, value, salt });
         self.writes.push(Write {
             key,
             kind: new.kind,
