@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::hash::Hash;
-use crate::state_map::Update;
+use crate::state_map::Leaf;
 
 /// A record that a block wrote.
 #[derive(Clone, Debug)]
@@ -27,24 +27,23 @@ pub struct Write {
     pub entry: u32,
     /// Instructions of that transaction that wrote it; none for a lane.
     pub instructions: Vec<u16>,
-    /// Whether no write before made the record, in this block or an earlier one. The state map knows it, and the index
-    /// need not look.
-    pub born: bool,
+    /// How many records were born before it. The state map keeps it, so that the index need not look for a key.
+    pub number: u32,
 }
 
 impl Write {
     /// What it is to the state map.
     #[must_use]
-    pub fn update(&self) -> Update {
-        Update { key: self.key, value: self.value, salt: self.salt }
+    pub fn leaf(&self) -> Leaf {
+        Leaf { key: self.key, value: self.value, salt: self.salt, number: self.number }
     }
 }
 
 /// A lane's sequence that a block used.
 #[derive(Clone, Debug)]
 pub struct LaneRow {
-    /// State-map key of the lane's record.
-    pub key: Hash,
+    /// Number of the lane's record, which the same block writes.
+    pub number: u32,
     /// The sequence.
     pub sequence: u64,
     /// Entry in the block.
@@ -75,8 +74,8 @@ pub struct BlockRows {
 /// A record as the index holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
-    /// Number given at birth.
-    pub number: u64,
+    /// How many records were born before it.
+    pub number: u32,
     /// Block that last wrote it.
     pub height: u64,
     /// Entry that last wrote it.
@@ -136,6 +135,8 @@ pub struct IndexFailure(pub String);
 /// A record as a walk over the index meets it.
 #[derive(Clone, Copy, Debug)]
 pub struct Kept<'a> {
+    /// How many records were born before it.
+    pub number: u32,
     /// Key in the state map, as it was written.
     pub key: &'a Hash,
     /// Value in the state map, as it was written.
@@ -165,11 +166,16 @@ pub trait RecordIndex: Send + Sync {
     /// # Errors
     /// The index failed or is damaged.
     fn apply(&self, blocks: &[BlockRows]) -> Result<(), IndexFailure>;
-    /// The records of these state-map keys, in their order.
+    /// The number of the record with that state-map key, for who has no state map.
     ///
     /// # Errors
     /// The index failed or is damaged.
-    fn get_many(&self, keys: &[Hash]) -> Result<Vec<Option<Stored>>, IndexFailure>;
+    fn number_of(&self, key: &Hash) -> Result<Option<u32>, IndexFailure>;
+    /// The record with that number.
+    ///
+    /// # Errors
+    /// The index failed or is damaged.
+    fn record(&self, number: u32) -> Result<Option<Stored>, IndexFailure>;
     /// Up to `limit` records of a kind (or of all) with `number >= from`, and the number to go on from.
     ///
     /// # Errors
@@ -177,7 +183,7 @@ pub trait RecordIndex: Send + Sync {
     fn scan(&self, from: u64, limit: usize, kind: Option<&str>) -> Result<(Vec<Stored>, Option<u64>), IndexFailure>;
     /// Whether every byte of the index is as its last writer left it, which a sum over all of them has shown.
     fn is_whole(&self) -> bool;
-    /// Calls `visit` for every record.
+    /// Calls `visit` for every record, in the order of their numbers.
     ///
     /// # Errors
     /// The index failed or is damaged, or `visit` said so.
@@ -186,12 +192,12 @@ pub trait RecordIndex: Send + Sync {
     ///
     /// # Errors
     /// The index failed or is damaged.
-    fn history(&self, key: &Hash, limit: usize) -> Result<Vec<Touch>, IndexFailure>;
-    /// Place (height, entry) of a lane's sequence.
+    fn history(&self, number: u32, limit: usize) -> Result<Vec<Touch>, IndexFailure>;
+    /// Place (height, entry) of a sequence of the lane whose record has that number.
     ///
     /// # Errors
     /// The index failed or is damaged.
-    fn lane_place(&self, lane: &Hash, sequence: u64) -> Result<Option<(u64, u32)>, IndexFailure>;
+    fn lane_place(&self, lane: u32, sequence: u64) -> Result<Option<(u64, u32)>, IndexFailure>;
     /// Where a block lies.
     ///
     /// # Errors

@@ -126,6 +126,12 @@ pub enum RowFault {
         /// The entry.
         entry: u32,
     },
+    /// A record has a number that another one has, or that leaves one out.
+    #[error("record {number} is not the one with that number, or the one before it is not there")]
+    Number {
+        /// The number.
+        number: u32,
+    },
     /// A lane's row comes without the lane's record.
     #[error("the lane of entry {entry} has no record")]
     UnknownLane {

@@ -5,12 +5,13 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use heed::{MdbError, RoTxn, WithoutTls};
 
 use crate::error::IndexError;
 use crate::header;
+use crate::keys::Tail;
 use crate::mark::{self, Mark, boot_id, is_this_boot};
 use crate::pages;
 use crate::rows::Tip;
@@ -54,6 +55,8 @@ pub struct Index {
     condemned: AtomicBool,
     /// Held by whoever writes rows or the mark.
     writing: Mutex<()>,
+    /// The latest records by their keys.
+    pub(crate) tail: Arc<Tail>,
     /// The one read transaction of a pinned index.
     pinned: Option<Mutex<RoTxn<'static, WithoutTls>>>,
     /// Device and number of the data file that was opened.
@@ -85,7 +88,7 @@ pub struct Meta {
     /// Hash of the last block.
     pub block_hash: [u8; 32],
     /// The number of records ever born, which is the next one's number.
-    pub next_number: u64,
+    pub next_number: u32,
     /// Whether it is marked as closed: synced, and not written since.
     pub clean: bool,
 }
@@ -157,6 +160,7 @@ impl Index {
             }),
             condemned: AtomicBool::new(false),
             writing: Mutex::default(),
+            tail: Arc::default(),
             pinned: None,
             file,
         };
@@ -187,6 +191,7 @@ impl Index {
                 summed: Mutex::default(),
                 condemned: AtomicBool::new(false),
                 writing: Mutex::default(),
+                tail: Arc::clone(&self.tail),
                 pinned: Some(Mutex::new(txn)),
                 file: self.file,
             })

@@ -10,25 +10,29 @@
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | `ids` | record key, 32 bytes | number u64, given at birth; sum |
-//! | `records` | number u64 | height u64, entry u32; sum; salt 16, kind length u8, kind, id length u8, id, record |
+//! | `keys` | number u64 of the first of 65,536 records | an entry for each; sum |
+//! | `records` | number u64 | height u64, entry u32; sum; key 32, value 32, salt 16, kind, id, record |
 //! | `touches` | height u64, entry u32 | a row for each record; sum |
 //! | `lanes` | number of the lane's record u64, sequence u64 | height u64, entry u32; sum |
 //! | `blocks` | height u64 | hash 32, segment u32, offset u64, length u32, time in ms u64; sum |
 //! | `meta` | `format` | u32 |
 //! | `meta` | `tip` | hash of block 0 32, height u64, block hash 32, next number u64; sum |
 //!
-//! A row of `touches`: number u64, height u64 and entry u32 of the touch before (all ones if none), count u16,
-//! instructions u16 each.
+//! A record's number is how many were born before it; kind and id have a length u8 before them. An entry of `keys`,
+//! which are in the order of keys: the first 8 bytes of the record's key, and how far the record is from the first, u16
+//! big-endian. A row of `touches`: number u64, height u64 and entry u32 of the touch before (all ones if none), count
+//! u16, instructions u16 each.
 //!
-//! `ids` alone has random keys, one row for each record ever, because scattered keys are what slows such a
-//! tree down: a row more of them for each write costs more than all the rest.
+//! No table has scattered keys, which are what slows such a tree down: each write copies a page, and of many records
+//! nearly each write another one. Who writes knows numbers from the state map; who only reads finds them in `keys`,
+//! whose rows are written when their last record is born, and never again. Later records are looked for one by one.
 #![deny(unsafe_code)]
 
 mod apply;
 mod error;
 mod header;
 mod index;
+mod keys;
 mod mark;
 mod pages;
 mod read;

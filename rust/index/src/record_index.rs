@@ -23,8 +23,12 @@ impl RecordIndex for Index {
         Ok(self.apply(blocks)?)
     }
 
-    fn get_many(&self, keys: &[Hash]) -> Result<Vec<Option<Stored>>, IndexFailure> {
-        Ok(self.get_many(keys)?)
+    fn number_of(&self, key: &Hash) -> Result<Option<u32>, IndexFailure> {
+        Ok(self.number_of(key)?)
+    }
+
+    fn record(&self, number: u32) -> Result<Option<Stored>, IndexFailure> {
+        Ok(self.record(number)?)
     }
 
     fn scan(&self, from: u64, limit: usize, kind: Option<&str>) -> Result<(Vec<Stored>, Option<u64>), IndexFailure> {
@@ -39,18 +43,18 @@ impl RecordIndex for Index {
         let mut stopped = Ok(());
         self.for_each_record(|view| {
             if stopped.is_ok() {
-                let RecordView { key, value, salt, kind, id, record, .. } = *view;
-                stopped = visit(&Kept { key, value, salt, kind, id, record });
+                let RecordView { number, key, value, salt, kind, id, record, .. } = *view;
+                stopped = visit(&Kept { number, key, value, salt, kind, id, record });
             }
         })?;
         stopped
     }
 
-    fn history(&self, key: &Hash, limit: usize) -> Result<Vec<Touch>, IndexFailure> {
-        Ok(self.history(key, limit)?)
+    fn history(&self, number: u32, limit: usize) -> Result<Vec<Touch>, IndexFailure> {
+        Ok(self.history(number, limit)?)
     }
 
-    fn lane_place(&self, lane: &Hash, sequence: u64) -> Result<Option<(u64, u32)>, IndexFailure> {
+    fn lane_place(&self, lane: u32, sequence: u64) -> Result<Option<(u64, u32)>, IndexFailure> {
         Ok(self.lane_place(lane, sequence)?)
     }
 

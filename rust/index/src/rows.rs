@@ -12,7 +12,7 @@ use crate::error::IndexError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordView<'a> {
     /// As in `Stored`.
-    pub number: u64,
+    pub number: u32,
     /// As in `Stored`.
     pub height: u64,
     /// As in `Stored`.
@@ -44,7 +44,7 @@ pub(crate) struct Tip {
     pub ledger: [u8; 32],
     pub height: u64,
     pub block_hash: [u8; 32],
-    pub next_number: u64,
+    pub next_number: u32,
 }
 
 /// What a list of touches says of one record.
@@ -85,7 +85,7 @@ fn unseal<'a>(table: &'static str, key: &[u8], row: &'a [u8]) -> Result<Fields<'
 pub(crate) fn check_row(table: &'static str, key: &[u8], row: &[u8]) -> Result<(), IndexError> {
     match (table, key) {
         ("meta", b"format") => decode_format(row).map(|_| ()),
-        ("records", key) => decode_record(number_of_key(key)?, row).map(|_| ()),
+        ("records", key) => decode_record(record_of_key(key)?, row).map(|_| ()),
         _ => unseal(table, key, row).map(|_| ()),
     }
 }
@@ -139,6 +139,15 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// The number of a record as a key.
+pub(crate) fn record_key(number: u32) -> [u8; 8] {
+    number_key(number.into())
+}
+
+pub(crate) fn record_of_key(key: &[u8]) -> Result<u32, IndexError> {
+    u32::try_from(number_of_key(key)?).map_err(|_| IndexError::damaged("a record has too large a number"))
+}
+
 /// A number or height as a key.
 pub(crate) fn number_key(number: u64) -> [u8; 8] {
     number.to_be_bytes()
@@ -156,23 +165,11 @@ pub(crate) fn touch_key((height, entry): Place) -> [u8; 12] {
     key
 }
 
-pub(crate) fn lane_key(number: u64, sequence: u64) -> [u8; 16] {
+pub(crate) fn lane_key(number: u32, sequence: u64) -> [u8; 16] {
     let mut key = [0; 16];
-    key[..8].copy_from_slice(&number.to_be_bytes());
+    key[..8].copy_from_slice(&record_key(number));
     key[8..].copy_from_slice(&sequence.to_be_bytes());
     key
-}
-
-pub(crate) fn encode_number(key: &[u8], number: u64) -> Vec<u8> {
-    let mut row = number.to_le_bytes().to_vec();
-    seal("ids", key, &mut row);
-    row
-}
-
-pub(crate) fn decode_number(key: &[u8], row: &[u8]) -> Result<u64, IndexError> {
-    let mut fields = unseal("ids", key, row)?;
-    let number = fields.u64()?;
-    fields.end(number)
 }
 
 pub(crate) fn encode_lane(key: &[u8], place: Place) -> Vec<u8> {
@@ -198,10 +195,10 @@ pub(crate) fn decode_lane(key: &[u8], row: &[u8]) -> Result<Place, IndexError> {
 ///
 /// Only the place has a sum: the rest is compared with the state map by whoever reads it, and key and value are
 /// believed only in an index that is whole.
-pub(crate) fn encode_record(row: &mut Vec<u8>, number: u64, place: Place, write: &Write) {
+pub(crate) fn encode_record(row: &mut Vec<u8>, place: Place, write: &Write) {
     row.clear();
     row.extend_from_slice(&encode_place(place));
-    seal("records", &number_key(number), row);
+    seal("records", &record_key(write.number), row);
     row.extend_from_slice(&write.key);
     row.extend_from_slice(&write.value);
     row.extend_from_slice(&write.salt);
@@ -212,16 +209,17 @@ pub(crate) fn encode_record(row: &mut Vec<u8>, number: u64, place: Place, write:
     row.extend_from_slice(&write.record);
 }
 
-/// The place of a record's last touch, which is all that a write needs of the row.
-pub(crate) fn decode_record_place(number: u64, row: &[u8]) -> Result<Place, IndexError> {
-    let place = row.get(..PLACE_BYTES + SUM_BYTES).unwrap_or_default();
-    unseal("records", &number_key(number), place)?.place()
+/// The place of a record's last touch, and its key: all that a write needs of the row.
+pub(crate) fn decode_record_head(number: u32, row: &[u8]) -> Result<(Place, &[u8; 32]), IndexError> {
+    let (place, rest) = row.split_at_checked(PLACE_BYTES + SUM_BYTES).unwrap_or_default();
+    let place = unseal("records", &record_key(number), place)?.place()?;
+    Ok((place, Fields { table: "records", rest }.array()?))
 }
 
-pub(crate) fn decode_record(number: u64, row: &[u8]) -> Result<RecordView<'_>, IndexError> {
-    let (height, entry) = decode_record_place(number, row)?;
-    let mut fields = Fields { table: "records", rest: &row[PLACE_BYTES + SUM_BYTES..] };
-    let (key, value, salt) = (fields.array()?, fields.array()?, fields.array()?);
+pub(crate) fn decode_record(number: u32, row: &[u8]) -> Result<RecordView<'_>, IndexError> {
+    let ((height, entry), key) = decode_record_head(number, row)?;
+    let mut fields = Fields { table: "records", rest: &row[PLACE_BYTES + SUM_BYTES + key.len()..] };
+    let (value, salt) = (fields.array()?, fields.array()?);
     let (kind, id) = (fields.text()?, fields.text()?);
     Ok(RecordView { number, height, entry, key, value, salt, kind, id, record: fields.rest })
 }
@@ -236,22 +234,22 @@ impl RecordView<'_> {
 }
 
 /// Appends one record's touch to the list of its entry; the count was checked before.
-pub(crate) fn encode_touch(row: &mut Vec<u8>, number: u64, before: Option<Place>, instructions: &[u16]) {
-    row.extend_from_slice(&number.to_le_bytes());
+pub(crate) fn encode_touch(row: &mut Vec<u8>, number: u32, before: Option<Place>, instructions: &[u16]) {
+    row.extend_from_slice(&u64::from(number).to_le_bytes());
     row.extend_from_slice(&encode_place(before.unwrap_or(NO_PLACE)));
     row.extend_from_slice(&u16::try_from(instructions.len()).unwrap_or(u16::MAX).to_le_bytes());
     row.extend(instructions.iter().flat_map(|index| index.to_le_bytes()));
 }
 
 /// The touch of record `number` in the list of touches at `place`.
-pub(crate) fn find_touch(place: Place, row: &[u8], number: u64) -> Result<Option<TouchRow>, IndexError> {
+pub(crate) fn find_touch(place: Place, row: &[u8], number: u32) -> Result<Option<TouchRow>, IndexError> {
     let mut fields = unseal("touches", &touch_key(place), row)?;
     while !fields.rest.is_empty() {
         let found = fields.u64()?;
         let before = Some(fields.place()?).filter(|place| *place != NO_PLACE);
         let count = fields.u16()?;
         let instructions = fields.bytes(usize::from(count) * 2)?;
-        if found == number {
+        if found == u64::from(number) {
             let instructions =
                 instructions.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
             return Ok(Some(TouchRow { before, instructions }));
@@ -289,7 +287,7 @@ impl Tip {
         row.extend_from_slice(&self.ledger);
         row.extend_from_slice(&self.height.to_le_bytes());
         row.extend_from_slice(&self.block_hash);
-        row.extend_from_slice(&self.next_number.to_le_bytes());
+        row.extend_from_slice(&u64::from(self.next_number).to_le_bytes());
         seal("meta", b"tip", &mut row);
         row
     }
@@ -300,7 +298,7 @@ impl Tip {
             ledger: *fields.array()?,
             height: fields.u64()?,
             block_hash: *fields.array()?,
-            next_number: fields.u64()?,
+            next_number: u32::try_from(fields.u64()?).map_err(|_| fields.wrong())?,
         };
         fields.end(tip)
     }

@@ -7,10 +7,10 @@ use heed::types::Bytes;
 use heed::{Database, Env, EnvFlags, EnvOpenOptions, RoTxn, WithoutTls};
 
 use crate::error::IndexError;
-use crate::rows::{Tip, decode_format};
+use crate::rows::{Tip, decode_format, record_key};
 
 /// The format of the tables; another one is another index.
-pub(crate) const FORMAT: u32 = 3;
+pub(crate) const FORMAT: u32 = 4;
 /// Threads and processes that may read at once: LMDB's own default, and more than any machine here has cores.
 const READERS_MAX: u32 = 126;
 /// The file that LMDB keeps its pages in.
@@ -19,7 +19,7 @@ pub(crate) const FILE: &str = "data.mdb";
 pub(crate) const LOCK_FILE: &str = "lock.mdb";
 
 /// The tables, which are made together.
-pub(crate) const NAMES: [&str; 6] = ["ids", "records", "touches", "lanes", "blocks", "meta"];
+pub(crate) const NAMES: [&str; 6] = ["keys", "records", "touches", "lanes", "blocks", "meta"];
 
 pub(crate) type Table = Database<Bytes, Bytes>;
 
@@ -27,7 +27,7 @@ pub(crate) type Table = Database<Bytes, Bytes>;
 #[derive(Clone, Debug)]
 pub(crate) struct Tables {
     pub env: Env<WithoutTls>,
-    pub ids: Table,
+    pub keys: Table,
     pub records: Table,
     pub touches: Table,
     pub lanes: Table,
@@ -62,13 +62,13 @@ impl Tables {
         env.clear_stale_readers().map_err(&fail)?;
         let mut txn = env.write_txn().map_err(&fail)?;
         let mut table = |name| env.create_database(&mut txn, Some(name)).map_err(&fail);
-        let (ids, records, touches) = (table("ids")?, table("records")?, table("touches")?);
+        let (keys, records, touches) = (table("keys")?, table("records")?, table("touches")?);
         let (lanes, blocks, meta): (_, _, Table) = (table("lanes")?, table("blocks")?, table("meta")?);
         if meta.is_empty(&txn).map_err(&fail)? {
             meta.put(&mut txn, b"format", &FORMAT.to_le_bytes()).map_err(&fail)?;
         }
         txn.commit().map_err(&fail)?;
-        Ok(Self { env, ids, records, touches, lanes, blocks, meta })
+        Ok(Self { env, keys, records, touches, lanes, blocks, meta })
     }
 
     fn existing(env: Env<WithoutTls>, folder: &Path) -> Result<Self, IndexError> {
@@ -79,11 +79,11 @@ impl Tables {
                 .map_err(&fail)?
                 .ok_or_else(|| IndexError::Foreign { path: folder.join(FILE) })
         };
-        let (ids, records, touches) = (table("ids")?, table("records")?, table("touches")?);
+        let (keys, records, touches) = (table("keys")?, table("records")?, table("touches")?);
         let (lanes, blocks, meta) = (table("lanes")?, table("blocks")?, table("meta")?);
         // Committing keeps the tables open beyond this transaction.
         txn.commit().map_err(&fail)?;
-        Ok(Self { env, ids, records, touches, lanes, blocks, meta })
+        Ok(Self { env, keys, records, touches, lanes, blocks, meta })
     }
 
     fn check_format(&self) -> Result<(), IndexError> {
@@ -92,6 +92,11 @@ impl Tables {
         let row = self.meta.get(&txn, b"format").map_err(&fail)?;
         let found = decode_format(row.ok_or_else(|| IndexError::damaged("it states no format"))?)?;
         if found == FORMAT { Ok(()) } else { Err(IndexError::Version { expected: FORMAT, found }) }
+    }
+
+    /// The row of a record.
+    pub fn record<'t>(&self, txn: &'t RoTxn<WithoutTls>, number: u32) -> Result<Option<&'t [u8]>, IndexError> {
+        self.records.get(txn, &record_key(number)).map_err(IndexError::lmdb("read"))
     }
 
     pub fn tip(&self, txn: &RoTxn<WithoutTls>) -> Result<Option<Tip>, IndexError> {

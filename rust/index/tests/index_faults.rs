@@ -60,7 +60,7 @@ fn rows_that_cannot_be_stored_are_refused() {
         Err(IndexError::Rows { height: 0, fault }) => fault,
         other => panic!("{other:?}"),
     };
-    let one = || write(1, 0, vec![], vec![]);
+    let one = || write(0, 0, vec![], vec![]);
     let with = |change: &dyn Fn(&mut finchain_index::Write)| {
         let mut write = one();
         change(&mut write);
@@ -74,7 +74,7 @@ fn rows_that_cannot_be_stored_are_refused() {
     assert_eq!(fault(twice), RowFault::Twice { entry: 0 });
     let disorder = block(0, Vec::new(), vec![write(1, 1, vec![], vec![]), write(2, 0, vec![], vec![])]);
     assert_eq!(fault(disorder), RowFault::Order { before: 1, found: 0 });
-    let stray = block(0, vec![LaneRow { key: key(9), sequence: 1, entry: 0 }], vec![one()]);
+    let stray = block(0, vec![LaneRow { number: 1, sequence: 1, entry: 0 }], vec![one()]);
     assert_eq!(fault(stray), RowFault::UnknownLane { entry: 0 });
     // Nothing of all this was kept, and the longest that is allowed is stored.
     assert_eq!(index.meta().unwrap(), None);
@@ -83,8 +83,8 @@ fn rows_that_cannot_be_stored_are_refused() {
         write.instructions = (0..4096).collect();
     });
     index.apply(&[longest]).unwrap();
-    assert_eq!(index.get_many(&[key(1)]).unwrap()[0].as_ref().unwrap().id.len(), 254);
-    assert_eq!(index.history(&key(1), 1).unwrap()[0].instructions.len(), 4096);
+    assert_eq!(index.record(0).unwrap().unwrap().id.len(), 254);
+    assert_eq!(index.history(0, 1).unwrap()[0].instructions.len(), 4096);
 }
 
 #[test]
@@ -191,9 +191,10 @@ fn a_changed_row_is_never_given_out() {
     let seen = |index: &Index| -> Result<Vec<String>, IndexError> {
         let mut seen = Vec::new();
         for height in 0..20 {
-            seen.push(format!("{:?}", index.history(&key(height), 9)?));
+            let number = index.number_of(&key(height))?.unwrap();
+            seen.push(format!("{:?}", index.history(number, 9)?));
             seen.push(format!("{:?}", index.block(height)?));
-            seen.push(format!("{:?}", index.lane_place(&key(height), 1)?));
+            seen.push(format!("{:?}", index.lane_place(number, 1)?));
         }
         Ok(seen)
     };
@@ -250,18 +251,37 @@ fn an_index_that_was_only_read_is_closed_with_the_sum_that_it_had() {
 }
 
 #[test]
-fn a_record_cannot_be_born_twice() {
+fn a_number_is_of_one_record_and_none_is_left_out() {
     let folder = made(3, true);
     let index = Index::open(folder.path()).unwrap().index;
-    let mut again = plain(3);
-    again.writes = plain(1).writes;
-    again.writes[0].born = true;
-    let error = index.apply(std::slice::from_ref(&again)).unwrap_err();
+    let numbered = |number, object| {
+        let mut rows = plain(3);
+        rows.writes = vec![write(object, 0, vec![], b"{}".to_vec())];
+        rows.writes[0].number = number;
+        rows
+    };
+    let fails = |rows, number| {
+        let error = index.apply(&[rows]).unwrap_err();
+        let fault = RowFault::Number { number };
+        assert!(matches!(&error, IndexError::Rows { height: 3, fault: found } if *found == fault), "{error}");
+        assert_eq!(index.meta().unwrap().unwrap().height, 2, "nothing is kept of it");
+    };
+    fails(numbered(4, 9), 4);
+    let mut two = numbered(3, 9);
+    two.writes.push(write(8, 1, vec![], b"{}".to_vec()));
+    two.writes[1].number = 3;
+    fails(two, 3);
+    index.apply(&[numbered(1, 1)]).unwrap();
+    assert_eq!(index.history(1, 9).unwrap().len(), 2);
+    assert_eq!(index.meta().unwrap().unwrap().next_number, 3);
+    // Numbers come from the index: one that is another record's was not what it kept.
+    let mut other = numbered(1, 2);
+    other.height = 4;
+    let error = index.apply(&[other]).unwrap_err();
     assert!(error.needs_wipe(), "{error}");
-    assert_eq!(index.meta().unwrap().unwrap().height, 2);
-    again.writes[0].born = false;
-    index.apply(&[again]).unwrap();
-    assert_eq!(index.history(&key(1), 9).unwrap().len(), 2);
+    index.mark_clean().unwrap();
+    drop(index);
+    assert!(matches!(refused(folder.path()), IndexError::Doubtful { .. }));
 }
 
 #[test]
@@ -301,7 +321,8 @@ fn a_reader_changes_nothing() {
     let folder = made(3, true);
     let opened = Index::open_reader(folder.path()).unwrap();
     assert_eq!(opened.meta.unwrap().height, 2);
-    assert!(opened.index.get_many(&[key(1)]).unwrap()[0].is_some());
+    assert_eq!(opened.index.number_of(&key(1)).unwrap(), Some(1));
+    assert!(opened.index.record(1).unwrap().is_some());
     assert!(matches!(opened.index.apply(&[plain(3)]), Err(IndexError::ReadOnly)));
     assert!(matches!(opened.index.mark_open(), Err(IndexError::ReadOnly)));
     assert!(matches!(opened.index.mark_clean(), Err(IndexError::ReadOnly)));
@@ -362,4 +383,21 @@ fn a_reader_follows_a_writer_in_another_process() {
     assert_eq!(reader.meta().unwrap().unwrap().height, 100);
     assert_eq!(reader.block_hashes().unwrap().len(), 101);
     reader.for_each_record(|view| assert!(!view.id.is_empty())).unwrap();
+}
+
+#[test]
+fn a_changed_row_of_keys_is_found_when_an_index_that_was_not_closed_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = Index::open(folder.path()).unwrap().index;
+    let writes = (0..1 << 16).map(|object| write(object, 0, vec![], b"{}".to_vec())).collect();
+    index.apply(&[block(0, Vec::new(), writes)]).unwrap();
+    drop(index);
+    let path = folder.path().join("data.mdb");
+    let mut bytes = fs::read(&path).unwrap();
+    let (least, object) = (0..1_u64 << 16).map(|object| (key(object), object)).min().unwrap();
+    let entry = [&least[..8], &u16::try_from(object).unwrap().to_be_bytes()].concat();
+    let at = bytes.windows(entry.len()).position(|found| *found == entry).expect("the row begins with the least key");
+    bytes[at + 9] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    assert!(matches!(refused(folder.path()), IndexError::Damaged { .. }));
 }

@@ -80,9 +80,10 @@ fn threads_read_while_one_applies_and_the_map_grows() {
             scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
                     let height = index.meta().unwrap().unwrap().height;
-                    let found = index.get_many(&[key(0), key(height), key(u64::MAX)]).unwrap();
-                    assert!(found[0].is_some() && found[1].is_some() && found[2].is_none());
-                    let history = index.history(&key(0), 3).unwrap();
+                    let found = [0, height, u64::MAX].map(|object| index.number_of(&key(object)).unwrap());
+                    assert_eq!(found, [Some(0), Some(u32::try_from(height).unwrap()), None]);
+                    assert!(index.record(0).unwrap().is_some());
+                    let history = index.history(0, 3).unwrap();
                     assert!(!history.is_empty() && history[0].height >= height);
                     assert!(index.block_hashes().unwrap().len() as u64 > height);
                 }
@@ -95,7 +96,7 @@ fn threads_read_while_one_applies_and_the_map_grows() {
         }
         done.store(true, Ordering::Relaxed);
     });
-    assert_eq!(index.history(&key(0), 1000).unwrap().len(), 300);
+    assert_eq!(index.history(0, 1000).unwrap().len(), 300);
 }
 
 #[test]
@@ -129,16 +130,40 @@ fn scanning_goes_on_where_it_stopped() {
 fn a_record_written_twice_in_a_block_has_two_touches() {
     let folder = tempfile::tempdir().unwrap();
     let index = Index::open(folder.path()).unwrap().index;
-    let writes = vec![write(5, 0, vec![0, 3], b"old".to_vec()), write(5, 2, vec![4095], b"new".to_vec())];
+    let writes = vec![write(0, 0, vec![0, 3], b"old".to_vec()), write(0, 2, vec![4095], b"new".to_vec())];
     index.apply(&[block(0, Vec::new(), writes), plain(1)]).unwrap();
-    let stored = index.get_many(&[key(5)]).unwrap().remove(0).unwrap();
+    let stored = index.record(0).unwrap().unwrap();
     assert_eq!((stored.number, stored.height, stored.entry, &stored.record[..]), (0, 0, 2, &b"new"[..]));
     let touches = vec![
         Touch { height: 0, entry: 2, instructions: vec![4095] },
         Touch { height: 0, entry: 0, instructions: vec![0, 3] },
     ];
-    assert_eq!(index.history(&key(5), 9).unwrap(), touches);
-    assert_eq!(index.history(&key(5), 1).unwrap(), touches[..1]);
-    assert_eq!(index.history(&key(5), 0).unwrap(), []);
-    assert_eq!(index.history(&key(6), 9).unwrap(), []);
+    assert_eq!(index.history(0, 9).unwrap(), touches);
+    assert_eq!(index.history(0, 1).unwrap(), touches[..1]);
+    assert_eq!(index.history(0, 0).unwrap(), []);
+    assert_eq!(index.history(2, 9).unwrap(), []);
+}
+
+#[test]
+fn keys_of_old_and_of_new_records_are_found() {
+    const RUN: u64 = 1 << 16;
+    let folder = tempfile::tempdir().unwrap();
+    let index = Index::open(folder.path()).unwrap().index;
+    let rows = |height, objects: std::ops::Range<u64>| {
+        block(height, Vec::new(), objects.map(|object| write(object, 0, vec![], b"{}".to_vec())).collect())
+    };
+    let found = |index: &Index, object| index.number_of(&key(object)).unwrap().map(u64::from);
+    let ends = [0, RUN - 1, RUN, 3 * RUN + 9];
+    let mut pinned = Vec::new();
+    for (height, between) in (0..).zip(ends.windows(2)) {
+        index.apply(&[rows(height, between[0]..between[1])]).unwrap();
+        // One of these begins with what the index finds next, and goes on as it was.
+        pinned.push((between[1], index.pin().unwrap()));
+        for (end, index) in pinned.iter().map(|(end, pinned)| (*end, pinned)).chain([(between[1], &index)]) {
+            for object in (0..end).step_by(4_099).chain([end - 1]) {
+                assert_eq!(found(index, object), Some(object), "of {end}");
+            }
+            assert_eq!([end, end + 1, u64::MAX].map(|object| found(index, object)), [None; 3], "of {end}");
+        }
+    }
 }

@@ -81,15 +81,15 @@ fn seen(index: &Index, model: &Model) -> Result<Vec<String>, IndexError> {
     let mut seen = vec![format!("{:?}", index.block_hashes()?)];
     let records: BTreeMap<_, _> = model.records.iter().collect();
     for (key, expected) in records {
-        let found = index.get_many(&[*key])?.remove(0);
+        let found = index.number_of(key)?.map(|number| index.record(number)).transpose()?.flatten();
         let found =
             found.filter(|one| (&one.kind, &one.id, &one.salt) == (&expected.kind, &expected.id, &expected.salt));
         let found = found.filter(|one| one.record == expected.record);
         let found = found.ok_or_else(|| IndexError::Damaged { what: "the state map has another record".into() })?;
-        seen.push(format!("{} {} {} {:?}", found.number, found.height, found.entry, index.history(key, 99)?));
+        seen.push(format!("{} {} {} {:?}", found.number, found.height, found.entry, index.history(found.number, 99)?));
     }
     for (lane, sequence) in model.lanes.keys() {
-        seen.push(format!("{:?}", index.lane_place(lane, *sequence)?));
+        seen.push(format!("{:?}", index.lane_place(*lane, *sequence)?));
     }
     for height in 0..=model.blocks.len() as u64 {
         seen.push(format!("{:?}", index.block(height)?));

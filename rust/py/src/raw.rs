@@ -1,7 +1,7 @@
 //! Hashes, trees and canonical JSON on their own, for tests that hold the core against another implementation.
 
 use finchain_core::hash::{Hash, Purpose};
-use finchain_core::state_map::{StateMap, Update, record_key, record_value};
+use finchain_core::state_map::{Leaf, StateMap, record_key, record_value};
 use finchain_core::{canonical, merkle};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -55,14 +55,16 @@ pub(crate) fn state_root<'py>(
 ) -> PyResult<Bound<'py, PyBytes>> {
     let suite = suite(hash_suite)?;
     let mut map = StateMap::new(suite);
-    let mut updates: Vec<Update> = records
+    let mut leaves: Vec<Leaf> = records
         .iter()
-        .map(|(kind, id, salt, record)| Update {
+        .zip(0..)
+        .map(|((kind, id, salt, record), number)| Leaf {
             key: record_key(suite, kind, id),
             value: record_value(suite, salt, record),
             salt: *salt,
+            number,
         })
         .collect();
-    map.apply(&mut updates);
+    map.apply(&mut leaves);
     Ok(PyBytes::new(py, &map.root_hash()))
 }

@@ -6,7 +6,7 @@ use finchain_core::hash::{Hash, Purpose};
 use finchain_core::log::Durability;
 use finchain_core::receipt::{Trust, verify};
 use finchain_core::signature;
-use finchain_core::state_map::{StateMap, Update};
+use finchain_core::state_map::{Leaf, StateMap};
 use finchain_core::transaction::Transaction;
 
 use crate::sim_io::SimIo;
@@ -86,9 +86,9 @@ fn nodes() -> Run {
     })
 }
 
-fn update(number: u64, value: u8) -> Update {
+fn update(number: u64, value: u8) -> Leaf {
     let key: Hash = *blake3::hash(&number.to_le_bytes()).as_bytes();
-    Update { key, value: [value; 32], salt: [value; 16] }
+    Leaf { key, value: [value; 32], salt: [value; 16], number: 0 }
 }
 
 fn state_map() -> Run {

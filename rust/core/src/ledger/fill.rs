@@ -2,14 +2,15 @@
 //!
 //! Kept hashes spare an opening most of its time. They are believed only in an index of which every byte is as it was
 //! written, and prove nothing: their root is compared with a header, and a record is compared with the map before it is
-//! read or written over. What the core itself goes by is hashed at once.
+//! read or written over. What the core itself goes by is hashed at once. Where every record is hashed, the hashes that
+//! are kept must be those.
 
 use rayon::prelude::*;
 
 use super::{CORE_KINDS, lanes};
 use crate::hash::HashSuite;
 use crate::index::{IndexFailure, Kept, RecordIndex, Visit};
-use crate::state_map::{self, Salt, StateMap, Update};
+use crate::state_map::{self, Leaf, StateMap};
 
 /// Where the hashes of records come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,35 +35,48 @@ pub(super) fn fill(
     /// hashed again.
     const WRITTEN_TOGETHER: usize = 1 << 20;
     let mut unhashed = Unhashed::default();
-    let mut updates = Vec::new();
+    let mut leaves = Vec::new();
     index.for_each_record(&mut |kept| {
         match hashes {
-            Hashes::Kept => updates.push(believed(suite, kept)?),
+            Hashes::Kept => leaves.push(believed(suite, kept)?),
             Hashes::Made => unhashed.push(kept),
         }
         if unhashed.rows.len() == HASHED_TOGETHER {
-            unhashed.hash(suite, &mut updates);
+            unhashed.hash(suite, &mut leaves)?;
         }
-        if updates.len() == WRITTEN_TOGETHER {
-            map.apply(&mut updates);
-            updates.clear();
+        if leaves.len() == WRITTEN_TOGETHER {
+            map.apply(&mut leaves);
+            leaves.clear();
         }
         visit(kept)
     })?;
-    unhashed.hash(suite, &mut updates);
-    map.apply(&mut updates);
+    unhashed.hash(suite, &mut leaves)?;
+    map.apply(&mut leaves);
     Ok(())
 }
 
-/// The update that a record is by its kept hashes.
-fn believed(suite: &'static dyn HashSuite, kept: &Kept<'_>) -> Result<Update, IndexFailure> {
-    let Kept { key, value, salt, kind, id, record } = *kept;
-    let core = kind == lanes::KIND || CORE_KINDS.contains(&kind);
-    if core && (state_map::record_key(suite, kind, id), state_map::record_value(suite, salt, record)) != (*key, *value)
-    {
-        return Err(IndexFailure(format!("{kind} {id} does not have the hash that is kept of it")));
+/// The leaf that a record is by its kept hashes.
+fn believed(suite: &'static dyn HashSuite, kept: &Kept<'_>) -> Result<Leaf, IndexFailure> {
+    let Kept { kind, id, record, .. } = *kept;
+    let (leaf, core) = (leaf_of(kept), kind == lanes::KIND || CORE_KINDS.contains(&kind));
+    if core && hashed(suite, &leaf, (kind, id), record) != leaf {
+        return Err(differs(leaf.number));
     }
-    Ok(Update { key: *key, value: *value, salt: *salt })
+    Ok(leaf)
+}
+
+fn leaf_of(kept: &Kept<'_>) -> Leaf {
+    Leaf { key: *kept.key, value: *kept.value, salt: *kept.salt, number: kept.number }
+}
+
+/// The leaf with the hashes that these make.
+fn hashed(suite: &dyn HashSuite, leaf: &Leaf, (kind, id): (&str, &str), record: &[u8]) -> Leaf {
+    let key = state_map::record_key(suite, kind, id);
+    Leaf { key, value: state_map::record_value(suite, &leaf.salt, record), ..*leaf }
+}
+
+fn differs(number: u32) -> IndexFailure {
+    IndexFailure(format!("record {number} does not have the hash that is kept of it"))
 }
 
 /// Copies of records of the index, so that all cores hash them while nobody reads the index.
@@ -70,8 +84,8 @@ fn believed(suite: &'static dyn HashSuite, kept: &Kept<'_>) -> Result<Update, In
 struct Unhashed {
     /// Kind, id and JSON of one record after the other.
     bytes: Vec<u8>,
-    /// For each record its salt, and where in `bytes` its id, its JSON and the next record begin.
-    rows: Vec<(Salt, [usize; 3])>,
+    /// For each record what is kept of it, and where in `bytes` its id, its JSON and the next record begin.
+    rows: Vec<(Leaf, [usize; 3])>,
 }
 
 impl Unhashed {
@@ -80,19 +94,24 @@ impl Unhashed {
             self.bytes.extend_from_slice(part);
             self.bytes.len()
         });
-        self.rows.push((*kept.salt, ends));
+        self.rows.push((leaf_of(kept), ends));
     }
 
-    /// Adds the updates that the records are, and forgets the records.
-    fn hash(&mut self, suite: &'static dyn HashSuite, updates: &mut Vec<Update>) {
-        let hash = |(at, (salt, ends)): (usize, &(Salt, [usize; 3]))| {
+    /// Adds the leaves that the records are, which must be those that are kept of them, and forgets the records.
+    fn hash(&mut self, suite: &'static dyn HashSuite, leaves: &mut Vec<Leaf>) -> Result<(), IndexFailure> {
+        let hash = |(at, (leaf, ends)): (usize, &(Leaf, [usize; 3]))| {
             let start = at.checked_sub(1).map_or(0, |before| self.rows[before].1[2]);
             let text = |from: usize, to: usize| std::str::from_utf8(&self.bytes[from..to]).unwrap_or_default();
-            let key = state_map::record_key(suite, text(start, ends[0]), text(ends[0], ends[1]));
-            Update { key, value: state_map::record_value(suite, salt, &self.bytes[ends[1]..ends[2]]), salt: *salt }
+            let name = (text(start, ends[0]), text(ends[0], ends[1]));
+            hashed(suite, leaf, name, &self.bytes[ends[1]..ends[2]])
         };
-        updates.par_extend(self.rows.par_iter().enumerate().map(hash));
+        let first = leaves.len();
+        leaves.par_extend(self.rows.par_iter().enumerate().map(hash));
+        if let Some((leaf, _)) = leaves[first..].iter().zip(&self.rows).find(|(leaf, (kept, _))| *leaf != kept) {
+            return Err(differs(leaf.number));
+        }
         self.bytes.clear();
         self.rows.clear();
+        Ok(())
     }
 }

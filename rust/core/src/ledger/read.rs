@@ -12,7 +12,7 @@ use crate::log::Place;
 use crate::merkle;
 use crate::note::Note;
 use crate::receipt::write;
-use crate::state_map::{self, MapPath};
+use crate::state_map::{self, Leaf, MapPath};
 use crate::transaction::Transaction;
 
 /// A record with its proof in the state map after the last block.
@@ -54,15 +54,16 @@ impl Ledger {
     /// [`LedgerError::IndexStale`] where the index gives something that was never sealed.
     pub fn record(&self, kind: &str, id: &str) -> Result<Option<Vec<u8>>, LedgerError> {
         let key = state_map::record_key(self.suite, kind, id);
-        let Some((value, _)) = self.shared.values.get(&key) else { return Ok(None) };
-        let stored = self.index()?.get_many(&[key])?.pop().flatten();
-        Ok(Some(self.genuine(kind, id, &value, stored)?.record))
+        let Some(leaf) = self.shared.values.get(&key) else { return Ok(None) };
+        Ok(Some(self.genuine(kind, id, &leaf, self.index()?.record(leaf.number)?)?.record))
     }
 
     /// Refuses a record that the state map does not hold.
-    fn genuine(&self, kind: &str, id: &str, value: &Hash, stored: Option<Stored>) -> Result<Stored, LedgerError> {
+    fn genuine(&self, kind: &str, id: &str, leaf: &Leaf, stored: Option<Stored>) -> Result<Stored, LedgerError> {
         match stored {
-            Some(stored) if state_map::record_value(self.suite, &stored.salt, &stored.record) == *value => Ok(stored),
+            Some(stored) if state_map::record_value(self.suite, &stored.salt, &stored.record) == leaf.value => {
+                Ok(stored)
+            }
             _ => Err(self.condemned(format!("record {kind} {id} in the index is not the one in the state"))),
         }
     }
@@ -87,12 +88,12 @@ impl Ledger {
         let mut genuine = Vec::with_capacity(found.len());
         for stored in found {
             let key = state_map::record_key(self.suite, &stored.kind, &stored.id);
-            let (value, _) = sealed
+            let leaf = sealed
                 .map
                 .get(&key)
                 .ok_or_else(|| self.condemned(format!("record {} {} was never sealed", stored.kind, stored.id)))?;
             let (kind, id) = (stored.kind.clone(), stored.id.clone());
-            genuine.push(self.genuine(&kind, &id, &value, Some(stored))?);
+            genuine.push(self.genuine(&kind, &id, &leaf, Some(stored))?);
         }
         Ok((genuine, next))
     }
@@ -104,8 +105,9 @@ impl Ledger {
     pub fn history(&self, kind: &str, id: &str, limit: usize) -> Result<Vec<Touch>, LedgerError> {
         self.wait_indexed()?;
         let key = state_map::record_key(self.suite, kind, id);
-        let touches = self.index()?.history(&key, limit)?;
-        if touches.is_empty() && limit > 0 && self.shared.sealed().map.get(&key).is_some() {
+        let Some(leaf) = self.shared.values.get(&key) else { return Ok(Vec::new()) };
+        let touches = self.index()?.history(leaf.number, limit)?;
+        if touches.is_empty() && limit > 0 {
             return Err(self.condemned(format!("it has no history of {kind} {id}")));
         }
         Ok(touches)
@@ -118,7 +120,8 @@ impl Ledger {
     pub fn lane_place(&self, lane_id: &str, sequence: u64) -> Result<Option<(u64, u32)>, LedgerError> {
         self.wait_indexed()?;
         let key = state_map::record_key(self.suite, super::lanes::KIND, lane_id);
-        let place = self.index()?.lane_place(&key, sequence)?;
+        let Some(leaf) = self.shared.values.get(&key) else { return Ok(None) };
+        let place = self.index()?.lane_place(leaf.number, sequence)?;
         if place.is_none() && (1..=self.lane_sequence(lane_id)).contains(&sequence) {
             return Err(self.condemned(super::lanes::unplaced(lane_id, sequence)));
         }
@@ -202,12 +205,16 @@ impl Ledger {
     pub fn record_at(&self, kind: &str, id: &str) -> Result<RecordAt, LedgerError> {
         self.wait_indexed()?;
         let key = state_map::record_key(self.suite, kind, id);
-        let stored = self.index()?.get_many(&[key])?.pop().flatten();
         let sealed = self.shared.sealed();
-        let (value, salt) =
-            sealed.map.get(&key).ok_or_else(|| LedgerError::NotFound(format!("there is no {kind} {id:?}")))?;
-        let stored = self.genuine(kind, id, &value, stored)?;
-        Ok(RecordAt { kind: stored.kind, id: stored.id, record: stored.record, salt, path: sealed.map.prove(&key) })
+        let leaf = sealed.map.get(&key).ok_or_else(|| LedgerError::NotFound(format!("there is no {kind} {id:?}")))?;
+        let stored = self.genuine(kind, id, &leaf, self.index()?.record(leaf.number)?)?;
+        Ok(RecordAt {
+            kind: stored.kind,
+            id: stored.id,
+            record: stored.record,
+            salt: leaf.salt,
+            path: sealed.map.prove(&key),
+        })
     }
 
     /// A receipt that the record is now this; `note` is a checkpoint over all blocks.

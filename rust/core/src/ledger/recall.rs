@@ -27,7 +27,7 @@ const BYTES_MAX: usize = 32 << 20;
 /// executed again.
 const KEPT_BYTES_MAX: usize = 64 << 20;
 
-/// A stored block with all that it wrote; which of it was born is for whoever has the state to say.
+/// A stored block with all that it wrote; the numbers of its records are for whoever has the state to say.
 pub(super) struct Recalled {
     pub stored: Arc<StoredBlock>,
     pub rows: BlockRows,
@@ -156,7 +156,7 @@ fn recalled(suite: &'static dyn HashSuite, stored: Arc<StoredBlock>, kept: &[u8]
         let lane = writes.last().filter(|write| &*write.kind == lanes::KIND)?;
         let position = lanes::parse(&lane.record)?;
         lanes.push((lane.id.clone(), position));
-        lane_rows.push(LaneRow { key: lane.key, sequence: position.sequence, entry });
+        lane_rows.push(LaneRow { number: 0, sequence: position.sequence, entry });
         entry_leaves.push(block::entry_leaf(suite, text));
     }
     if !rest.0.is_empty() || merkle::tree_hash(suite, &entry_leaves) != stored.header.root {
@@ -209,6 +209,6 @@ impl<'a> Rest<'a> {
         let key = state_map::record_key(suite, kind, id);
         let value = state_map::record_value(suite, &salt, &record);
         let (kind, id) = (names.shared(kind), id.into());
-        Some(Write { key, kind, id, value, salt, record, entry, instructions, born: false })
+        Some(Write { key, kind, id, value, salt, record, entry, instructions, number: 0 })
     }
 }

@@ -101,8 +101,8 @@ impl View {
     /// The index failed or is damaged.
     pub fn record(&self, kind: &str, id: &str) -> Result<Option<Vec<u8>>, LedgerError> {
         let key = state_map::record_key(self.reader.suite, kind, id);
-        let stored = self.index.get_many(&[key])?.pop().flatten();
-        match stored {
+        let Some(number) = self.index.number_of(&key)? else { return Ok(None) };
+        match self.index.record(number)? {
             Some(stored) if (&*stored.kind, &*stored.id) != (kind, id) => {
                 Err(LedgerError::IndexStale(format!("it gives {} {} for {kind} {id}", stored.kind, stored.id)))
             }
@@ -123,8 +123,11 @@ impl View {
     /// # Errors
     /// The index failed or is damaged.
     pub fn history(&self, kind: &str, id: &str, limit: usize) -> Result<Vec<Touch>, LedgerError> {
-        let touches = self.index.history(&state_map::record_key(self.reader.suite, kind, id), limit)?;
-        if touches.is_empty() && limit > 0 && self.record(kind, id)?.is_some() {
+        let Some(number) = self.index.number_of(&state_map::record_key(self.reader.suite, kind, id))? else {
+            return Ok(Vec::new());
+        };
+        let touches = self.index.history(number, limit)?;
+        if touches.is_empty() && limit > 0 {
             return Err(LedgerError::IndexStale(format!("it has no history of {kind} {id}")));
         }
         Ok(touches)
@@ -146,7 +149,8 @@ impl View {
     /// The index failed or is damaged.
     pub fn lane_place(&self, lane_id: &str, sequence: u64) -> Result<Option<(u64, u32)>, LedgerError> {
         let key = state_map::record_key(self.reader.suite, lanes::KIND, lane_id);
-        let place = self.index.lane_place(&key, sequence)?;
+        let Some(number) = self.index.number_of(&key)? else { return Ok(None) };
+        let place = self.index.lane_place(number, sequence)?;
         if place.is_none() && self.lane(lane_id)?.is_some_and(|now| (1..=now.sequence).contains(&sequence)) {
             return Err(LedgerError::IndexStale(lanes::unplaced(lane_id, sequence)));
         }
@@ -177,13 +181,14 @@ impl View {
     /// [`LedgerError::Tampered`] where the index does not hold what the header commits to.
     pub fn verify(&self) -> Result<(), LedgerError> {
         let header = self.tip()?;
+        let tampered = |message| LedgerError::Tampered { height: self.meta.height, message };
         let mut map = StateMap::new(self.reader.suite);
-        fill(&mut map, self.index.as_ref(), self.reader.suite, Hashes::Made, &mut |_| Ok(()))?;
+        fill(&mut map, self.index.as_ref(), self.reader.suite, Hashes::Made, &mut |_| Ok(()))
+            .map_err(|failure| tampered(failure.to_string()))?;
         if map.root_hash() == header.state {
             return Ok(());
         }
-        let message = "the records in the index do not give the state root of its header".to_owned();
-        Err(LedgerError::Tampered { height: self.meta.height, message })
+        Err(tampered("the records in the index do not give the state root of its header".to_owned()))
     }
 
     fn place(&self, height: u64) -> Result<Place, LedgerError> {

@@ -5,6 +5,19 @@ use crate::hash::{Hash, HashSuite, Purpose};
 /// What keeps a record from being guessed from its value.
 pub type Salt = [u8; 16];
 
+/// What the map keeps of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leaf {
+    /// The record's key.
+    pub key: Hash,
+    /// Its value, as `record_value` makes it with the salt.
+    pub value: Hash,
+    /// Its salt, which enters no hash but through the value.
+    pub salt: Salt,
+    /// How many records were born before it: where the index keeps it. It enters no hash.
+    pub number: u32,
+}
+
 /// The key of the record `id` of that `kind`.
 ///
 /// No kind holds a zero byte, so no two pairs of kind and id are hashed as the same bytes.

@@ -6,8 +6,7 @@
 //! hashes. Records are never removed, so neither is a leaf.
 
 use super::arena::Arena;
-use super::leaf::{Salt, state_leaf};
-use super::map::Update;
+use super::leaf::{Leaf, state_leaf};
 use super::verify::End;
 use super::{DEPTH_MAX, bit, shared_bits};
 use crate::hash::{EMPTY, Hash, HashSuite};
@@ -56,13 +55,6 @@ impl Link {
     fn is_leaf(self) -> bool {
         matches!(self.at(), At::Leaf(_))
     }
-}
-
-#[derive(Debug)]
-struct Leaf {
-    key: Hash,
-    value: Hash,
-    salt: Salt,
 }
 
 /// Where keys part: the keys below agree on the bits before `split`, and that bit says the child.
@@ -116,15 +108,14 @@ impl Shard {
     }
 
     /// Writes a batch with rising, distinct keys of this shard, and gives the hash of the shard.
-    pub(super) fn apply(&mut self, suite: &dyn HashSuite, batch: &[Update]) -> Hash {
+    pub(super) fn apply(&mut self, suite: &dyn HashSuite, batch: &[Leaf]) -> Hash {
         let (top, hash) = self.update(suite, self.top, SHARD_DEPTH, batch);
         self.top = top;
         hash
     }
 
-    pub(super) fn get(&self, key: &Hash) -> Option<(Hash, Salt)> {
-        let leaf = self.nearest(self.top, key)?;
-        (leaf.key == *key).then_some((leaf.value, leaf.salt))
+    pub(super) fn get(&self, key: &Hash) -> Option<Leaf> {
+        self.nearest(self.top, key).filter(|leaf| leaf.key == *key).copied()
     }
 
     /// Adds the siblings from depth `SHARD_DEPTH` down to the end of the walk towards `key`, and gives that end.
@@ -197,7 +188,7 @@ impl Shard {
     }
 
     /// Writes `batch`, whose keys all lie below `depth`, into the subtree there.
-    fn update(&mut self, suite: &dyn HashSuite, link: Link, depth: usize, batch: &[Update]) -> Subtree {
+    fn update(&mut self, suite: &dyn HashSuite, link: Link, depth: usize, batch: &[Leaf]) -> Subtree {
         let (Some(first), Some(last)) = (batch.first(), batch.last()) else {
             return (link, self.hash(suite, link, depth));
         };
@@ -226,7 +217,7 @@ impl Shard {
         link: Link,
         below: &Hash,
         (depth, parted): (usize, usize),
-        batch: &[Update],
+        batch: &[Leaf],
     ) -> Subtree {
         let (to_left, to_right) = halves(batch, parted);
         let (old, new) = if bit(below, parted) { (to_right, to_left) } else { (to_left, to_right) };
@@ -253,7 +244,7 @@ impl Shard {
     }
 
     /// Makes the subtree at `depth` of a batch, and of one leaf or nothing that stands there already.
-    fn build(&mut self, suite: &dyn HashSuite, old: Link, depth: usize, batch: &[Update]) -> Subtree {
+    fn build(&mut self, suite: &dyn HashSuite, old: Link, depth: usize, batch: &[Leaf]) -> Subtree {
         let (Some(first), Some(last)) = (batch.first(), batch.last()) else {
             return (old, self.hash(suite, old, depth));
         };
@@ -273,14 +264,13 @@ impl Shard {
     }
 
     /// Writes one record to the leaf with its key, or to a new leaf where there is nothing.
-    fn write(&mut self, suite: &dyn HashSuite, old: Link, update: &Update) -> Subtree {
-        let leaf = Leaf { key: update.key, value: update.value, salt: update.salt };
-        let hash = state_leaf(suite, &update.key, &update.value);
+    fn write(&mut self, suite: &dyn HashSuite, old: Link, leaf: &Leaf) -> Subtree {
+        let hash = state_leaf(suite, &leaf.key, &leaf.value);
         if let At::Leaf(index) = old.at() {
-            self.leaves[index] = leaf;
+            self.leaves[index] = *leaf;
             return (old, hash);
         }
-        (Link::new(&At::Leaf(self.leaves.push(leaf))), hash)
+        (Link::new(&At::Leaf(self.leaves.push(*leaf))), hash)
     }
 
     /// Keeps a fork over two changed children, in the place of `old` where that is of the same kind.
@@ -329,6 +319,6 @@ fn chain(suite: &dyn HashSuite, mut hash: Hash, key: &Hash, split: usize, depth:
 }
 
 /// A sorted batch of keys that agree before bit `split`, cut where that bit becomes 1.
-fn halves(batch: &[Update], split: usize) -> (&[Update], &[Update]) {
-    batch.split_at(batch.partition_point(|update| !bit(&update.key, split)))
+fn halves(batch: &[Leaf], split: usize) -> (&[Leaf], &[Leaf]) {
+    batch.split_at(batch.partition_point(|leaf| !bit(&leaf.key, split)))
 }

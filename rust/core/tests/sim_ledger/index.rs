@@ -10,12 +10,12 @@ use finchain_core::index::{BlockRow, BlockRows, IndexFailure, Kept, Meta, Record
 struct Rows {
     ledger: Option<Hash>,
     blocks: Vec<BlockRow>,
-    numbers: BTreeMap<Hash, usize>,
+    numbers: BTreeMap<Hash, u32>,
     records: Vec<Stored>,
     /// Key and value of each record.
     hashes: Vec<(Hash, Hash)>,
-    touches: BTreeMap<Hash, Vec<Touch>>,
-    lanes: BTreeMap<(Hash, u64), (u64, u32)>,
+    touches: BTreeMap<u32, Vec<Touch>>,
+    lanes: BTreeMap<(u32, u64), (u64, u32)>,
 }
 
 #[derive(Debug, Default)]
@@ -77,16 +77,20 @@ impl RecordIndex for MemoryIndex {
         })
     }
 
-    fn get_many(&self, keys: &[Hash]) -> Result<Vec<Option<Stored>>, IndexFailure> {
-        let find = |rows: &Rows, key: &Hash| rows.numbers.get(key).map(|number| rows.records[*number].clone());
-        Ok(self.rows(|rows| keys.iter().map(|key| find(rows, key)).collect()))
+    fn number_of(&self, key: &Hash) -> Result<Option<u32>, IndexFailure> {
+        Ok(self.rows(|rows| rows.numbers.get(key).copied()))
+    }
+
+    fn record(&self, number: u32) -> Result<Option<Stored>, IndexFailure> {
+        Ok(self.rows(|rows| rows.records.get(place(number)).cloned()))
     }
 
     fn scan(&self, from: u64, limit: usize, kind: Option<&str>) -> Result<(Vec<Stored>, Option<u64>), IndexFailure> {
         Ok(self.rows(|rows| {
-            let wanted = |stored: &&Stored| stored.number >= from && kind.is_none_or(|kind| *kind == *stored.kind);
+            let wanted =
+                |stored: &&Stored| u64::from(stored.number) >= from && kind.is_none_or(|kind| *kind == *stored.kind);
             let mut found: Vec<Stored> = rows.records.iter().filter(wanted).take(limit + 1).cloned().collect();
-            let next = (found.len() > limit).then(|| found.pop().map(|stored| stored.number)).flatten();
+            let next = (found.len() > limit).then(|| found.pop().map(|stored| stored.number.into())).flatten();
             (found, next)
         }))
     }
@@ -94,8 +98,8 @@ impl RecordIndex for MemoryIndex {
     fn for_each_record(&self, visit: &mut Visit<'_>) -> Result<(), IndexFailure> {
         let (records, hashes) = self.rows(|rows| (rows.records.clone(), rows.hashes.clone()));
         records.iter().zip(&hashes).try_for_each(|(stored, (key, value))| {
-            let Stored { salt, kind, id, record, .. } = stored;
-            visit(&Kept { key, value, salt, kind, id, record })
+            let Stored { number, salt, kind, id, record, .. } = stored;
+            visit(&Kept { number: *number, key, value, salt, kind, id, record })
         })
     }
 
@@ -104,13 +108,13 @@ impl RecordIndex for MemoryIndex {
         self.rows(|rows| rows.blocks.len() % 2 == 0)
     }
 
-    fn history(&self, key: &Hash, limit: usize) -> Result<Vec<Touch>, IndexFailure> {
-        let touches = self.rows(|rows| rows.touches.get(key).cloned().unwrap_or_default());
+    fn history(&self, number: u32, limit: usize) -> Result<Vec<Touch>, IndexFailure> {
+        let touches = self.rows(|rows| rows.touches.get(&number).cloned().unwrap_or_default());
         Ok(touches.into_iter().rev().take(limit).collect())
     }
 
-    fn lane_place(&self, lane: &Hash, sequence: u64) -> Result<Option<(u64, u32)>, IndexFailure> {
-        Ok(self.rows(|rows| rows.lanes.get(&(*lane, sequence)).copied()))
+    fn lane_place(&self, lane: u32, sequence: u64) -> Result<Option<(u64, u32)>, IndexFailure> {
+        Ok(self.rows(|rows| rows.lanes.get(&(lane, sequence)).copied()))
     }
 
     fn block(&self, height: u64) -> Result<Option<BlockRow>, IndexFailure> {
@@ -134,23 +138,32 @@ impl RecordIndex for MemoryIndex {
     }
 }
 
+fn place(number: u32) -> usize {
+    usize::try_from(number).unwrap()
+}
+
 impl Rows {
     fn add(&mut self, block: &BlockRows) -> Result<(), IndexFailure> {
         let BlockRows { height, block_hash, time_ms, segment, offset, length, .. } = *block;
         self.blocks.push(BlockRow { block_hash, segment, offset, length, time_ms });
         for lane in &block.lanes {
-            self.lanes.insert((lane.key, lane.sequence), (height, lane.entry));
-        }
-        for write in &block.writes {
-            if write.born == self.numbers.contains_key(&write.key) {
+            let write = block.writes.iter().find(|write| (write.entry, &*write.kind) == (lane.entry, "lane"));
+            if write.map(|write| write.number) != Some(lane.number) {
                 return Err(IndexFailure(format!(
-                    "block {height} says of {} that it is born: {}",
-                    write.id, write.born
+                    "block {height} gives the lane of entry {} another number",
+                    lane.entry
                 )));
             }
-            let number = *self.numbers.entry(write.key).or_insert(self.records.len());
+            self.lanes.insert((lane.number, lane.sequence), (height, lane.entry));
+        }
+        for write in &block.writes {
+            let next = u32::try_from(self.records.len()).unwrap();
+            let number = *self.numbers.entry(write.key).or_insert(next);
+            if write.number != number {
+                return Err(IndexFailure(format!("{} is record {number}, and no {}", write.id, write.number)));
+            }
             let stored = Stored {
-                number: number as u64,
+                number,
                 height,
                 entry: write.entry,
                 salt: write.salt,
@@ -158,15 +171,15 @@ impl Rows {
                 id: write.id.clone(),
                 record: write.record.clone(),
             };
-            if number == self.records.len() {
+            if number == next {
                 self.records.push(stored);
                 self.hashes.push((write.key, write.value));
             } else {
-                self.records[number] = stored;
-                self.hashes[number].1 = write.value;
+                self.records[place(number)] = stored;
+                self.hashes[place(number)].1 = write.value;
             }
             let touch = Touch { height, entry: write.entry, instructions: write.instructions.clone() };
-            self.touches.entry(write.key).or_default().push(touch);
+            self.touches.entry(number).or_default().push(touch);
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses its own part of this support")]
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use finchain_index::{BlockRow, BlockRows, Index, LaneRow, Stored, Touch, Write};
@@ -41,6 +41,7 @@ pub fn kind(object: u64) -> &'static str {
     ["receivable", "account", "lane", "k"][usize::try_from(object % 4).unwrap()]
 }
 
+/// A write of the record whose number is that of its object.
 pub fn write(object: u64, entry: u32, instructions: Vec<u16>, record: Vec<u8>) -> Write {
     let mut salt = [0; 16];
     salt[..8].copy_from_slice(&(object ^ u64::from(entry)).to_le_bytes());
@@ -53,7 +54,7 @@ pub fn write(object: u64, entry: u32, instructions: Vec<u16>, record: Vec<u8>) -
         record,
         entry,
         instructions,
-        born: false,
+        number: u32::try_from(object).unwrap(),
     }
 }
 
@@ -82,7 +83,7 @@ pub fn plain(height: u64) -> BlockRows {
 pub struct Model {
     pub records: HashMap<[u8; 32], Stored>,
     pub history: HashMap<[u8; 32], Vec<Touch>>,
-    pub lanes: BTreeMap<([u8; 32], u64), (u64, u32)>,
+    pub lanes: BTreeMap<(u32, u64), (u64, u32)>,
     pub blocks: Vec<BlockRow>,
     sequences: HashMap<u64, u64>,
 }
@@ -108,34 +109,38 @@ impl Model {
             let lane = 4 * random.below(5) + 2;
             let sequence = self.sequences.entry(lane).or_default();
             *sequence += 1;
-            lanes.push(LaneRow { key: key(lane), sequence: *sequence, entry });
+            lanes.push(LaneRow { number: 0, sequence: *sequence, entry });
             writes.push(write(lane, entry, Vec::new(), format!("{sequence}").into_bytes()));
         }
         let mut block = block(height, lanes, writes);
-        self.mark_born(&mut block);
+        self.number(&mut block);
         self.apply(&block);
         block
     }
 
-    /// Says of some writes that make a record that they do, as a ledger says of all.
-    fn mark_born(&self, block: &mut BlockRows) {
-        let mut met = HashSet::new();
+    /// Numbers the records of a block as a ledger does.
+    fn number(&self, block: &mut BlockRows) {
+        let mut born = HashMap::new();
+        let mut lanes = block.lanes.iter_mut();
         for write in &mut block.writes {
-            let new = met.insert(write.key) && !self.records.contains_key(&write.key);
-            write.born = new && write.key[0] % 4 > 0;
+            let next = u32::try_from(self.records.len() + born.len()).unwrap();
+            let known = self.records.get(&write.key).map(|stored| stored.number);
+            write.number = known.unwrap_or_else(|| *born.entry(write.key).or_insert(next));
+            if &*write.kind == "lane" {
+                lanes.next().unwrap().number = write.number;
+            }
         }
     }
 
     pub fn apply(&mut self, rows: &BlockRows) {
-        for Write { key, kind, id, salt, record, entry, instructions, .. } in rows.writes.clone() {
-            let (born, height) = (self.records.len() as u64, rows.height);
-            let number = self.records.get(&key).map_or(born, |stored| stored.number);
+        for Write { key, kind, id, salt, record, entry, instructions, number, .. } in rows.writes.clone() {
+            let height = rows.height;
             let stored = Stored { number, height, entry, salt, kind: (*kind).into(), id, record };
             self.records.insert(key, stored);
             self.history.entry(key).or_default().insert(0, Touch { height, entry, instructions });
         }
         for lane in &rows.lanes {
-            self.lanes.insert((lane.key, lane.sequence), (rows.height, lane.entry));
+            self.lanes.insert((lane.number, lane.sequence), (rows.height, lane.entry));
         }
         let BlockRows { block_hash, segment, offset, length, time_ms, .. } = *rows;
         self.blocks.push(BlockRow { block_hash, segment, offset, length, time_ms });
@@ -144,16 +149,20 @@ impl Model {
     /// Compares everything that the index can be asked.
     pub fn check(&self, index: &Index) {
         let meta = index.meta().unwrap().unwrap();
-        assert_eq!((meta.height + 1, meta.next_number), (self.blocks.len() as u64, self.records.len() as u64));
+        assert_eq!(
+            (meta.height + 1, meta.next_number),
+            (self.blocks.len() as u64, u32::try_from(self.records.len()).unwrap())
+        );
         assert_eq!((meta.ledger, meta.block_hash), (hash(0), hash(meta.height)));
-        let (keys, records): (Vec<_>, Vec<_>) = self.records.clone().into_iter().unzip();
-        let found: Vec<Stored> = index.get_many(&keys).unwrap().into_iter().map(Option::unwrap).collect();
-        assert_eq!(found, records);
-        for (key, touches) in &self.history {
-            assert_eq!(&index.history(key, usize::MAX).unwrap(), touches);
+        for (key, stored) in &self.records {
+            assert_eq!(index.number_of(key).unwrap(), Some(stored.number));
+            assert_eq!(index.record(stored.number).unwrap().as_ref(), Some(stored));
+            assert_eq!(index.history(stored.number, usize::MAX).unwrap(), self.history[key]);
         }
+        assert_eq!(index.number_of(&[0xee; 32]).unwrap(), None);
+        assert_eq!(index.record(meta.next_number).unwrap(), None);
         for ((lane, sequence), place) in &self.lanes {
-            assert_eq!(index.lane_place(lane, *sequence).unwrap(), Some(*place));
+            assert_eq!(index.lane_place(*lane, *sequence).unwrap(), Some(*place));
         }
         for (height, block) in (0..).zip(&self.blocks) {
             assert_eq!(index.block(height).unwrap().as_ref(), Some(block));
@@ -161,7 +170,7 @@ impl Model {
         assert_eq!(index.block_hashes().unwrap(), self.blocks.iter().map(|block| block.block_hash).collect::<Vec<_>>());
         let mut all = Vec::new();
         index.for_each_record(|view| all.push(view.to_stored())).unwrap();
-        let mut expected = records;
+        let mut expected: Vec<Stored> = self.records.values().cloned().collect();
         expected.sort_unstable_by_key(|stored| stored.number);
         assert_eq!(all, expected);
     }
