@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 
 use finchain_core::hash::{EMPTY, Hash, HashSuite, suite};
 use finchain_core::state_map::{
-    End, Leaf, MapPath, MapPathError, StateMap, record_key, record_salt, record_value, root_from_leaf, state_leaf,
-    verify_absence, verify_presence,
+    End, Leaf, MapPath, MapPathError, Parts, StateMap, record_key, record_salt, record_value, root_from_leaf,
+    state_leaf, verify_absence, verify_presence,
 };
 use proptest::prelude::*;
 
@@ -276,6 +276,18 @@ fn a_large_batch_goes_to_all_cores_and_gives_the_same_hash() {
         in_blocks.apply(&mut block.to_vec());
     }
     assert_eq!(at_once.root_hash(), in_blocks.root_hash());
+    let (mut filled, mut parts) = (StateMap::new(suite), Parts::default());
+    filled.apply(&mut updates[..100].to_vec());
+    // Some come twice, and the last counts.
+    updates
+        .iter()
+        .take(9)
+        .map(|one| update(one.key, 0xee))
+        .chain(updates.iter().copied())
+        .for_each(|one| parts.push(one));
+    filled.fill(parts);
+    assert_eq!((filled.root_hash(), filled.len()), (at_once.root_hash(), at_once.len()));
+    assert_eq!(filled.get(&updates[7].key), Some(updates[7]));
     let leaves: Vec<_> = updates.iter().map(|update| (update.key, update.value)).collect();
     assert_eq!(at_once.root_hash(), reference(suite, &leaves, 0));
 }

@@ -81,6 +81,9 @@ pub(crate) fn number_of(
         }
         first += RUN;
     }
+    if next - first >= RUN {
+        return Err(IndexError::damaged("a row of keys is missing"));
+    }
     tail.number_of(tables, txn, (first, next), key)
 }
 
@@ -95,12 +98,12 @@ pub(crate) fn rows_between(
         let first = run * RUN;
         let mut entries = Vec::with_capacity(RUN as usize);
         let range = (Bound::Included(&record_key(first)[..]), Bound::Unbounded);
-        let records = tables.records.range(txn, &range).map_err(IndexError::lmdb("read"))?;
-        for (offset, item) in (0..=u16::MAX).zip(records) {
-            let (number, record) = item.map_err(IndexError::lmdb("read"))?;
-            let number = record_of_key(number)?;
-            if number - first != u32::from(offset) {
-                return Err(missing(first + u32::from(offset)));
+        let mut records = tables.records.range(txn, &range).map_err(IndexError::lmdb("read"))?;
+        for offset in 0..=u16::MAX {
+            let number = first + u32::from(offset);
+            let (found, record) = records.next().ok_or_else(|| missing(number))?.map_err(IndexError::lmdb("read"))?;
+            if record_of_key(found)? != number {
+                return Err(missing(number));
             }
             let mut entry = Entry::default();
             entry[..PREFIX].copy_from_slice(&decode_record_head(number, record)?.1[..PREFIX]);

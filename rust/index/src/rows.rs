@@ -217,9 +217,16 @@ pub(crate) fn decode_record_head(number: u32, row: &[u8]) -> Result<(Place, &[u8
 }
 
 pub(crate) fn decode_record(number: u32, row: &[u8]) -> Result<RecordView<'_>, IndexError> {
-    let ((height, entry), key) = decode_record_head(number, row)?;
-    let mut fields = Fields { table: "records", rest: &row[PLACE_BYTES + SUM_BYTES + key.len()..] };
-    let (value, salt) = (fields.array()?, fields.array()?);
+    decode_record_head(number, row)?;
+    view_record(number, row)
+}
+
+/// A record's row in an index that is whole, where its sum would say nothing more.
+pub(crate) fn view_record(number: u32, row: &[u8]) -> Result<RecordView<'_>, IndexError> {
+    let mut fields = Fields { table: "records", rest: row };
+    let (height, entry) = fields.place()?;
+    fields.bytes(SUM_BYTES)?;
+    let (key, value, salt) = (fields.array()?, fields.array()?, fields.array()?);
     let (kind, id) = (fields.text()?, fields.text()?);
     Ok(RecordView { number, height, entry, key, value, salt, kind, id, record: fields.rest })
 }

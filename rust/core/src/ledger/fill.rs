@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::{CORE_KINDS, lanes};
 use crate::hash::HashSuite;
 use crate::index::{IndexFailure, Kept, RecordIndex, Visit};
-use crate::state_map::{self, Leaf, StateMap};
+use crate::state_map::{self, Leaf, Parts, StateMap};
 
 /// Where the hashes of records come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,27 +31,20 @@ pub(super) fn fill(
 ) -> Result<(), IndexFailure> {
     /// Records that are copied before all cores hash them; some ten megabytes.
     const HASHED_TOGETHER: usize = 1 << 15;
-    /// Records that the map takes at once; some eighty megabytes. The more, the less often a node above several is
-    /// hashed again.
-    const WRITTEN_TOGETHER: usize = 1 << 20;
     let mut unhashed = Unhashed::default();
-    let mut leaves = Vec::new();
+    let mut parts = Parts::default();
     index.for_each_record(&mut |kept| {
         match hashes {
-            Hashes::Kept => leaves.push(believed(suite, kept)?),
+            Hashes::Kept => parts.push(believed(suite, kept)?),
             Hashes::Made => unhashed.push(kept),
         }
         if unhashed.rows.len() == HASHED_TOGETHER {
-            unhashed.hash(suite, &mut leaves)?;
-        }
-        if leaves.len() == WRITTEN_TOGETHER {
-            map.apply(&mut leaves);
-            leaves.clear();
+            unhashed.hash(suite, &mut parts)?;
         }
         visit(kept)
     })?;
-    unhashed.hash(suite, &mut leaves)?;
-    map.apply(&mut leaves);
+    unhashed.hash(suite, &mut parts)?;
+    map.fill(parts);
     Ok(())
 }
 
@@ -98,17 +91,19 @@ impl Unhashed {
     }
 
     /// Adds the leaves that the records are, which must be those that are kept of them, and forgets the records.
-    fn hash(&mut self, suite: &'static dyn HashSuite, leaves: &mut Vec<Leaf>) -> Result<(), IndexFailure> {
+    fn hash(&mut self, suite: &'static dyn HashSuite, parts: &mut Parts) -> Result<(), IndexFailure> {
         let hash = |(at, (leaf, ends)): (usize, &(Leaf, [usize; 3]))| {
             let start = at.checked_sub(1).map_or(0, |before| self.rows[before].1[2]);
             let text = |from: usize, to: usize| std::str::from_utf8(&self.bytes[from..to]).unwrap_or_default();
             let name = (text(start, ends[0]), text(ends[0], ends[1]));
             hashed(suite, leaf, name, &self.bytes[ends[1]..ends[2]])
         };
-        let first = leaves.len();
-        leaves.par_extend(self.rows.par_iter().enumerate().map(hash));
-        if let Some((leaf, _)) = leaves[first..].iter().zip(&self.rows).find(|(leaf, (kept, _))| *leaf != kept) {
-            return Err(differs(leaf.number));
+        let leaves: Vec<Leaf> = self.rows.par_iter().enumerate().map(hash).collect();
+        for (leaf, (kept, _)) in leaves.into_iter().zip(&self.rows) {
+            if leaf != *kept {
+                return Err(differs(leaf.number));
+            }
+            parts.push(leaf);
         }
         self.bytes.clear();
         self.rows.clear();

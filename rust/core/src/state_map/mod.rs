@@ -11,7 +11,7 @@ mod shard;
 mod verify;
 
 pub use leaf::{Leaf, Salt, record_key, record_salt, record_value, state_leaf};
-pub use map::{StateMap, Values};
+pub use map::{Parts, StateMap, Values};
 pub use verify::{DEPTH_MAX, End, MapPath, MapPathError, root_from_leaf, verify_absence, verify_presence};
 
 use crate::hash::Hash;
