@@ -9,8 +9,8 @@ use crate::error::{IndexError, RowFault};
 use crate::index::Index;
 use crate::keys;
 use crate::rows::{
-    Place, Tip, decode_record_head, encode_block, encode_lane, encode_record, encode_touch, lane_key, number_key,
-    record_key, seal, touch_key,
+    Place, Tip, encode_block, encode_lane, encode_record, encode_touch, lane_key, number_key, record_key, seal,
+    touch_key,
 };
 use crate::tables::{Table, Tables, pages_file};
 
@@ -52,17 +52,8 @@ impl Index {
         blocks.iter().try_for_each(check_rows)?;
         self.set_open()?;
         self.written();
-        loop {
-            match self.with(|tables| try_apply(tables, blocks)) {
-                Ok(true) => break,
-                Ok(false) => self.grow()?,
-                Err(error) => {
-                    if matches!(error, IndexError::Damaged { .. }) {
-                        self.condemn()?;
-                    }
-                    return Err(error);
-                }
-            }
+        while !self.with(|tables| try_apply(tables, blocks))? {
+            self.grow()?;
         }
         self.with(|tables| tables.complete(&pages_file(self.folder()))).map(|_| ())
     }
@@ -156,9 +147,7 @@ fn gather<'a>(
 
 /// Where a record that the tables hold was last touched. Another key there is damage, for numbers are the index's own.
 fn last_touch(tables: &Tables, txn: &RoTxn<WithoutTls>, number: u32, key: &[u8; 32]) -> Result<Place, IndexError> {
-    let row = tables.record(txn, number)?;
-    let row = row.ok_or_else(|| IndexError::damaged(format!("record {number} is missing")))?;
-    let (place, stored) = decode_record_head(number, row)?;
+    let (place, stored) = tables.record_head(txn, number)?;
     if stored == key { Ok(place) } else { Err(IndexError::damaged(format!("record {number} has another key"))) }
 }
 

@@ -311,10 +311,14 @@ impl Index {
         Ok(self.writing.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Runs `act` on the environment, which cannot be replaced meanwhile.
+    /// Runs `act` on the environment, which cannot be replaced meanwhile. Damage that it meets condemns the index.
     pub(crate) fn with<T>(&self, act: impl FnOnce(&Tables) -> Result<T, IndexError>) -> Result<T, IndexError> {
         let guard = self.tables.read().unwrap_or_else(PoisonError::into_inner);
-        act(guard.as_ref().ok_or(IndexError::Closed)?)
+        let done = act(guard.as_ref().ok_or(IndexError::Closed)?);
+        if matches!(&done, Err(IndexError::Damaged { .. })) {
+            self.condemn()?;
+        }
+        done
     }
 
     /// Runs `act` in a read transaction: it sees one state, whatever is applied meanwhile.
@@ -332,9 +336,6 @@ impl Index {
                 Err(heed::Error::Mdb(MdbError::MapResized)) => Ok(None),
                 Err(error) => Err(IndexError::lmdb("read")(error)),
             });
-            if matches!(&found, Err(IndexError::Damaged { .. })) {
-                self.condemn()?;
-            }
             match found? {
                 Some(found) => return Ok(found),
                 // Another process has made the map larger than ours.

@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use heed::{RoTxn, WithoutTls};
 
 use crate::error::IndexError;
-use crate::rows::{decode_record, decode_record_head, record_key, record_of_key, seal};
+use crate::rows::{decode_record_head, record_key, record_of_key, seal};
 use crate::tables::Tables;
 
 /// Records of a row.
@@ -50,8 +50,7 @@ impl Tail {
         }
         let seen = u32::try_from(latest.numbers.len()).unwrap_or(u32::MAX);
         for number in first.saturating_add(seen)..next {
-            let record = tables.record(txn, number)?.ok_or_else(|| missing(number))?;
-            latest.numbers.insert(*decode_record(number, record)?.key, number);
+            latest.numbers.insert(*tables.record_head(txn, number)?.1, number);
         }
         // Who pinned the index earlier shares what was found, and has fewer records.
         Ok(latest.numbers.get(key).copied().filter(|number| *number < next))
@@ -74,8 +73,7 @@ pub(crate) fn number_of(
         }
         for offset in offsets_of(row, key) {
             let number = first + u32::from(offset);
-            let record = tables.record(txn, number)?.ok_or_else(|| missing(number))?;
-            if decode_record_head(number, record)?.1 == key {
+            if tables.record_head(txn, number)?.1 == key {
                 return Ok(Some(number));
             }
         }
@@ -101,9 +99,10 @@ pub(crate) fn rows_between(
         let mut records = tables.records.range(txn, &range).map_err(IndexError::lmdb("read"))?;
         for offset in 0..=u16::MAX {
             let number = first + u32::from(offset);
-            let (found, record) = records.next().ok_or_else(|| missing(number))?.map_err(IndexError::lmdb("read"))?;
+            let missing = || IndexError::damaged(format!("record {number} is missing"));
+            let (found, record) = records.next().ok_or_else(missing)?.map_err(IndexError::lmdb("read"))?;
             if record_of_key(found)? != number {
-                return Err(missing(number));
+                return Err(missing());
             }
             let mut entry = Entry::default();
             entry[..PREFIX].copy_from_slice(&decode_record_head(number, record)?.1[..PREFIX]);
@@ -116,10 +115,6 @@ pub(crate) fn rows_between(
         Ok((first, row))
     };
     (before / RUN..next / RUN).map(row).collect()
-}
-
-fn missing(number: u32) -> IndexError {
-    IndexError::damaged(format!("record {number} is missing"))
 }
 
 /// How far from the first of a row's records those are whose keys begin as this one does.

@@ -7,7 +7,7 @@ use heed::types::Bytes;
 use heed::{Database, Env, EnvFlags, EnvOpenOptions, RoTxn, WithoutTls};
 
 use crate::error::IndexError;
-use crate::rows::{Tip, decode_format, record_key};
+use crate::rows::{Place, Tip, decode_format, decode_record_head, record_key};
 
 /// The format of the tables; another one is another index.
 pub(crate) const FORMAT: u32 = 4;
@@ -97,6 +97,16 @@ impl Tables {
     /// The row of a record.
     pub fn record<'t>(&self, txn: &'t RoTxn<WithoutTls>, number: u32) -> Result<Option<&'t [u8]>, IndexError> {
         self.records.get(txn, &record_key(number)).map_err(IndexError::lmdb("read"))
+    }
+
+    /// Where a record that was born was last touched, and its key.
+    pub fn record_head<'t>(
+        &self,
+        txn: &'t RoTxn<WithoutTls>,
+        number: u32,
+    ) -> Result<(Place, &'t [u8; 32]), IndexError> {
+        let row = self.record(txn, number)?;
+        decode_record_head(number, row.ok_or_else(|| IndexError::damaged(format!("record {number} is missing")))?)
     }
 
     pub fn tip(&self, txn: &RoTxn<WithoutTls>) -> Result<Option<Tip>, IndexError> {

@@ -144,12 +144,8 @@ impl Ledger {
     /// conflict. The caller holds the executor.
     fn first_of(&self, transaction: &Transaction, blocks: u64) -> Result<Result<Repeated, Rejection>, LedgerError> {
         self.shared.wait_indexed(blocks)?;
-        let lane = crate::state_map::record_key(self.suite, super::lanes::KIND, &transaction.lane_id());
-        let leaf = self.shared.values.get(&lane);
-        let place =
-            leaf.map(|leaf| self.index()?.lane_place(leaf.number, transaction.sequence).map_err(LedgerError::from));
-        let place = place.transpose()?.flatten();
-        let (height, entry) = place
+        let (height, entry) = self
+            .indexed_lane_place(&transaction.lane_id(), transaction.sequence)?
             .ok_or_else(|| self.condemned(super::lanes::unplaced(&transaction.lane_id(), transaction.sequence)))?;
         let stored = self.stored_block_cached(height)?;
         let (first, view) = stored

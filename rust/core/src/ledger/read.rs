@@ -119,13 +119,18 @@ impl Ledger {
     /// A block could not be sealed, or the index failed.
     pub fn lane_place(&self, lane_id: &str, sequence: u64) -> Result<Option<(u64, u32)>, LedgerError> {
         self.wait_indexed()?;
-        let key = state_map::record_key(self.suite, super::lanes::KIND, lane_id);
-        let Some(leaf) = self.shared.values.get(&key) else { return Ok(None) };
-        let place = self.index()?.lane_place(leaf.number, sequence)?;
+        let place = self.indexed_lane_place(lane_id, sequence)?;
         if place.is_none() && (1..=self.lane_sequence(lane_id)).contains(&sequence) {
             return Err(self.condemned(super::lanes::unplaced(lane_id, sequence)));
         }
         Ok(place)
+    }
+
+    /// The same, as far as the index has come.
+    pub(super) fn indexed_lane_place(&self, lane_id: &str, sequence: u64) -> Result<Option<(u64, u32)>, LedgerError> {
+        let key = state_map::record_key(self.suite, super::lanes::KIND, lane_id);
+        let Some(leaf) = self.shared.values.get(&key) else { return Ok(None) };
+        Ok(self.index()?.lane_place(leaf.number, sequence)?)
     }
 
     /// A transaction by its place.

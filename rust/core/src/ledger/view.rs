@@ -100,8 +100,7 @@ impl View {
     /// # Errors
     /// The index failed or is damaged.
     pub fn record(&self, kind: &str, id: &str) -> Result<Option<Vec<u8>>, LedgerError> {
-        let key = state_map::record_key(self.reader.suite, kind, id);
-        let Some(number) = self.index.number_of(&key)? else { return Ok(None) };
+        let Some(number) = self.number_of(kind, id)? else { return Ok(None) };
         match self.index.record(number)? {
             Some(stored) if (&*stored.kind, &*stored.id) != (kind, id) => {
                 Err(LedgerError::IndexStale(format!("it gives {} {} for {kind} {id}", stored.kind, stored.id)))
@@ -123,9 +122,7 @@ impl View {
     /// # Errors
     /// The index failed or is damaged.
     pub fn history(&self, kind: &str, id: &str, limit: usize) -> Result<Vec<Touch>, LedgerError> {
-        let Some(number) = self.index.number_of(&state_map::record_key(self.reader.suite, kind, id))? else {
-            return Ok(Vec::new());
-        };
+        let Some(number) = self.number_of(kind, id)? else { return Ok(Vec::new()) };
         let touches = self.index.history(number, limit)?;
         if touches.is_empty() && limit > 0 {
             return Err(LedgerError::IndexStale(format!("it has no history of {kind} {id}")));
@@ -148,8 +145,7 @@ impl View {
     /// # Errors
     /// The index failed or is damaged.
     pub fn lane_place(&self, lane_id: &str, sequence: u64) -> Result<Option<(u64, u32)>, LedgerError> {
-        let key = state_map::record_key(self.reader.suite, lanes::KIND, lane_id);
-        let Some(number) = self.index.number_of(&key)? else { return Ok(None) };
+        let Some(number) = self.number_of(lanes::KIND, lane_id)? else { return Ok(None) };
         let place = self.index.lane_place(number, sequence)?;
         if place.is_none() && self.lane(lane_id)?.is_some_and(|now| (1..=now.sequence).contains(&sequence)) {
             return Err(LedgerError::IndexStale(lanes::unplaced(lane_id, sequence)));
@@ -189,6 +185,10 @@ impl View {
             return Ok(());
         }
         Err(tampered("the records in the index do not give the state root of its header".to_owned()))
+    }
+
+    fn number_of(&self, kind: &str, id: &str) -> Result<Option<u32>, LedgerError> {
+        Ok(self.index.number_of(&state_map::record_key(self.reader.suite, kind, id))?)
     }
 
     fn place(&self, height: u64) -> Result<Place, LedgerError> {
