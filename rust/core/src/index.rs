@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::hash::Hash;
-use crate::state_map::Leaf;
+use crate::state_map::{Hashed, Leaf};
 
 /// A record that a block wrote.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ pub struct Write {
     pub id: Box<str>,
     /// Value in the state map after the write.
     pub value: Hash,
+    /// Its hash as a leaf of the state map, to which the entry commits.
+    pub leaf_hash: Hash,
     /// Salt of the record after the write.
     pub salt: [u8; 16],
     /// The record's canonical JSON.
@@ -34,8 +36,9 @@ pub struct Write {
 impl Write {
     /// What it is to the state map.
     #[must_use]
-    pub fn leaf(&self) -> Leaf {
-        Leaf { key: self.key, value: self.value, salt: self.salt, number: self.number }
+    pub fn leaf(&self) -> Hashed {
+        let leaf = Leaf { key: self.key, value: self.value, salt: self.salt, number: self.number };
+        Hashed { leaf, hash: self.leaf_hash }
     }
 }
 

@@ -59,6 +59,9 @@ use crate::log::{
 const FORMAT: u64 = 1;
 /// The folder of the changes files.
 const CHANGES: &str = "changes";
+/// Sealed blocks that may wait for the index: enough that one commit takes several, and a bound for their memory, some
+/// seven megabytes for a block of ten thousand instructions.
+const BLOCKS_TO_INDEX: usize = 8;
 
 /// Why the ledger machine cannot go on, or a reader cannot have what it asked for.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -306,7 +309,7 @@ impl Ledger {
     ) -> Self {
         // One block waits while one is sealed: so the executor is never more than two blocks ahead of the disk.
         let (jobs, job_queue) = sync_channel::<Job>(1);
-        let (rows, row_queue) = sync_channel(64);
+        let (rows, row_queue) = sync_channel(BLOCKS_TO_INDEX);
         let changes = || ChangesFiles::new(blocks.clone(), dir.join(CHANGES));
         let kept = (!options.read_only).then(changes);
         let sealer = Sealer { suite, writer, genesis, shared: Arc::clone(&shared), index: rows, changes: kept };

@@ -6,7 +6,7 @@ use super::open::StoredBlock;
 use super::{Ledger, LedgerError, identity, locked};
 use crate::block::{self, BlockHeader, EntryView, Payload};
 use crate::checkpoint::Checkpoint;
-use crate::hash::{Hash, Purpose};
+use crate::hash::Hash;
 use crate::index::{Stored, Touch};
 use crate::log::Place;
 use crate::merkle;
@@ -163,8 +163,7 @@ impl Ledger {
 
     /// A stored block; its hash is compared with the block log where that already has it.
     pub(super) fn stored_block(&self, height: u64) -> Result<Arc<StoredBlock>, LedgerError> {
-        let recent = self.shared.sealed().recent.get(&height).copied();
-        let place = if let Some(place) = recent {
+        let place = if let Some(place) = self.shared.place(height) {
             place
         } else {
             let row = self.index()?.block(height)?;
@@ -186,7 +185,8 @@ impl Ledger {
         let payload = Payload::parse(bytes).map_err(|e| tampered(e.to_string()))?;
         super::refuse_later(height, payload.header())?;
         let header = BlockHeader::parse(payload.header()).map_err(|e| tampered(e.to_string()))?;
-        let known = self.shared.sealed().blocks.leaf(height);
+        // A block that is still to be sealed is not there, and is read while the state of those before it is hashed.
+        let known = (height < self.shared.sealed_blocks()).then(|| self.shared.sealed().blocks.leaf(height)).flatten();
         if known.is_some_and(|known| known != block::block_hash(payload.header())) {
             return Err(tampered("its header is not the one in the block log".into()));
         }
@@ -319,13 +319,7 @@ impl Ledger {
         let index = writes.iter().position(|w| *w.kind == *kind && *w.id == *id).ok_or_else(|| {
             LedgerError::NotFound(format!("the transaction in block {height}, entry {entry} did not write {kind} {id}"))
         })?;
-        let changes: Vec<Hash> = writes
-            .iter()
-            .map(|w| {
-                let value = state_map::record_value(self.suite, &w.salt, &w.record);
-                self.suite.hash(Purpose::StateLeaf, &[&w.key, &value])
-            })
-            .collect();
+        let changes: Vec<Hash> = writes.iter().map(|write| write.leaf_hash).collect();
         let path = self.path_of(&changes, index)?;
         let inner = write::change(&write::ChangeParts {
             hash: self.suite.name(),

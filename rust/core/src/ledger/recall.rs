@@ -147,7 +147,7 @@ fn recalled(suite: &'static dyn HashSuite, stored: Arc<StoredBlock>, kept: &[u8]
         let mut changes = Vec::new();
         for _ in 0..committed.writes {
             let write = rest.write(suite, &mut names, entry)?;
-            changes.push(state_map::state_leaf(suite, &write.key, &write.value));
+            changes.push(write.leaf_hash);
             writes.push(write);
         }
         if merkle::tree_hash(suite, &changes) != committed.changes {
@@ -208,7 +208,8 @@ impl<'a> Rest<'a> {
         let record = self.take(length)?.to_vec();
         let key = state_map::record_key(suite, kind, id);
         let value = state_map::record_value(suite, &salt, &record);
+        let leaf_hash = state_map::state_leaf(suite, &key, &value);
         let (kind, id) = (names.shared(kind), id.into());
-        Some(Write { key, kind, id, value, salt, record, entry, instructions, number: 0 })
+        Some(Write { key, kind, id, value, leaf_hash, salt, record, entry, instructions, number: 0 })
     }
 }

@@ -109,7 +109,7 @@ impl Ledger {
             })?;
         }
         for (height, place) in frames {
-            shared.sealed_mut().recent.insert(height, place);
+            shared.placed([(height, place)]);
         }
         if !options.read_only {
             index.mark_open()?;
@@ -130,12 +130,11 @@ impl Ledger {
     pub fn look_further(&self) -> Result<u64, LedgerError> {
         self.index()?;
         let log = LogReader::open(self.blocks.clone(), identity::tag_of(&self.shared.block_zero()))?;
-        let last = self.shared.sealed().recent.last_key_value().map(|(height, place)| (*place, *height));
+        let last = self.shared.last_place().map(|(height, place)| (place, height));
         let frames = after(log.frames_so_far(last), last)?;
         *locked(&self.reader) = Some(log);
-        let mut sealed = self.shared.sealed_mut();
-        sealed.recent.extend(frames);
-        Ok(sealed.recent.last_key_value().map_or(0, |(height, _)| height + 1))
+        self.shared.placed(frames);
+        Ok(self.shared.last_place().map_or(0, |(height, _)| height + 1))
     }
 }
 
@@ -255,7 +254,7 @@ fn load(
     }
     executor.height = meta.height + 1;
     executor.time_ms = header.time_ms;
-    sealed.recent.insert(meta.height, place);
+    shared.placed([(meta.height, place)]);
     sealed.tip = Some(Tip { header, header_text, hash });
     drop(sealed);
     shared.start_at(meta.height + 1);

@@ -13,11 +13,11 @@ use super::open::Opened;
 use super::recall::{self, Recalled};
 use super::{Genesis, LedgerError, Shared, Tip, identity};
 use crate::block::{self, BlockHeader, Refusal};
-use crate::hash::{Hash, HashSuite, Purpose};
+use crate::hash::{Hash, HashSuite};
 use crate::index::{BlockRows, LaneRow, RecordIndex, Write};
 use crate::log::{ChangesFiles, LogWriter, Place};
 use crate::merkle;
-use crate::state_map::{self, Leaf, StateMap};
+use crate::state_map::{self, Hashed, StateMap};
 use crate::transaction::{NO_INSTRUCTION, Transaction, instruction_salt};
 
 /// Blocks on their way into the sealed state.
@@ -85,10 +85,10 @@ impl Sealer {
             block.add(transaction, refused, writes);
         }
         let tree_root = merkle::tree_hash(self.suite, &block.leaves);
-        let mut leaves: Vec<Leaf> = block.writes.iter().map(Write::leaf).collect();
+        let mut leaves: Vec<Hashed> = block.writes.iter().map(Write::leaf).collect();
         let hashed = Instant::now();
         let mut sealed = self.shared.sealed_mut();
-        sealed.map.apply(&mut leaves);
+        sealed.map.apply_hashed(&mut leaves);
         let state = sealed.map.root_hash();
         let previous = sealed.tip.as_ref().map_or([0; 32], |tip| tip.hash);
         let header = BlockHeader {
@@ -113,10 +113,11 @@ impl Sealer {
             None => self.append(&opened, &header_text, &block, hash)?,
         };
         let appended = Instant::now();
-        let mut sealed = self.shared.sealed_mut();
+        // Who sees a block in the log finds its place.
+        shared.placed([(opened.height, place)]);
+        let mut sealed = shared.sealed_mut();
         sealed.blocks.push(hash);
         sealed.tip = Some(Tip { header, header_text, hash });
-        sealed.recent.insert(opened.height, place);
         drop(sealed);
         self.keep(opened.height, &block.writes);
         self.shared.add_times(&[("hash", hashed - started), ("state", mapped - hashed), ("append", appended - mapped)]);
@@ -142,6 +143,7 @@ impl Sealer {
         let started = Instant::now();
         let tampered = |height, message: &str| LedgerError::Tampered { height, message: message.to_owned() };
         let Some(last) = blocks.last().map(|block| Arc::clone(&block.stored)) else { return Ok(()) };
+        self.shared.placed(blocks.iter().map(|block| (block.rows.height, block.stored.place)));
         let mut sealed = self.shared.sealed_mut();
         let mut previous = sealed.tip.as_ref().map_or([0; 32], |tip| tip.hash);
         for block in &blocks {
@@ -158,7 +160,7 @@ impl Sealer {
                 lane.number = writes.last().map_or(0, |write| write.number);
             }
         }
-        sealed.map.apply(&mut leaves);
+        sealed.map.apply_hashed(&mut leaves);
         if sealed.map.root_hash() != last.header.state {
             return Err(tampered(
                 last.header.height,
@@ -167,7 +169,6 @@ impl Sealer {
         }
         for block in &blocks {
             sealed.blocks.push(block.rows.block_hash);
-            sealed.recent.insert(block.rows.height, block.stored.place);
         }
         let header_text = last.payload.header().to_vec();
         sealed.tip = Some(Tip { header: last.header.clone(), header_text, hash: previous });
@@ -217,7 +218,7 @@ impl Sealer {
 ///
 /// The map is asked in the order of keys, in which it is written next: what the first walk brings into the processor's
 /// cache the second one finds there. In the order of writing it was half as long again.
-fn number(blocks: &mut [Recalled], map: &StateMap) -> Result<Vec<Leaf>, LedgerError> {
+fn number(blocks: &mut [Recalled], map: &StateMap) -> Result<Vec<Hashed>, LedgerError> {
     let mut writes: Vec<&mut Write> = blocks.iter_mut().flat_map(|block| &mut block.rows.writes).collect();
     let mut order: Vec<(Hash, usize)> = writes.iter().map(|write| write.key).zip(0..).collect();
     order.sort_unstable();
@@ -314,18 +315,20 @@ impl<'a> Sealing<'a> {
         let number = before.map_or(self.next_number, |(_, number)| number);
         self.next_number += u32::from(before.is_none());
         self.written.insert(key, (salt, number));
+        let leaf_hash = state_map::state_leaf(self.suite, &key, &value);
         self.writes.push(Write {
             key,
             kind: new.kind,
             id: new.id,
             value,
+            leaf_hash,
             salt,
             record: new.record,
             entry,
             instructions: new.instructions,
             number,
         });
-        self.suite.hash(Purpose::StateLeaf, &[&key, &value])
+        leaf_hash
     }
 }
 

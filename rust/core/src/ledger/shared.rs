@@ -25,8 +25,6 @@ pub(crate) struct Sealed {
     pub map: StateMap,
     pub blocks: BlockLog,
     pub tip: Option<Tip>,
-    /// Places of blocks that the index may not have yet.
-    pub recent: BTreeMap<u64, Place>,
 }
 
 #[derive(Default)]
@@ -43,6 +41,8 @@ pub(crate) struct Shared {
     sealed: RwLock<Sealed>,
     /// The values of the sealed map, for who need not wait until a block is hashed.
     pub values: Values,
+    /// Places of blocks that the index may not have yet, of which nobody waits for a block that is hashed.
+    recent: Mutex<BTreeMap<u64, Place>>,
     progress: Mutex<Progress>,
     moved: Condvar,
     zero: OnceLock<Hash>,
@@ -59,7 +59,8 @@ impl Shared {
         let map = StateMap::new(suite);
         Self {
             values: map.values(),
-            sealed: RwLock::new(Sealed { map, blocks: BlockLog::new(), tip: None, recent: BTreeMap::new() }),
+            sealed: RwLock::new(Sealed { map, blocks: BlockLog::new(), tip: None }),
+            recent: Mutex::default(),
             progress: Mutex::new(Progress::default()),
             moved: Condvar::new(),
             zero: named,
@@ -109,6 +110,21 @@ impl Shared {
         let _ = self.zero.set(*hash);
     }
 
+    /// Where a block is that the index may not have yet.
+    pub fn place(&self, height: u64) -> Option<Place> {
+        locked(&self.recent).get(&height).copied()
+    }
+
+    /// The newest of these blocks.
+    pub fn last_place(&self) -> Option<(u64, Place)> {
+        locked(&self.recent).last_key_value().map(|(height, place)| (*height, *place))
+    }
+
+    /// Notes where blocks are.
+    pub fn placed(&self, blocks: impl IntoIterator<Item = (u64, Place)>) {
+        locked(&self.recent).extend(blocks);
+    }
+
     pub fn start_at(&self, blocks: u64) {
         let mut progress = locked(&self.progress);
         progress.sealed = blocks;
@@ -123,10 +139,15 @@ impl Shared {
     pub fn indexed_to(&self, height: u64) {
         locked(&self.progress).indexed = height + 1;
         // The index now answers for these; the newest stays, for the tip's receipts.
-        let mut sealed = self.sealed_mut();
-        sealed.recent = sealed.recent.split_off(&height);
-        drop(sealed);
+        let mut recent = locked(&self.recent);
+        *recent = recent.split_off(&height);
+        drop(recent);
         self.moved.notify_all();
+    }
+
+    /// Blocks whose hashes the block log has.
+    pub fn sealed_blocks(&self) -> u64 {
+        locked(&self.progress).sealed
     }
 
     pub fn indexed_blocks(&self) -> u64 {

@@ -18,6 +18,23 @@ pub struct Leaf {
     pub number: u32,
 }
 
+/// A leaf that is to be written, and its hash, which whoever wrote the record has already.
+#[derive(Clone, Copy, Debug)]
+pub struct Hashed {
+    /// The leaf.
+    pub leaf: Leaf,
+    /// What `state_leaf` makes of it.
+    pub hash: Hash,
+}
+
+impl Hashed {
+    /// The leaf with its hash.
+    #[must_use]
+    pub fn new(suite: &dyn HashSuite, leaf: Leaf) -> Self {
+        Self { leaf, hash: state_leaf(suite, &leaf.key, &leaf.value) }
+    }
+}
+
 /// The key of the record `id` of that `kind`.
 ///
 /// No kind holds a zero byte, so no two pairs of kind and id are hashed as the same bytes.

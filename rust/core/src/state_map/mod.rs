@@ -10,7 +10,7 @@ mod map;
 mod shard;
 mod verify;
 
-pub use leaf::{Leaf, Salt, record_key, record_salt, record_value, state_leaf};
+pub use leaf::{Hashed, Leaf, Salt, record_key, record_salt, record_value, state_leaf};
 pub use map::{Parts, StateMap, Values};
 pub use verify::{DEPTH_MAX, End, MapPath, MapPathError, root_from_leaf, verify_absence, verify_presence};
 

@@ -6,7 +6,7 @@
 //! hashes. Records are never removed, so neither is a leaf.
 
 use super::arena::Arena;
-use super::leaf::{Leaf, state_leaf};
+use super::leaf::{Hashed, Leaf, state_leaf};
 use super::verify::End;
 use super::{DEPTH_MAX, bit, shared_bits};
 use crate::hash::{EMPTY, Hash, HashSuite};
@@ -108,7 +108,7 @@ impl Shard {
     }
 
     /// Writes a batch with rising, distinct keys of this shard, and gives the hash of the shard.
-    pub(super) fn apply(&mut self, suite: &dyn HashSuite, batch: &[Leaf]) -> Hash {
+    pub(super) fn apply(&mut self, suite: &dyn HashSuite, batch: &[Hashed]) -> Hash {
         let (top, hash) = self.update(suite, self.top, SHARD_DEPTH, batch);
         self.top = top;
         hash
@@ -188,7 +188,7 @@ impl Shard {
     }
 
     /// Writes `batch`, whose keys all lie below `depth`, into the subtree there.
-    fn update(&mut self, suite: &dyn HashSuite, link: Link, depth: usize, batch: &[Leaf]) -> Subtree {
+    fn update(&mut self, suite: &dyn HashSuite, link: Link, depth: usize, batch: &[Hashed]) -> Subtree {
         let (Some(first), Some(last)) = (batch.first(), batch.last()) else {
             return (link, self.hash(suite, link, depth));
         };
@@ -197,9 +197,9 @@ impl Shard {
         };
         let split = usize::from(fork.split);
         if depth < split
-            && let Some(below) = self.nearest(link, &first.key).map(|leaf| leaf.key)
+            && let Some(below) = self.nearest(link, &first.leaf.key).map(|leaf| leaf.key)
         {
-            let parted = shared_bits(&below, &first.key).min(shared_bits(&below, &last.key));
+            let parted = shared_bits(&below, &first.leaf.key).min(shared_bits(&below, &last.leaf.key));
             if parted < split {
                 return self.part(suite, link, &below, (depth, parted), batch);
             }
@@ -207,7 +207,7 @@ impl Shard {
         let (to_left, to_right) = halves(batch, split);
         let left = self.update(suite, fork.children[0], split + 1, to_left);
         let right = self.update(suite, fork.children[1], split + 1, to_right);
-        self.store(suite, link, (left, right), (depth, split), &first.key)
+        self.store(suite, link, (left, right), (depth, split), &first.leaf.key)
     }
 
     /// As `update` where some keys leave the chain above the fork at `link` at the bit `parted`: a new fork is there.
@@ -217,7 +217,7 @@ impl Shard {
         link: Link,
         below: &Hash,
         (depth, parted): (usize, usize),
-        batch: &[Leaf],
+        batch: &[Hashed],
     ) -> Subtree {
         let (to_left, to_right) = halves(batch, parted);
         let (old, new) = if bit(below, parted) { (to_right, to_left) } else { (to_left, to_right) };
@@ -244,33 +244,32 @@ impl Shard {
     }
 
     /// Makes the subtree at `depth` of a batch, and of one leaf or nothing that stands there already.
-    fn build(&mut self, suite: &dyn HashSuite, old: Link, depth: usize, batch: &[Leaf]) -> Subtree {
+    fn build(&mut self, suite: &dyn HashSuite, old: Link, depth: usize, batch: &[Hashed]) -> Subtree {
         let (Some(first), Some(last)) = (batch.first(), batch.last()) else {
             return (old, self.hash(suite, old, depth));
         };
         let old_key = match old.at() {
             At::Leaf(index) => self.leaves[index].key,
-            _ => first.key,
+            _ => first.leaf.key,
         };
-        let split = shared_bits(&first.key, &last.key).min(shared_bits(&first.key, &old_key));
+        let split = shared_bits(&first.leaf.key, &last.leaf.key).min(shared_bits(&first.leaf.key, &old_key));
         if split == DEPTH_MAX {
-            return self.write(suite, old, first);
+            return self.write(old, first);
         }
         let (to_left, to_right) = halves(batch, split);
         let (left, right) = if bit(&old_key, split) { (Link::NOTHING, old) } else { (old, Link::NOTHING) };
         let left = self.build(suite, left, split + 1, to_left);
         let right = self.build(suite, right, split + 1, to_right);
-        self.store(suite, Link::NOTHING, (left, right), (depth, split), &first.key)
+        self.store(suite, Link::NOTHING, (left, right), (depth, split), &first.leaf.key)
     }
 
     /// Writes one record to the leaf with its key, or to a new leaf where there is nothing.
-    fn write(&mut self, suite: &dyn HashSuite, old: Link, leaf: &Leaf) -> Subtree {
-        let hash = state_leaf(suite, &leaf.key, &leaf.value);
+    fn write(&mut self, old: Link, new: &Hashed) -> Subtree {
         if let At::Leaf(index) = old.at() {
-            self.leaves[index] = *leaf;
-            return (old, hash);
+            self.leaves[index] = new.leaf;
+            return (old, new.hash);
         }
-        (Link::new(&At::Leaf(self.leaves.push(*leaf))), hash)
+        (Link::new(&At::Leaf(self.leaves.push(new.leaf))), new.hash)
     }
 
     /// Keeps a fork over two changed children, in the place of `old` where that is of the same kind.
@@ -319,6 +318,6 @@ fn chain(suite: &dyn HashSuite, mut hash: Hash, key: &Hash, split: usize, depth:
 }
 
 /// A sorted batch of keys that agree before bit `split`, cut where that bit becomes 1.
-fn halves(batch: &[Leaf], split: usize) -> (&[Leaf], &[Leaf]) {
-    batch.split_at(batch.partition_point(|leaf| !bit(&leaf.key, split)))
+fn halves(batch: &[Hashed], split: usize) -> (&[Hashed], &[Hashed]) {
+    batch.split_at(batch.partition_point(|new| !bit(&new.leaf.key, split)))
 }

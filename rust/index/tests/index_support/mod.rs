@@ -50,6 +50,7 @@ pub fn write(object: u64, entry: u32, instructions: Vec<u16>, record: Vec<u8>) -
         kind: Arc::from(kind(object)),
         id: format!("shop {object}").into(),
         value: key(!object),
+        leaf_hash: key(object ^ 1),
         salt,
         record,
         entry,
