@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use heed::{RoTxn, WithoutTls};
 
 use crate::error::IndexError;
-use crate::rows::{decode_record_head, record_key, record_of_key, seal};
+use crate::rows::{decode_record_key, record_key, record_of_key, seal};
 use crate::tables::Tables;
 
 /// Records of a row.
@@ -105,7 +105,7 @@ pub(crate) fn rows_between(
                 return Err(missing());
             }
             let mut entry = Entry::default();
-            entry[..PREFIX].copy_from_slice(&decode_record_head(number, record)?.1[..PREFIX]);
+            entry[..PREFIX].copy_from_slice(&decode_record_key(record)?[..PREFIX]);
             entry[PREFIX..].copy_from_slice(&offset.to_be_bytes());
             entries.push(entry);
         }

@@ -211,9 +211,14 @@ pub(crate) fn encode_record(row: &mut Vec<u8>, place: Place, write: &Write) {
 
 /// The place of a record's last touch, and its key: all that a write needs of the row.
 pub(crate) fn decode_record_head(number: u32, row: &[u8]) -> Result<(Place, &[u8; 32]), IndexError> {
-    let (place, rest) = row.split_at_checked(PLACE_BYTES + SUM_BYTES).unwrap_or_default();
+    let place = row.get(..PLACE_BYTES + SUM_BYTES).unwrap_or_default();
     let place = unseal("records", &record_key(number), place)?.place()?;
-    Ok((place, Fields { table: "records", rest }.array()?))
+    Ok((place, decode_record_key(row)?))
+}
+
+/// The record's key, which no sum covers: whoever goes by it compares it with the state map.
+pub(crate) fn decode_record_key(row: &[u8]) -> Result<&[u8; 32], IndexError> {
+    Fields { table: "records", rest: row.get(PLACE_BYTES + SUM_BYTES..).unwrap_or_default() }.array()
 }
 
 pub(crate) fn decode_record(number: u32, row: &[u8]) -> Result<RecordView<'_>, IndexError> {
