@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 import reference as ref
 import second_suites
+import second_verifier
 from reference import Json
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "format.md"
@@ -32,6 +33,9 @@ MARKED = re.compile(r"<!-- example ([a-z0-9-]+) -->\n(.*?)<!-- end -->", re.DOTA
 
 KEPT_SIGNATURE = Path(__file__).with_name("ml_dsa_44_signature.txt")
 """Base64 of a signature, by the key whose seed is that of `shop/1`, over the header of the example `header`."""
+
+KEPT_LINE = Path(__file__).with_name("ml_dsa_44_checkpoint_line.txt")
+"""The line of `reference.post_quantum_line` under the example `checkpoint`, by the key whose seed is the log's."""
 
 ORIGIN = "example.com/finchain"
 START_MS = 1_774_000_000_000
@@ -314,6 +318,17 @@ def checkpoint() -> str:
     return _lines(*vkeys, *log) + "\n" + witnessed
 
 
+def checkpoint_by_ml_dsa() -> str:
+    """The same checkpoint, signed by a log whose key is of suite ml-dsa-44."""
+    trust = ref.post_quantum_verifier_key(ORIGIN, SEEDS[ORIGIN])
+    body = ref.checkpoint_body(ORIGIN, 3, LEDGER.log_root(3))
+    message = ref.cosigned_message(ORIGIN, 0, body)
+    # Drawn at random once, as the signature of the example `suites`; drawn anew where a block of the example changes.
+    note = f"{body}\n{KEPT_LINE.read_text(encoding='utf-8')}"
+    second_verifier.verify_checkpoint(note.encode(), trust, 0, [])
+    return _lines(("verifier key", trust), ("signed message", message)) + "\n" + note
+
+
 def records() -> str:
     """The records the core reads, and one of the domain: key, salt, record, value, leaf."""
     parts = []
@@ -442,6 +457,7 @@ EXAMPLES: dict[str, Callable[[], str]] = {
     "block-0": block_zero,
     "block": block,
     "checkpoint": checkpoint,
+    "checkpoint-ml-dsa-44": checkpoint_by_ml_dsa,
     "records": records,
     "states": states,
     "presence": presence,

@@ -16,6 +16,7 @@ from typing import Any
 
 from blake3 import blake3
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from second_suites import sm3
@@ -249,7 +250,7 @@ def state_walk(
 
 # ---- 4.4 checkpoint
 def key_id(name: str, key: bytes, algorithm: int = 1) -> bytes:
-    """Id of a note key: algorithm 1 is a log's, 4 a witness's."""
+    """Id of a note key: algorithm 1 is a log's, 4 a witness's, 6 either's by ML-DSA-44."""
     return hashlib.sha256(name.encode() + b"\n" + bytes([algorithm]) + key).digest()[:4]
 
 
@@ -273,6 +274,32 @@ def cosignature_line(name: str, seed: bytes, body: str, seconds: int) -> str:
     """A witness's line under a checkpoint, of C2SP tlog-cosignature."""
     signature = sign(seed, f"cosignature/v1\ntime {seconds}\n{body}".encode())
     return f"— {name} {base64_text(key_id(name, public_key(seed), 4) + seconds.to_bytes(8, 'big') + signature)}\n"
+
+
+def post_quantum_key(seed: bytes) -> MLDSA44PrivateKey:
+    """The ML-DSA-44 key of a seed."""
+    return MLDSA44PrivateKey.from_seed_bytes(seed)
+
+
+def post_quantum_verifier_key(name: str, seed: bytes) -> str:
+    """Text of the verifier key of a log or a witness with an ML-DSA-44 key."""
+    return verifier_key(name, post_quantum_key(seed).public_key().public_bytes_raw(), 6)
+
+
+def cosigned_message(name: str, seconds: int, body: str, start: int = 0) -> bytes:
+    """What an ML-DSA-44 cosigner signs of a checkpoint, of C2SP tlog-cosignature."""
+    origin, size, log_root = body.splitlines()
+    names = [bytes([len(text.encode())]) + text.encode() for text in (name, origin)]
+    numbers = [number.to_bytes(8, "big") for number in (seconds, start, int(size))]
+    return b"subtree/v1\n\0" + names[0] + numbers[0] + names[1] + b"".join(numbers[1:]) + base64.b64decode(log_root)
+
+
+def post_quantum_line(name: str, seed: bytes, body: str, seconds: int = 0) -> str:
+    """A line by an ML-DSA-44 key: a log's own under its origin and second 0, or a witness's. No two are the same."""
+    key = post_quantum_key(seed)
+    signature = key.sign(cosigned_message(name, seconds, body))
+    signed = key_id(name, key.public_key().public_bytes_raw(), 6) + seconds.to_bytes(8, "big") + signature
+    return f"— {name} {base64_text(signed)}\n"
 
 
 def signed_mark(origin: str, size: int, log_root: bytes) -> bytes:

@@ -145,13 +145,33 @@ def verify_state(suite: str, at: dict[str, Any], state: str) -> None:
 
 # ---- checkpoints (4.4)
 def verifier_key(text: str, algorithm: int) -> tuple[tuple[str, bytes], bytes]:
-    """Name and id, and public key, of a verifier key: algorithm 1 is a log's, 4 a witness's."""
+    """Name and id, and algorithm and public key, of a verifier key: 1 is a log's, 4 a witness's, 6 of either."""
     name, key_id, encoded = [*text.split("+", 2), "", ""][:3]
-    raw = unbase64(encoded, 33)
-    need(re.fullmatch(r"[^\s+]+", name) and raw[0] == algorithm, "verifier key: malformed")
+    raw = unbase64(encoded, -1)
+    need(re.fullmatch(r"[^\s+]+", name) and raw[:1] in (bytes([algorithm]), b"\x06"), "verifier key: malformed")
+    need(len(raw) == (1313 if raw[0] == 6 else 33), "verifier key: its length")
     expected = hashlib.sha256(name.encode() + b"\n" + raw).digest()[:4]
     need(key_id == expected.hex(), "verifier key: the id is not that of its name and key")
-    return (name, expected), raw[1:]
+    return (name, expected), raw
+
+
+def verify_line(key: bytes, name: str, signature: bytes, text: str) -> int:
+    """One line by a key of any algorithm under the text of a checkpoint; returns its time, 0 for a log's Ed25519 key."""
+    if key[0] == 1:
+        verify_ed25519(key[1:], signature, text.encode())
+        return 0
+    seconds = int.from_bytes(signature[:8], "big")
+    need(seconds < 2**63, "cosignature: its time")
+    if key[0] == 4:
+        verify_ed25519(key[1:], signature[8:], f"cosignature/v1\ntime {seconds}\n{text}".encode())
+        return seconds
+    origin, size, tree_hash, _ = text.split("\n")
+    names = [one.encode() for one in (name, origin)]
+    need(max(map(len, names)) < 256, "cosignature: a name of more than 255 bytes")
+    message = [b"subtree/v1\n\0", bytes([len(names[0])]), names[0], signature[:8], bytes([len(names[1])]), names[1]]
+    message += [bytes(8), int(size).to_bytes(8, "big"), unbase64(tree_hash, 32)]
+    verify("ml-dsa-44", key[1:], signature[8:], b"".join(message))
+    return seconds
 
 
 def verify_checkpoint(note: bytes, trust: str, quorum: int, witnesses: list[str]) -> tuple[int, str, dict[str, int]]:
@@ -164,8 +184,10 @@ def verify_checkpoint(note: bytes, trust: str, quorum: int, witnesses: list[str]
     match = re.fullmatch(lines, note.decode("utf-8"))
     need(match, "checkpoint: not three lines, an empty one and signatures")
     text, origin, size, tree_hash, signatures = match.groups() if match else ("", "", "", "", "")
-    trusted, public_key = verifier_key(trust, 1)
+    trusted, log_key = verifier_key(trust, 1)
     known = dict(verifier_key(witness, 4) for witness in witnesses)
+    # A log is no witness of itself, under whatever name.
+    known = {by: key for by, key in known.items() if by[0] != origin and key[1:] != log_key[1:]}
     need(origin == trusted[0], "checkpoint: its origin is not the name of the trusted key")
     signed, witnessed = False, {}
     for name, encoded in re.findall(r"— (\S+) (\S+)\n", signatures):
@@ -173,12 +195,10 @@ def verify_checkpoint(note: bytes, trust: str, quorum: int, witnesses: list[str]
         need(len(raw) > 4, "note: a signature without bytes")
         by, signature = (name, raw[:4]), raw[4:]
         if by == trusted:
-            verify_ed25519(public_key, signature, text.encode())
+            verify_line(log_key, name, signature, text)
             signed = True
         elif by in known:
-            witnessed[name] = int.from_bytes(signature[:8], "big")
-            need(witnessed[name] < 2**63, "cosignature: its time")
-            verify_ed25519(known[by], signature[8:], f"cosignature/v1\ntime {witnessed[name]}\n{text}".encode())
+            witnessed[name] = verify_line(known[by], name, signature, text)
     need(signed and len(witnessed) >= quorum, f"note: signed {signed}; {len(witnessed)} witnesses, {quorum} asked for")
     return int(size), unbase64(tree_hash, 32).hex(), witnessed
 

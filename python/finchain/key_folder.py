@@ -6,13 +6,11 @@ file there may be read by its owner only.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
 import secrets
 import shutil
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -21,6 +19,9 @@ from finchain.keys import Key
 
 ENVIRONMENT = "FINCHAIN_KEYS"
 """Names the key folder where the caller does not."""
+
+CheckpointSuite = Literal["ed25519", "ml-dsa-44"]
+"""Suites of keys that sign checkpoints: those that C2SP has kinds for."""
 
 FOLLOWED = "followed.json"
 """Names the ledger in the folder that it is followed into; a copy of its `ledger.json`."""
@@ -45,7 +46,13 @@ class KeyFolder:
         self.given = given
 
     @classmethod
-    def begin(cls, keys: str | os.PathLike[str] | None, origin: str, operator: Key | None) -> KeyFolder:
+    def begin(
+        cls,
+        keys: str | os.PathLike[str] | None,
+        origin: str,
+        operator: Key | None,
+        checkpoint_suite: CheckpointSuite = "ed25519",
+    ) -> KeyFolder:
         """Makes the keys of a ledger that is being founded, in a folder with a name for the time being."""
         base = key_folder(keys)
         base.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -53,7 +60,7 @@ class KeyFolder:
         path.mkdir(mode=0o700)
         if operator is None:
             Key.generate().save(path / "operator.pem")
-        Key.generate().save(path / "checkpoint.pem")
+        Key.generate(checkpoint_suite).save(path / "checkpoint.pem")
         return cls(path, operator)
 
     @classmethod
@@ -101,9 +108,7 @@ class KeyFolder:
 
     def verifier_key(self, origin: str) -> str:
         """The checkpoint key as others know it (C2SP signed-note)."""
-        public_key = b"\x01" + self.checkpoint_key().public_key
-        key_id = hashlib.sha256(origin.encode() + b"\n" + public_key).hexdigest()[:8]
-        return f"{origin}+{key_id}+{base64.b64encode(public_key).decode()}"
+        return self.checkpoint_key().verifier_key(origin)
 
     def durable_height(self) -> int | None:
         """Height of the last block that a signed checkpoint covers, or `None`.

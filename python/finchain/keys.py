@@ -98,6 +98,15 @@ class Key:
         """
         return self._secret.sign(message)
 
+    def verifier_key(self, origin: str) -> str:
+        """This key as others know it, where a log of that name signs its checkpoints with it (`docs/format.md` 4.4).
+
+        Raises:
+            ConfigError: The suite signs no checkpoints, which `ed25519` and `ml-dsa-44` do; or this is no name of a
+                log.
+        """
+        return self._secret.verifier_key(origin)
+
     def secret(self) -> _core.SecretKey:
         """The core's handle of the key, for signing checkpoints."""
         return self._secret

@@ -19,7 +19,7 @@ from finchain.domain.policy import DEFAULT_POLICY, PolicyTerms
 from finchain.domain.rule import Absent, business_date
 from finchain.domain.rulebook import RULEBOOK_1, Rulebook
 from finchain.errors import ConfigError, StorageError
-from finchain.key_folder import KeyFolder
+from finchain.key_folder import CheckpointSuite, KeyFolder
 from finchain.keys import Holder, Key, founding_key
 from finchain.ledger import Ledger
 from finchain.pipe import Pipe
@@ -63,6 +63,7 @@ def create(
     rulebook: Rulebook = RULEBOOK_1,
     durability: Durability = "single",
     predecessor: Predecessor | None = None,
+    checkpoint_suite: CheckpointSuite = "ed25519",
 ) -> Ledger:
     """Founds a ledger in a new folder and opens it.
 
@@ -79,9 +80,11 @@ def create(
         durability: `double` syncs a mark after each block and before its answers. Only with it is a last block that the
             disk destroyed told from one that was never finished; each block costs one sync more.
         predecessor: The ledger that it continues; `finchain.predecessor` gives it.
+        checkpoint_suite: `ed25519`, which every tool for transparency logs knows, or `ml-dsa-44`, which a quantum
+            computer is not known to break, for the key that signs checkpoints.
 
     Raises:
-        ConfigError: The folder exists.
+        ConfigError: The folder exists, or no key of that suite signs checkpoints.
         Refused: The origin or the policy is not acceptable.
     """
     target = Path(path)
@@ -89,7 +92,7 @@ def create(
         raise ConfigError(f"{target} exists", advice="choose a new folder, or open the ledger that is there")
     clock = clock or RealClock()
     building = target.with_name(f"{target.name}.creating-{secrets.token_hex(4)}")
-    folder = KeyFolder.begin(keys, name, operator)
+    folder = KeyFolder.begin(keys, name, operator, checkpoint_suite)
     try:
         building.mkdir(parents=True)
         core = _core.Ledger.create(building, name, hash_suite, rulebook.number, double=durability == "double")

@@ -40,10 +40,16 @@ def new(screen: Screen, path: Path, passphrase_file: Path | None, suite: Suite) 
 @key.command("show")
 @click.argument("path", type=FILE)
 @click.option("--passphrase-file", type=FILE, help="File whose first line is the passphrase.")
+@click.option("--origin", help="Prints the verifier key instead, for a log of this name whose checkpoints it signs.")
 @talks
-def show(screen: Screen, path: Path, passphrase_file: Path | None) -> None:
+def show(screen: Screen, path: Path, passphrase_file: Path | None, origin: str | None) -> None:
     """Prints the public key of the key file PATH."""
-    _show(screen, path, load_key(path, passphrase_file))
+    loaded = load_key(path, passphrase_file)
+    if origin is None:
+        _show(screen, path, loaded)
+    else:
+        verifier_key = loaded.verifier_key(origin)
+        screen.show({"path": str(path), "suite": loaded.suite, "verifier_key": verifier_key}, verifier_key)
 
 
 @key.command("request")

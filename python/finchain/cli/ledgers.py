@@ -14,6 +14,7 @@ import finchain as fc
 from finchain.cli.options import FILE, FOLDER, kind_of, load_key, opens, plain, reach_ledger, reads_ledger, said, talks
 from finchain.cli.screen import Screen
 from finchain.domain.party import Role
+from finchain.key_folder import CheckpointSuite
 from finchain.reading import Reading
 
 
@@ -34,6 +35,10 @@ from finchain.reading import Reading
     "--simulated-from", type=click.DateTime(["%Y-%m-%d"]),
     help="For tests: a clock that stands at this day until it is moved. The ledger says so for ever.",
 )  # fmt: skip
+@click.option(
+    "--checkpoint-suite", type=click.Choice(get_args(CheckpointSuite)), default="ed25519", show_default=True,
+    help="Of what suite the key is that signs checkpoints.",
+)  # fmt: skip
 @click.option("--continues", type=FOLDER, help="Folder of an old ledger that this one continues, as it last signed.")
 @talks
 def init(
@@ -46,6 +51,7 @@ def init(
     durability: Any,
     time_zone_minutes: int,
     simulated_from: datetime | None,
+    checkpoint_suite: Any,
     continues: Path | None,
 ) -> None:
     """Founds a ledger in the new folder PATH and prints its name and its verifier key."""
@@ -53,7 +59,7 @@ def init(
     with fc.create(
         path, name=name, operator=None if operator is None else load_key(operator), keys=keys, clock=clock,
         hash_suite=hash_suite, time_zone_minutes=time_zone_minutes, durability=durability,
-        predecessor=None if continues is None else fc.predecessor(continues),
+        predecessor=None if continues is None else fc.predecessor(continues), checkpoint_suite=checkpoint_suite,
     ) as ledger:  # fmt: skip
         told = {"ledger": ledger.name, "verifier_key": ledger.verifier_key, "path": str(path)}
     screen.show(told, f"ledger        {told['ledger']}\nverifier key  {told['verifier_key']}")

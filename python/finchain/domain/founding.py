@@ -21,13 +21,17 @@ ZONE_MINUTES_MAX: Final = 14 * 60
 """No place on Earth is further from UTC than 14 hours."""
 
 CHECKPOINT_KEYS_MAX: Final = 8
+"""Room for rotations; eight ML-DSA-44 keys, of 1.8 kB each, still fit into a record."""
 
 RULEBOOK_NUMBER_MAX: Final = 2**32 - 1
 """What a block header has room for."""
 
 _ORIGIN: Final = re.compile(r"[A-Za-z0-9._:/-]{1,64}", re.ASCII)
 _LEDGER: Final = re.compile(r"[A-Za-z0-9._:/-]{1,64}#[0-9a-f]{64}", re.ASCII)
-_VERIFIER_KEY: Final = re.compile(r"([A-Za-z0-9._:/-]{1,64})\+[0-9a-f]{8}\+[A-Za-z0-9+/]{44}", re.ASCII)
+_VERIFIER_KEY: Final = re.compile(
+    r"([A-Za-z0-9._:/-]{1,64})\+[0-9a-f]{8}\+([A-Za-z0-9+/]{44}|B[g-v][A-Za-z0-9+/]{1749}=)", re.ASCII
+)
+"""By the lengths of a kind and a public key: 33 bytes for Ed25519; 1,313, the first of which is 6, for ML-DSA-44."""
 
 
 class Founder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -221,5 +225,6 @@ def _check_checkpoint_keys(keys: list[str], origin: str) -> None:
         if match is None or match[1] != origin:
             refuse(
                 "ledger.checkpoint_keys", "this is no verifier key of this origin", rule="format.md 4.4",
-                field="checkpoint_keys", value=key, advice=f"state {origin}+<key id>+<Base64>",
+                field="checkpoint_keys", value=key,
+                advice=f"state {origin}+<key id>+<Base64 of an Ed25519 or ML-DSA-44 key>",
             )  # fmt: skip

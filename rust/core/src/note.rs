@@ -9,13 +9,17 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 use crate::encoding::{base64, hex, unbase64, unhex};
-use crate::signature::{self, Claim, SecretKey, SignatureError, SignatureSuite};
+use crate::signature::{Claim, Ed25519, MlDsa44, SecretKey, SignatureError, SignatureSuite};
 
-/// The longest note, in bytes: room for the most signatures with long names, and small enough to parse for anyone.
+/// The longest note, in bytes: room for the most Ed25519 signatures with long names, or for the 16 ML-DSA-44 signatures
+/// with names of `SIGNED_NAME_BYTES_MAX` that C2SP asks every verifier to take, and small enough to parse for anyone.
 pub const NOTE_BYTES_MAX: usize = 64 * 1024;
 
 /// The most signatures under a note.
 pub const NOTE_SIGNATURES_MAX: usize = 100;
+
+/// The longest name, in bytes, of a key and of a log in a subtree cosignature, which counts them with one byte.
+pub const SIGNED_NAME_BYTES_MAX: usize = 255;
 
 /// What a signature line starts with: an em dash and a space.
 const LINE_START: &str = "\u{2014} ";
@@ -67,22 +71,36 @@ pub enum NoteError {
         /// The name.
         name: String,
     },
+    /// A key name for which a subtree cosignature has no room.
+    #[error("the key's name has {found} bytes, expected at most {SIGNED_NAME_BYTES_MAX} for an ML-DSA-44 key")]
+    KeyNameTooLong {
+        /// Bytes found.
+        found: usize,
+    },
     /// A verifier key that is not `<name>+<8 hex>+<Base64>`.
     #[error("the verifier key is not <name>+<8 hex digits>+<Base64 of a kind and a public key>")]
     KeyForm,
     /// A verifier key of a kind that is not known here.
-    #[error("the verifier key is of kind 0x{found:02x}, expected 0x01 (Ed25519) or 0x04 (cosignature/v1)")]
+    #[error(
+        "the verifier key is of kind 0x{found:02x}, expected 0x01 (Ed25519), 0x04 (cosignature/v1) or 0x06 (ML-DSA-44)"
+    )]
     KeyKind {
         /// The kind byte.
         found: u8,
     },
-    /// A key of the one kind where the other is needed.
-    #[error("the verifier key is of kind {found:?}, expected {expected:?}")]
+    /// A key of one kind where another is needed.
+    #[error("the verifier key is of kind {found:?}, expected one of {expected:?}")]
     KeyKindDiffers {
-        /// The kind this verification is for.
-        expected: KeyKind,
+        /// The kinds this verification is for.
+        expected: &'static [KeyKind],
         /// The kind of the key.
         found: KeyKind,
+    },
+    /// A secret key of a suite for which notes have no kind of key.
+    #[error("a key of suite {found} signs no notes, expected ed25519 or ml-dsa-44")]
+    KeySuite {
+        /// The suite of the key.
+        found: &'static str,
     },
     /// A verifier key whose id is not the hash of its name and key.
     #[error("the verifier key says its id is {}, expected {}", hex(found), hex(expected))]
@@ -111,7 +129,7 @@ pub enum NoteError {
     },
 }
 
-/// What a key signs.
+/// What a key signs: the signature types of C2SP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum KeyKind {
@@ -119,41 +137,78 @@ pub enum KeyKind {
     Note = 0x01,
     /// Ed25519 over a timestamp and the text of a checkpoint: C2SP tlog-cosignature, `cosignature/v1`.
     Cosignature = 0x04,
+    /// ML-DSA-44 over a timestamp, two names and what a checkpoint says: C2SP tlog-cosignature, `subtree/v1`.
+    SubtreeCosignature = 0x06,
 }
 
-/// A named public key, as users configure it: `<name>+<8 hex of the key id>+<Base64 of the kind and 32 bytes>`.
+impl KeyKind {
+    /// The kind by which a log signs its own checkpoints with such a key. C2SP has no plain kind for ML-DSA-44: there
+    /// the log is a cosigner whose name is the origin.
+    ///
+    /// # Errors
+    /// `KeySuite`.
+    pub fn of_log(key: &SecretKey) -> Result<Self, NoteError> {
+        Self::by_suite(key, Self::Note)
+    }
+
+    /// The kind by which a witness cosigns with such a key.
+    ///
+    /// # Errors
+    /// `KeySuite`.
+    pub fn of_witness(key: &SecretKey) -> Result<Self, NoteError> {
+        Self::by_suite(key, Self::Cosignature)
+    }
+
+    fn by_suite(key: &SecretKey, of_ed25519: Self) -> Result<Self, NoteError> {
+        match key.suite().name() {
+            "ed25519" => Ok(of_ed25519),
+            "ml-dsa-44" => Ok(Self::SubtreeCosignature),
+            found => Err(NoteError::KeySuite { found }),
+        }
+    }
+
+    fn suite(self) -> &'static dyn SignatureSuite {
+        match self {
+            Self::Note | Self::Cosignature => &Ed25519,
+            Self::SubtreeCosignature => &MlDsa44,
+        }
+    }
+}
+
+/// A named public key, as users configure it: `<name>+<8 hex of the key id>+<Base64 of the kind and the public key>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifierKey {
     name: String,
     kind: KeyKind,
-    public_key: [u8; 32],
+    public_key: Box<[u8]>,
 }
 
 impl VerifierKey {
     /// A key of that name, kind and public half.
     ///
     /// # Errors
-    /// `KeyName`, `PublicKey`.
-    pub fn new(name: &str, kind: KeyKind, public_key: [u8; 32]) -> Result<Self, NoteError> {
+    /// `KeyName`, `KeyNameTooLong`, `PublicKey`.
+    pub fn new(name: &str, kind: KeyKind, public_key: &[u8]) -> Result<Self, NoteError> {
         check_name(name)?;
-        signature::Ed25519.check_public_key(&public_key).map_err(NoteError::PublicKey)?;
-        Ok(Self { name: name.to_owned(), kind, public_key })
+        if kind == KeyKind::SubtreeCosignature && name.len() > SIGNED_NAME_BYTES_MAX {
+            return Err(NoteError::KeyNameTooLong { found: name.len() });
+        }
+        kind.suite().check_public_key(public_key).map_err(NoteError::PublicKey)?;
+        Ok(Self { name: name.to_owned(), kind, public_key: public_key.into() })
     }
 
     /// The key that verifies what a secret key signs.
     ///
     /// # Errors
-    /// `KeyName`; `PublicKey` where it is not an Ed25519 key, which alone signs notes here.
+    /// `KeyName`, `KeyNameTooLong`; `PublicKey` where the key is not of the kind's suite.
     pub fn of(name: &str, kind: KeyKind, key: &SecretKey) -> Result<Self, NoteError> {
-        let public_key = key.public_key();
-        let wrong = || NoteError::PublicKey(SignatureError::PublicKeyLength { expected: 32, found: public_key.len() });
-        Self::new(name, kind, public_key.as_slice().try_into().map_err(|_| wrong())?)
+        Self::new(name, kind, &key.public_key())
     }
 
     /// Reads the form that `to_string` writes.
     ///
     /// # Errors
-    /// `KeyForm`, `KeyName`, `KeyKind`, `KeyIdDiffers`, `PublicKey`.
+    /// `KeyForm`, `KeyName`, `KeyNameTooLong`, `KeyKind`, `KeyIdDiffers`, `PublicKey`.
     pub fn parse(text: &str) -> Result<Self, NoteError> {
         // Base64 may hold a plus of its own, so only the first two divide.
         let mut parts = text.splitn(3, '+');
@@ -166,9 +221,9 @@ impl VerifierKey {
         let kind = match kind {
             0x01 => KeyKind::Note,
             0x04 => KeyKind::Cosignature,
+            0x06 => KeyKind::SubtreeCosignature,
             found => return Err(NoteError::KeyKind { found }),
         };
-        let public_key = public_key.try_into().map_err(|_| NoteError::KeyForm)?;
         let parsed = Self::new(name, kind, public_key)?;
         let expected = parsed.key_id();
         if found == expected { Ok(parsed) } else { Err(NoteError::KeyIdDiffers { expected, found }) }
@@ -188,7 +243,7 @@ impl VerifierKey {
 
     /// The public half.
     #[must_use]
-    pub fn public_key(&self) -> &[u8; 32] {
+    pub fn public_key(&self) -> &[u8] {
         &self.public_key
     }
 
@@ -198,7 +253,7 @@ impl VerifierKey {
         let hash = Sha256::new()
             .chain_update(&self.name)
             .chain_update([b'\n', self.kind as u8])
-            .chain_update(self.public_key)
+            .chain_update(&self.public_key)
             .finalize();
         [hash[0], hash[1], hash[2], hash[3]]
     }
@@ -206,7 +261,7 @@ impl VerifierKey {
 
 impl fmt::Display for VerifierKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let key = [&[self.kind as u8], self.public_key.as_slice()].concat();
+        let key = [&[self.kind as u8], &*self.public_key].concat();
         write!(formatter, "{}+{}+{}", self.name, hex(&self.key_id()), base64(&key))
     }
 }
@@ -246,6 +301,18 @@ pub struct Note {
 }
 
 impl Note {
+    /// A note without signatures, to which they are added.
+    ///
+    /// # Errors
+    /// `TextEnd`, `ControlCharacter`.
+    pub(crate) fn unsigned(text: &str) -> Result<Self, NoteError> {
+        if !text.ends_with('\n') {
+            return Err(NoteError::TextEnd);
+        }
+        check_controls(text)?;
+        Ok(Self { text: text.to_owned(), signatures: Vec::new() })
+    }
+
     /// Reads a note; no signature is verified by that.
     ///
     /// # Errors
@@ -297,7 +364,7 @@ impl Note {
     /// # Errors
     /// `KeyKindDiffers`, `NotSigned`, `BadSignature`.
     pub fn verify(&self, key: &VerifierKey) -> Result<(), NoteError> {
-        for line in self.lines_by(key, KeyKind::Note)? {
+        for line in self.lines_by(key, &[KeyKind::Note])? {
             verify_line(key, &line.signature, self.text.as_bytes())?;
         }
         Ok(())
@@ -325,10 +392,14 @@ impl Note {
         })
     }
 
-    /// The lines with the key's name and id, at least one, if the key is of that kind.
-    pub(crate) fn lines_by(&self, key: &VerifierKey, kind: KeyKind) -> Result<Vec<&NoteSignature>, NoteError> {
-        if key.kind != kind {
-            return Err(NoteError::KeyKindDiffers { expected: kind, found: key.kind });
+    /// The lines with the key's name and id, at least one, if the key is of one of these kinds.
+    pub(crate) fn lines_by(
+        &self,
+        key: &VerifierKey,
+        expected: &'static [KeyKind],
+    ) -> Result<Vec<&NoteSignature>, NoteError> {
+        if !expected.contains(&key.kind) {
+            return Err(NoteError::KeyKindDiffers { expected, found: key.kind });
         }
         let key_id = key.key_id();
         let by_key = |line: &&NoteSignature| line.key_id == key_id && line.name == key.name;
@@ -339,22 +410,18 @@ impl Note {
 
 /// Verifies one signature by `key` over `message`.
 pub(crate) fn verify_line(key: &VerifierKey, signature: &[u8], message: &[u8]) -> Result<(), NoteError> {
-    signature::verify(&Claim { public_key: &key.public_key, identity: None, signature, message })
-        .map_err(|cause| NoteError::BadSignature { key: key.to_string(), cause })
+    let claim = Claim { public_key: &key.public_key, identity: None, signature, message };
+    key.kind.suite().verify(&claim).map_err(|cause| NoteError::BadSignature { key: key.to_string(), cause })
 }
 
 /// A new note with one signature of kind `Note`. Nothing is checked about what the text says.
 ///
 /// # Errors
-/// `TextEnd`, `ControlCharacter`, `KeyName`, `TooLong`.
+/// `TextEnd`, `ControlCharacter`, `KeyName`, `TooLong`; `PublicKey` where it is not an Ed25519 key.
 pub fn sign_note(text: &str, name: &str, key: &SecretKey) -> Result<Note, NoteError> {
-    if !text.ends_with('\n') {
-        return Err(NoteError::TextEnd);
-    }
-    check_controls(text)?;
+    let mut note = Note::unsigned(text)?;
     let verifier = VerifierKey::of(name, KeyKind::Note, key)?;
     let signature = key.sign(text.as_bytes()).map_err(NoteError::PublicKey)?;
-    let mut note = Note { text: text.to_owned(), signatures: Vec::new() };
     note.add(NoteSignature { name: name.to_owned(), key_id: verifier.key_id(), signature })?;
     Ok(note)
 }

@@ -1,6 +1,7 @@
 //! Keys and signatures.
 
 use finchain_core::key_file;
+use finchain_core::note::{KeyKind, VerifierKey};
 use finchain_core::signature::{self, Claim, PublicKey};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -58,6 +59,12 @@ impl SecretKey {
         PyBytes::new(py, &self.0.public_key())
     }
 
+    /// The verifier key of a log of that name which signs its checkpoints with this key.
+    fn verifier_key(&self, name: &str) -> PyResult<String> {
+        let verifier = KeyKind::of_log(&self.0).and_then(|kind| VerifierKey::of(name, kind, &self.0));
+        verifier.map(|key| key.to_string()).map_err(config_error)
+    }
+
     fn sign<'py>(&self, py: Python<'py>, message: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
         self.0.sign(message).map(|signature| PyBytes::new(py, &signature)).map_err(config_error)
     }
@@ -70,7 +77,7 @@ fn named(key: signature::SecretKey, identity: Option<&str>) -> Result<signature:
     }
 }
 
-fn config_error(error: signature::SignatureError) -> PyErr {
+fn config_error(error: impl std::fmt::Display) -> PyErr {
     ConfigError::new_err(error.to_string())
 }
 

@@ -4,12 +4,12 @@ use std::path::Path;
 
 use super::{Ledger, LedgerError};
 use crate::canonical;
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{self, Checkpoint};
 use crate::encoding;
 use crate::hash::Hash;
 use crate::log::io::Io;
 use crate::log::{self, Lock};
-use crate::note::{self, Note, VerifierKey};
+use crate::note::{KeyKind, Note, VerifierKey};
 use crate::signature::SecretKey;
 
 /// The largest tree that a key has signed (`docs/format.md` section 7).
@@ -57,13 +57,11 @@ impl SignedMark {
     /// What a checkpoint says, or `None` where none of `keys` has signed it.
     ///
     /// # Errors
-    /// It is no checkpoint.
+    /// It is no checkpoint, or a line by one of the keys does not hold.
     pub fn of_note(note: &[u8], keys: &[VerifierKey]) -> Result<Option<Self>, LedgerError> {
         let note = Note::parse(note).map_err(|e| no_checkpoint(&e))?;
-        let Checkpoint { origin, size, root_hash } =
-            Checkpoint::parse_text(note.text()).map_err(|e| no_checkpoint(&e))?;
-        let signed = keys.iter().any(|key| note.verify(key).is_ok());
-        Ok(signed.then_some(Self { origin, root: root_hash, size }))
+        let signed = checkpoint::verify_signed(&note, keys).map_err(|e| no_checkpoint(&e))?;
+        Ok(signed.map(|Checkpoint { origin, size, root_hash }| Self { origin, root: root_hash, size }))
     }
 
     fn parse(text: &[u8]) -> Option<Self> {
@@ -127,19 +125,20 @@ impl Ledger {
     /// Signs a checkpoint over all sealed blocks, after the mark at `mark_path` is synced, and keeps it in the folder.
     ///
     /// # Errors
-    /// The mark forbids it, a file cannot be written, or the ledger is closed and another may be writing.
+    /// The mark or the key's suite forbids it, a file cannot be written, or the ledger is closed and another may be writing.
     pub fn sign_checkpoint(&self, key: &SecretKey, mark_path: &Path) -> Result<Vec<u8>, LedgerError> {
         self.index()?;
         self.refuse_for_copy("signed")?;
         self.wait_indexed()?;
+        // Before the mark: a key that cannot sign must not raise it.
+        KeyKind::of_log(key).map_err(|e| LedgerError::Conflict(format!("the checkpoint key: {e}")))?;
         let _lock = SignedMark::lock(self.blocks.io(), mark_path)?;
         self.compare_mark_at(mark_path)?;
         let (size, root_hash) = self.log_root();
         let mark = SignedMark { origin: self.origin.clone(), root: root_hash, size };
         log::durable::replace(self.blocks.io(), mark_path, &mark.to_bytes())?;
-        let internal = |e: &dyn std::fmt::Display| LedgerError::Internal(e.to_string());
-        let text = Checkpoint { origin: self.origin.clone(), size, root_hash }.to_text().map_err(|e| internal(&e))?;
-        let note = note::sign_note(&text, &self.origin, key).map_err(|e| internal(&e))?.to_bytes();
+        let signed = checkpoint::sign_checkpoint(&Checkpoint { origin: self.origin.clone(), size, root_hash }, key);
+        let note = signed.map_err(|e| LedgerError::Internal(e.to_string()))?.to_bytes();
         log::durable::replace(self.blocks.io(), &self.dir.join("checkpoint"), &note)?;
         Ok(note)
     }
@@ -147,7 +146,7 @@ impl Ledger {
     /// Compares a checkpoint with the blocks; gives its size, or `None` where none of `keys` has signed it.
     ///
     /// # Errors
-    /// It is no checkpoint, or its root is not that of these blocks.
+    /// It is no checkpoint, a line by one of the keys does not hold, or its root is not that of these blocks.
     pub fn compare_checkpoint(&self, note: &[u8], keys: &[VerifierKey]) -> Result<Option<u64>, LedgerError> {
         let Some(mark) = SignedMark::of_note(note, keys)? else { return Ok(None) };
         self.compare_mark(&mark)?;

@@ -200,14 +200,6 @@ pub enum ReceiptError {
         /// Keys that are trusted.
         trusted: usize,
     },
-    /// The checkpoint is of another log than the key that signed it.
-    #[error("the checkpoint's origin is {found:?}, expected {expected:?}, the name of the key that signed it")]
-    KeyOfAnotherLog {
-        /// Name of the key.
-        expected: String,
-        /// Origin of the checkpoint.
-        found: String,
-    },
     /// Too few witnesses cosigned.
     #[error("{found} known witnesses cosigned, expected {needed}")]
     TooFewWitnesses {
