@@ -19,6 +19,7 @@ import finchain as fc
 from finchain import instructions as do
 from finchain.domain.rule import Instruction
 from finchain.errors import FinchainError
+from finchain.key_folder import CheckpointSuite, KeyFolder
 from finchain.opening import HashSuite
 from finchain.transaction import Mode
 
@@ -35,12 +36,14 @@ def key(name: str) -> fc.Key:
     return fc.Key.from_seed(hashlib.sha256(f"finchain test {name}".encode()).digest())
 
 
-def found(home: Path, *, hash_suite: HashSuite = "blake3", clock: Any = None) -> fc.Ledger:
+def found(
+    home: Path, *, hash_suite: HashSuite = "blake3", clock: Any = None, checkpoint_suite: CheckpointSuite = "ed25519"
+) -> fc.Ledger:
     """A new ledger `home/real.finchain` whose key folder is `home/keys`, with a shop and its customer `core`."""
     clock = clock or fc.SimulatedClock(START)
     ledger = fc.create(
         home / "real.finchain", name=ORIGIN, keys=home / "keys", operator=key("operator"), clock=clock,
-        hash_suite=hash_suite,
+        hash_suite=hash_suite, checkpoint_suite=checkpoint_suite,
     )  # fmt: skip
     ledger.register("shop", "The shop", roles=["supplier"], key=key("shop"))
     ledger.register("core", "The customer", roles=["debtor"], key=key("core"))
@@ -50,6 +53,17 @@ def found(home: Path, *, hash_suite: HashSuite = "blake3", clock: Any = None) ->
 def reopen(home: Path) -> fc.Ledger:
     """The ledger of `found`, opened again."""
     return fc.open(home / "real.finchain", keys=home / "keys", operator=key("operator"))
+
+
+def rotate_checkpoint_key(home: Path, suite: CheckpointSuite = "ed25519") -> str:
+    """Puts a new checkpoint key in the place of the one in force, and gives its verifier key; it signs nothing yet."""
+    with reopen(home) as ledger:
+        folder = KeyFolder.of(home / "keys", ledger.path)
+        fc.Key.generate(suite).save(folder.path / "new.pem")
+        (folder.path / "new.pem").replace(folder.path / "checkpoint.pem")
+        verifier_key = folder.verifier_key(ORIGIN)
+        ledger.submit(do.SetCheckpointKeys([verifier_key]), by=key("operator"))
+    return verifier_key
 
 
 def claim(id: str, amount_minor: int = 125_000) -> do.SubmitReceivable:

@@ -156,7 +156,7 @@ def verifier_key(text: str, algorithm: int) -> tuple[tuple[str, bytes], bytes]:
 
 
 def verify_line(key: bytes, name: str, signature: bytes, text: str) -> int:
-    """One line by a key of any algorithm under the text of a checkpoint; returns its time, 0 for a log's Ed25519 key."""
+    """One line by a key of any algorithm under a checkpoint; returns its time, which is 0 for a log's Ed25519 key."""
     if key[0] == 1:
         verify_ed25519(key[1:], signature, text.encode())
         return 0

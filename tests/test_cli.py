@@ -94,6 +94,33 @@ def test_a_claim_from_the_shell_to_a_verified_receipt(deal: Path, run: Run) -> N
     assert summary["records"]["receivable"] == 1 and summary["blocks"] == 5 and summary["today"] == "2026-03-02"
 
 
+def test_a_ledger_whose_checkpoint_key_is_rotated_to_the_other_suite(tmp_path: Path, run: Run) -> None:
+    ledger, keys, new = tmp_path / "it.finchain", tmp_path / "keys", tmp_path / "new.pem"
+    receipt, origin = tmp_path / "it.receipt", "example.org/it"
+    words = ("--name", origin, "--simulated-from", "2026-03-02", "--keys", keys)
+    first = run("init", ledger, *words, "--checkpoint-suite", "ml-dsa-44", "--json").rows[0]["verifier_key"]
+    assert run("key", "new", new).code == 0
+    second = run("key", "show", new, "--origin", origin, "--json").rows[0]["verifier_key"]
+    assert run("key", "show", new, "--origin", origin).out.strip() == second
+
+    def stated_under(trust: str) -> list[str]:
+        assert run("prove", ledger, "ledger", "ledger", "--out", receipt, "--keys", keys).code == 0
+        record = run("verify", receipt, "--trust", trust, "--unwitnessed", "--json").rows[0]["record"]
+        stated: list[str] = record["checkpoint_keys"]
+        return stated
+
+    assert stated_under(first) == [first]
+    (folder,) = keys.iterdir()
+    rotate = write(tmp_path / "rotate.json", {"type": "ledger.checkpoint_keys", "checkpoint_keys": [second]})
+    assert run("submit", ledger, rotate, "--key", folder / "operator.pem", "--keys", keys).code == 0
+    new.replace(folder / "checkpoint.pem")
+    assert stated_under(second) == [second]
+    assert run("check", ledger).code == 0
+    assert run("key", "new", tmp_path / "p.pem", "--suite", "p256").code == 0
+    wrong = run("key", "show", tmp_path / "p.pem", "--origin", origin)
+    assert wrong.code == 16 and "suite p256 signs no notes" in wrong.err
+
+
 def test_a_step_and_an_absence_are_proven(deal: Path, run: Run) -> None:
     ledger, receipt = deal / "deal.finchain", deal / "it.receipt"
     submit(run, deal, CLAIM, "shop")

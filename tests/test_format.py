@@ -24,7 +24,7 @@ COVERED_BY = {
     "4.1": ("entry",),
     "4.2": ("block", "sha256", "sm3"),
     "4.3": ("block-0",),
-    "4.4": ("checkpoint",),
+    "4.4": ("checkpoint", "checkpoint-ml-dsa-44"),
     "5": (),
     "5.1": ("records", "states", "presence", "absence"),
     "5.2": ("records",),

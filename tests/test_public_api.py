@@ -21,7 +21,7 @@ SIGNATURES = {
     "confirm": "(path, *, checkpoint, by_mark, witnesses, witnesses_needed, keys, rulebooks, progress)",
     "create":
         "(path, *, name, operator, keys, clock, hash_suite, time_zone_minutes, policy, rulebook, durability, "
-        "predecessor)",
+        "predecessor, checkpoint_suite)",
     "open": "(path, *, read_only, operator, keys, clock, after_silence, progress, rulebooks, durability)",
     "predecessor": "(path, *, checkpoint, trust)",
     "repair": "(path, source, *, write, checkpoint, keys, rulebooks, progress)",
@@ -65,6 +65,7 @@ SIGNATURES = {
     "Key.load": "(path, passphrase, *, identity)",
     "Key.save": "(self, path, passphrase)",
     "Key.sign": "(self, message)",
+    "Key.verifier_key": "(self, origin)",
     "Transaction.sign": "(self, key, key_id)",
     "Transaction.add_signature": "(self, key_id, signature)",
     "Transaction.save": "(self, path)",

@@ -15,10 +15,9 @@ import pytest
 
 import finchain as fc
 import reference as ref
-from finchain import instructions as do
 from finchain.key_folder import KeyFolder
 from kept_ledger import PAGE, Kept, kept_in
-from real_ledger import claim, found, key, reopen, shape
+from real_ledger import claim, found, key, reopen, rotate_checkpoint_key, shape
 
 
 @pytest.fixture
@@ -453,24 +452,14 @@ def test_a_checkpoint_over_other_blocks_is_not_put_back(signed: Kept, tmp_path: 
     assert not (signed.folder / "checkpoint").exists()
 
 
-def rotated(kept: Kept) -> None:
-    """Puts a new checkpoint key in the place of the one in force; nothing is signed by it yet."""
-    with reopen(kept.home) as ledger:
-        folder = KeyFolder.of(kept.home / "keys", kept.folder)
-        fc.Key.generate().save(folder.path / "new.pem")
-        (folder.path / "new.pem").replace(folder.path / "checkpoint.pem")
-        verifier = folder.verifier_key(ledger.name.partition("#")[0])
-        ledger.submit(do.SetCheckpointKeys([verifier]), by=key("operator"))
-
-
 def test_what_a_former_key_signed_stays_signed(signed: Kept) -> None:
     """Between the rotation and the next checkpoint, and of two rotations the key in the middle."""
-    rotated(signed)
+    rotate_checkpoint_key(signed.home)
     audit = fc.check(signed.folder)
     assert (audit.checkpoint_size, len(audit.checkpoint_keys), len(audit.former_checkpoint_keys)) == (6, 1, 1)
     with reopen(signed.home) as ledger:
         ledger.checkpoint()
-    rotated(signed)
+    rotate_checkpoint_key(signed.home)
     audit = fc.check(signed.folder)
     assert (audit.checkpoint_size, len(audit.former_checkpoint_keys)) == (7, 2)
     copy = copy_of(signed)
@@ -498,13 +487,8 @@ def test_a_block_file_that_cannot_be_read_is_damage_with_a_place(signed: Kept) -
 
 
 def test_a_checkpoint_of_a_later_key_comes_back_where_the_blocks_show_the_key(kept: Kept) -> None:
+    rotate_checkpoint_key(kept.home)
     with reopen(kept.home) as ledger:
-        new = fc.Key.generate()
-        folder = KeyFolder.of(kept.home / "keys", kept.folder)
-        new.save(folder.path / "new.pem")
-        (folder.path / "new.pem").replace(folder.path / "checkpoint.pem")
-        verifier = folder.verifier_key(ledger.name.partition("#")[0])
-        ledger.submit(do.SetCheckpointKeys([verifier]), by=key("operator"))
         ledger.checkpoint()
         size = ledger.height
     assert fc.predecessor(kept.folder).size == size

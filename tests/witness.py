@@ -16,12 +16,17 @@ class Witness:
 
     Args:
         name: Its name, from which its key is made.
+        post_quantum: Its key is of suite ml-dsa-44, not ed25519.
     """
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, *, post_quantum: bool = False) -> None:
+        self.name, self.post_quantum = name, post_quantum
         self.seed = ref.digest("sha256", "salt", name.encode())
-        self.verifier_key = ref.verifier_key(name, ref.public_key(self.seed), 4)
+        self.verifier_key = (
+            ref.post_quantum_verifier_key(name, self.seed)
+            if post_quantum
+            else ref.verifier_key(name, ref.public_key(self.seed), 4)
+        )
         self.size = 0
         self.root_hash = b""
 
@@ -41,7 +46,8 @@ class Witness:
         if (old, ref.base64_text(new)) != (self.root_hash, root_text):
             raise Inconsistent(f"size {size} does not go on from what was cosigned over {self.size} blocks")
         self.size, self.root_hash = size, new
-        return note + ref.cosignature_line(self.name, self.seed, body, 1_774_000_000).encode()
+        line = ref.post_quantum_line if self.post_quantum else ref.cosignature_line
+        return note + line(self.name, self.seed, body, 1_774_000_000).encode()
 
 
 def consistency(leaves: list[bytes], older: int, *, is_root: bool = True) -> list[bytes]:

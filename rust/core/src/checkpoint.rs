@@ -132,8 +132,8 @@ fn check_origin(origin: &str) -> Result<(), CheckpointError> {
     }
 }
 
-/// The checkpoint in `note`, if one of the keys of its log signed it; `None` where there is no line by any of them. Each
-/// line by one of the keys must hold.
+/// The checkpoint in `note`, if one of the keys of its log signed it; `None` where there is no line by any of them.
+/// Each line by one of the keys must hold.
 ///
 /// # Errors
 /// Those of `Checkpoint::parse_text`; `KeyOfAnotherLog` where only a key with another name signed; `OriginTooLong`,

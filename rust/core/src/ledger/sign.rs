@@ -125,13 +125,16 @@ impl Ledger {
     /// Signs a checkpoint over all sealed blocks, after the mark at `mark_path` is synced, and keeps it in the folder.
     ///
     /// # Errors
-    /// The mark or the key's suite forbids it, a file cannot be written, or the ledger is closed and another may be writing.
+    /// The mark or the key's suite forbids it, a file cannot be written, or the ledger is closed and another may be
+    /// writing.
     pub fn sign_checkpoint(&self, key: &SecretKey, mark_path: &Path) -> Result<Vec<u8>, LedgerError> {
         self.index()?;
         self.refuse_for_copy("signed")?;
         self.wait_indexed()?;
         // Before the mark: a key that cannot sign must not raise it.
-        KeyKind::of_log(key).map_err(|e| LedgerError::Conflict(format!("the checkpoint key: {e}")))?;
+        KeyKind::of_log(key)
+            .and_then(|kind| VerifierKey::of(&self.origin, kind, key))
+            .map_err(|e| LedgerError::Conflict(format!("the checkpoint key: {e}")))?;
         let _lock = SignedMark::lock(self.blocks.io(), mark_path)?;
         self.compare_mark_at(mark_path)?;
         let (size, root_hash) = self.log_root();
