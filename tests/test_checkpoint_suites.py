@@ -11,6 +11,7 @@ import pytest
 
 import finchain as fc
 import format_examples as examples
+import mutants
 import reference as ref
 import second_verifier
 from book import new_ledger, refused
@@ -232,6 +233,76 @@ def test_the_longest_statement_of_keys_fits_into_a_block(tmp_path: Path) -> None
     with fc.create(tmp_path / "it", name=name, keys=tmp_path / "keys", operator=key("operator")) as ledger:
         ledger.submit(do.SetCheckpointKeys([each.verifier_key(name) for each in keys]), by=key("operator"))
         assert len(ledger.get(LedgerRecord, "ledger").checkpoint_keys) == CHECKPOINT_KEYS_MAX
+
+
+# ---- what both verifiers refuse, over a checkpoint that the slow builder made
+SEED = examples.SEEDS[examples.ORIGIN]
+TRUST = ref.post_quantum_verifier_key(examples.ORIGIN, SEED)
+BODY = ref.checkpoint_body(examples.ORIGIN, 3, examples.LEDGER.log_root(3))
+
+
+def line_over(message: bytes, *, seconds: int = 0, cut: int = 0, more: bytes = b"") -> str:
+    """A line by the log's key over any message; `cut` bytes are missing at its end."""
+    signature = ref.post_quantum_key(SEED).sign(message) + more
+    signature = signature[: len(signature) - cut]
+    signed = bytes.fromhex(TRUST.split("+")[1]) + seconds.to_bytes(8, "big") + signature
+    return f"— {examples.ORIGIN} {ref.base64_text(signed)}\n"
+
+
+def message(body: str = BODY, *, name: str = examples.ORIGIN, seconds: int = 0, start: int = 0) -> bytes:
+    return ref.cosigned_message(name, seconds, body, start)
+
+
+def refused_by_both(note: bytes, trust: str = TRUST) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        second_verifier.verify_checkpoint(note, trust, 0, [])
+    with pytest.raises(fc.FinchainError):
+        size_under(note, [trust])
+
+
+FORGED = {
+    "another cosigner": line_over(message(name="other.example")),
+    "another origin": line_over(message(BODY.replace("example.com", "example.org"))),
+    "a block fewer": line_over(message(BODY.replace("\n3\n", "\n2\n"))),
+    "a block more": line_over(message(BODY.replace("\n3\n", "\n4\n"))),
+    "another root": line_over(message(ref.checkpoint_body(examples.ORIGIN, 3, examples.LEDGER.log_root(2)))),
+    "a time that was not signed": line_over(message(), seconds=1),
+    "a time that is not shown": line_over(message(seconds=1)),
+    "a time of 2^63": line_over(message(seconds=2**63), seconds=2**63),
+    "a subtree that begins later": line_over(message(start=1)),
+    "the text, as Ed25519 signs it": line_over(BODY.encode()),
+    "a byte too few": line_over(message(), cut=1),
+    "a byte too many": line_over(message(), more=b"\0"),
+    "no signature": line_over(message(), cut=2_420),
+}
+
+
+def test_a_line_over_the_right_message_holds_whatever_time_it_states() -> None:
+    for seconds in (0, 1, 2**63 - 1):
+        note = f"{BODY}\n{line_over(message(seconds=seconds), seconds=seconds)}".encode()
+        assert second_verifier.verify_checkpoint(note, TRUST, 0, [])[0] == size_under(note, [TRUST]) == 3
+
+
+@pytest.mark.parametrize("what", FORGED)
+def test_a_line_over_anything_else_does_not(what: str) -> None:
+    refused_by_both(f"{BODY}\n{FORGED[what]}".encode())
+    # A good line before or after it does not excuse it.
+    good = line_over(message())
+    refused_by_both(f"{BODY}\n{good}{FORGED[what]}".encode())
+    refused_by_both(f"{BODY}\n{FORGED[what]}{good}".encode())
+
+
+def test_no_such_checkpoint_survives_a_flipped_bit_nor_a_fourth_line() -> None:
+    note = f"{BODY}\n{line_over(message())}".encode()
+    for mutant in mutants.byte_flips(note):
+        refused_by_both(mutant)
+    refused_by_both(note.replace(b"\n\n", b"\nmore\n\n"))
+
+
+@pytest.mark.parametrize(("kind", "size"), [(6, 32), (6, 1_311), (6, 1_313), (1, 1_312), (4, 1_312)])
+def test_a_verifier_key_has_the_length_of_its_kind(kind: int, size: int) -> None:
+    note = f"{BODY}\n{line_over(message())}".encode()
+    refused_by_both(note, ref.verifier_key(examples.ORIGIN, bytes([7]) * size, kind))
 
 
 def test_the_line_on_the_page_convinces_both_verifiers() -> None:
