@@ -54,7 +54,8 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
         height: The block it speaks about.
         time: That block's time: the claim holds as of then, not as of now.
         size: Blocks under the checkpoint.
-        witnessed_by: Name and Unix time of each witness that counts; empty means the operator alone.
+        witnessed_by: Name and Unix time of each witness that counts, 0 where an ML-DSA-44 witness stated none; empty
+            means the operator alone.
         kind: Kind of the record.
         id: Id of the record.
         record: The record, typed where this version knows its kind, else as plain JSON.
@@ -117,7 +118,7 @@ def verify(
     Args:
         receipt: A receipt, its bytes, or the path of its file.
         trust: Verifier key of the log, or several of which one must have signed.
-        witnesses: Verifier keys of witnesses.
+        witnesses: Verifier keys of witnesses; the log itself never counts as one.
         witnesses_needed: How many of them must have cosigned.
         unwitnessed: Accepts a checkpoint on the operator's word alone, which must be asked for.
 

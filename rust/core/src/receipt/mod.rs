@@ -39,7 +39,7 @@ pub const CONTENT_BYTES_MAX: usize = 16 << 10;
 pub struct Trust {
     /// Keys of the log; one of them must have signed the checkpoint.
     pub log_keys: Vec<VerifierKey>,
-    /// Keys of witnesses.
+    /// Keys of witnesses; the log itself is none, whatever stands here.
     pub witnesses: Vec<VerifierKey>,
     /// How many different witnesses must have cosigned.
     pub witnesses_needed: usize,
@@ -58,7 +58,7 @@ pub struct Verified {
     pub time_ms: u64,
     /// Blocks under the checkpoint.
     pub size: u64,
-    /// Name of each witness that cosigned, and its Unix time in seconds.
+    /// Name of each witness that cosigned, and its Unix time in seconds, 0 where it stated none.
     pub witnessed_by: Vec<(String, u64)>,
     /// What is shown.
     pub what: What,
