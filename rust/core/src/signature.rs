@@ -6,6 +6,7 @@
 
 mod ed25519;
 mod halves;
+mod kept_keys;
 mod ml_dsa_44;
 mod p256;
 mod public_key;

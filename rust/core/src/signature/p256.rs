@@ -4,6 +4,11 @@
 //! at most half the order, and the equation of FIPS 186-5 6.4.2 holds. ECDSA alone accepts two values of `s` for every
 //! `r`; the ledger accepts the lesser, so that nobody can give a signature a second spelling. Signatures of others are
 //! brought to it by `low_s` before they are sent. The curve work is that of aws-lc-rs.
+//!
+//! A key's second coordinate is a square root, which takes a quarter of a verification: keys whose signatures were good
+//! are kept as the library has read them.
+
+use std::sync::{Arc, LazyLock};
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
@@ -12,9 +17,16 @@ use aws_lc_rs::signature::{
 use pkcs8::SecretDocument;
 
 use super::halves::{Halves, P256_ORDER, PUBLIC_KEY_BYTES, compressed};
+use super::kept_keys::KeptKeys;
 use super::{Claim, SignatureError, SignatureSuite, low_s};
 
-/// The suite; it has no state.
+/// Keys kept, in 5 MB at most.
+const KEPT_MAX: usize = 4_096;
+
+static KEPT: LazyLock<KeptKeys<[u8; PUBLIC_KEY_BYTES], Arc<ParsedPublicKey>>> =
+    LazyLock::new(|| KeptKeys::new(KEPT_MAX));
+
+/// The suite; what it keeps of keys changes no verdict.
 #[derive(Clone, Copy, Debug)]
 pub struct P256;
 
@@ -28,21 +40,27 @@ impl SignatureSuite for P256 {
     }
 
     fn check_public_key(&self, public_key: &[u8]) -> Result<(), SignatureError> {
-        parsed(public_key).map(|_| ())
+        parsed(&compressed(public_key)?).map(|_| ())
     }
 
     fn verify(&self, claim: &Claim<'_>) -> Result<(), SignatureError> {
-        let key = parsed(claim.public_key)?;
+        let bytes = compressed(claim.public_key)?;
+        let kept = KEPT.find(&bytes);
+        let is_new = kept.is_none();
+        let key = kept.map_or_else(|| parsed(&bytes).map(Arc::new), Ok)?;
         if Halves::read(claim.signature, &P256_ORDER)?.is_high() {
             return Err(SignatureError::HighS);
         }
-        key.verify_sig(claim.message, claim.signature).map_err(|_| SignatureError::Mismatch)
+        key.verify_sig(claim.message, claim.signature).map_err(|_| SignatureError::Mismatch)?;
+        if is_new {
+            KEPT.keep(bytes, key);
+        }
+        Ok(())
     }
 }
 
-fn parsed(public_key: &[u8]) -> Result<ParsedPublicKey, SignatureError> {
-    ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, compressed(public_key)?)
-        .map_err(|_| SignatureError::PublicKeyEncoding)
+fn parsed(public_key: &[u8; PUBLIC_KEY_BYTES]) -> Result<ParsedPublicKey, SignatureError> {
+    ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, public_key).map_err(|_| SignatureError::PublicKeyEncoding)
 }
 
 /// The secret half; the library wipes it.
