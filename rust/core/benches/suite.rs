@@ -1,8 +1,8 @@
-//! The core's benchmarks: its hot paths, Ed25519 beside the library whose batches it used before, and what bad
-//! signatures cost.
+//! The core's benchmarks: its hot paths, Ed25519 beside the library whose batches it used before, the suites beside each
+//! other, and what bad signatures cost.
 //!
-//! Time is the processor's, so that others on the machine move it little; peers run beside each other. The paths and
-//! the contest use one core; `bad` uses all and counts what they spend together.
+//! Time is the processor's, so that others on the machine move it little; peers run beside each other. All use one core
+//! but `bad`, which uses all and counts what they spend together.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark fails by panicking")]
 
@@ -17,11 +17,15 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use ed25519_zebra::{Signature, VerificationKeyBytes, batch};
+use finchain_core::signature::{DEFAULT_IDENTITY, suite};
 use rand_core::{Infallible, TryCryptoRng, TryRng};
-use support::{ProcessorTime, Signed, accepted, drawn, on_the_processor, signed};
+use sm2::dsa::signature::Verifier as _;
+use support::{ProcessorTime, Signed, accepted, accepted_by, drawn, on_the_processor, signed, signed_in};
 
 /// Claims of one equation at most.
 const CHUNK: usize = 1_024;
+/// Keys that take turns, more than suites `p256` and `sm2` keep.
+const STRANGERS: usize = 6_000;
 /// Claims of a batch with bad ones.
 const MANY: usize = 16_384;
 
@@ -135,6 +139,42 @@ fn curve_code() -> String {
     format!("curve code: {built}; the processor has AVX-512 IFMA: {avx512}, AVX2: {avx2}")
 }
 
+/// The suites, by keys that signed before and, where something is kept of keys, by keys that did not; and the crate of
+/// SM2 by itself, which keeps nothing.
+fn suites(criterion: &mut Criterion<ProcessorTime>) {
+    const KEYS: usize = 32;
+    let one_core = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let mut group = criterion.benchmark_group("suites");
+    for name in ["ed25519", "p256", "sm2", "ml-dsa-44"] {
+        let suite = suite(name).unwrap();
+        let good = signed_in(name, CHUNK, KEYS);
+        group.throughput(Throughput::Elements(CHUNK as u64));
+        group.bench_function(format!("{name}, {KEYS} keys"), |bench| {
+            bench.iter(|| assert_eq!(one_core.install(|| accepted_by(suite, &good)), CHUNK));
+        });
+        group.throughput(Throughput::Elements(1));
+        let mut turn = good.iter().cycle();
+        group.bench_function(format!("{name}, alone"), |bench| {
+            bench.iter(|| suite.verify(&turn.next().unwrap().claim()).unwrap());
+        });
+        if ["p256", "sm2"].contains(&name) {
+            let strangers = signed_in(name, STRANGERS, STRANGERS);
+            let mut turn = strangers.iter().cycle();
+            group.bench_function(format!("{name}, alone, keys never seen"), |bench| {
+                bench.iter(|| suite.verify(&turn.next().unwrap().claim()).unwrap());
+            });
+        }
+    }
+    let one = &signed_in("sm2", 1, 1)[0];
+    group.bench_function("the crate sm2, alone", |bench| {
+        bench.iter(|| {
+            let key = sm2::dsa::VerifyingKey::from_sec1_bytes(DEFAULT_IDENTITY, &one.public_key).unwrap();
+            key.verify(&one.message, &sm2::dsa::Signature::from_slice(&one.signature).unwrap()).unwrap();
+        });
+    });
+    group.finish();
+}
+
 fn bad(criterion: &mut Criterion<ProcessorTime>) {
     let mut group = criterion.benchmark_group("bad");
     group.throughput(Throughput::Elements(MANY as u64));
@@ -163,5 +203,5 @@ fn bad(criterion: &mut Criterion<ProcessorTime>) {
     group.finish();
 }
 
-criterion_group!(name = core; config = on_the_processor(); targets = hot_paths, contest, bad);
+criterion_group!(name = core; config = on_the_processor(); targets = hot_paths, contest, suites, bad);
 criterion_main!(core);

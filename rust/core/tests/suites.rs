@@ -247,6 +247,24 @@ fn suites_are_judged_together_as_they_are_alone() {
     assert_eq!(verify_signed(&[]), []);
 }
 
+/// Good signatures make a key known, whichever way it is judged from then on; nothing that was refused is accepted.
+#[test]
+fn a_key_that_has_signed_often_is_judged_as_it_was_at_first() {
+    for name in NAMES {
+        let made = Made::new(name, b"order");
+        let mut wrong: Vec<_> = (0..made.signature.len()).map(|_| made.signature.clone()).collect();
+        wrong.iter_mut().enumerate().for_each(|(at, signature)| signature[at] ^= 0x10);
+        let judged = || wrong.iter().map(|signature| made.verify(signature)).collect::<Vec<_>>();
+        let at_first = judged();
+        assert!(at_first.iter().all(Result::is_err), "{name}");
+        for _ in 0..8 {
+            assert_eq!(made.verify(&made.signature), Ok(()), "{name}");
+            assert_eq!(made.key.verify(&made.signature, b"orders"), Err(SignatureError::Mismatch), "{name}");
+        }
+        assert_eq!(judged(), at_first, "{name}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 

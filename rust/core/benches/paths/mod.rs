@@ -5,13 +5,13 @@ use std::hint::black_box;
 use finchain_core::hash::{Hash, Purpose};
 use finchain_core::log::Durability;
 use finchain_core::receipt::{Trust, verify};
-use finchain_core::signature;
+use finchain_core::signature::{self, Sm2};
 use finchain_core::state_map::{Leaf, StateMap};
 use finchain_core::transaction::Transaction;
 
 use crate::sim_io::SimIo;
 use crate::sim_ledger::{self, World, suite, verifier_key};
-use crate::support::{Signed, accepted, drawn, signed};
+use crate::support::{Signed, accepted, accepted_by, drawn, signed, signed_in};
 
 /// A path made ready: calling it goes along it once.
 pub type Run = Box<dyn FnMut()>;
@@ -28,6 +28,8 @@ pub struct Path {
 
 /// Signatures in one batch.
 const BATCH: usize = 1_024;
+/// Signatures in one batch of a suite that is slower.
+const SUITE_BATCH: usize = 128;
 /// Hashes in one run.
 const HASHES: u64 = 100;
 /// Records in the state map, and how many of them a block writes.
@@ -35,11 +37,12 @@ const RECORDS: u64 = 20_000;
 const WRITTEN: u64 = 1_000;
 
 /// Every path.
-pub const PATHS: [Path; 9] = [
+pub const PATHS: [Path; 10] = [
     Path { name: "Ed25519 alone", units: 1, ready: alone },
     Path { name: "Ed25519, 32 keys", units: BATCH as u64, ready: || batch(32, 0) },
     Path { name: "Ed25519, a key each", units: BATCH as u64, ready: || batch(BATCH, 0) },
     Path { name: "Ed25519, 32 keys, 1 % bad", units: BATCH as u64, ready: || batch(32, 100) },
+    Path { name: "SM2, 32 keys", units: SUITE_BATCH as u64, ready: sm2 },
     Path { name: "transaction parsed", units: 1, ready: transaction },
     Path { name: "leaf of 230 bytes", units: HASHES, ready: leaves },
     Path { name: "node", units: HASHES, ready: nodes },
@@ -58,6 +61,12 @@ fn batch(keys: usize, bad: u32) -> Run {
     signed.iter_mut().enumerate().filter(|(at, _)| drawn(*at, bad)).for_each(|(_, one)| Signed::spoil(one));
     let good = accepted(&signed);
     Box::new(move || assert_eq!(accepted(&signed), good))
+}
+
+/// A batch by keys that have tables.
+fn sm2() -> Run {
+    let signed = signed_in("sm2", SUITE_BATCH, 32);
+    Box::new(move || assert_eq!(accepted_by(&Sm2, &signed), SUITE_BATCH))
 }
 
 fn transaction() -> Run {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use criterion::Criterion;
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
-use finchain_core::signature::{Claim, SecretKey, verify_batch};
+use finchain_core::signature::{Claim, Ed25519, SecretKey, SignatureSuite};
 use rustix::time::{ClockId, clock_gettime};
 
 /// Bytes of a message, as long as the header of a transaction.
@@ -33,7 +33,16 @@ impl Signed {
 
 /// Good signatures by keys number `first` to `first + keys - 1`, in turn.
 pub fn signed(count: usize, first: usize, keys: usize) -> Vec<Signed> {
-    let secret: Vec<_> = (first..first + keys).map(|key| SecretKey::from_seed(&numbered(key))).collect();
+    signed_by(count, &(first..first + keys).map(|key| SecretKey::from_seed(&numbered(key))).collect::<Vec<_>>())
+}
+
+/// Good signatures of a suite by so many new keys, in turn.
+pub fn signed_in(suite: &str, count: usize, keys: usize) -> Vec<Signed> {
+    signed_by(count, &(0..keys).map(|_| SecretKey::generate(suite).unwrap()).collect::<Vec<_>>())
+}
+
+fn signed_by(count: usize, secret: &[SecretKey]) -> Vec<Signed> {
+    let keys = secret.len();
     let public: Vec<_> = secret.iter().map(SecretKey::public_key).collect();
     let signed = |at: usize| {
         let message = numbered::<MESSAGE_BYTES>(at).to_vec();
@@ -49,10 +58,15 @@ fn numbered<const N: usize>(number: usize) -> [u8; N] {
     bytes
 }
 
-/// How many of them the core accepts, in a batch.
+/// How many of them suite `ed25519` accepts, in a batch.
 pub fn accepted(signed: &[Signed]) -> usize {
+    accepted_by(&Ed25519, signed)
+}
+
+/// How many of them a suite accepts, in a batch.
+pub fn accepted_by(suite: &dyn SignatureSuite, signed: &[Signed]) -> usize {
     let claims: Vec<_> = signed.iter().map(Signed::claim).collect();
-    verify_batch(&claims).iter().filter(|verdict| verdict.is_ok()).count()
+    suite.verify_batch(&claims).iter().filter(|verdict| verdict.is_ok()).count()
 }
 
 /// Whether number `at` is one of those that are drawn with that many chances in 10,000; the same each time.

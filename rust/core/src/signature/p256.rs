@@ -20,7 +20,7 @@ use super::halves::{Halves, P256_ORDER, PUBLIC_KEY_BYTES, compressed};
 use super::kept_keys::KeptKeys;
 use super::{Claim, SignatureError, SignatureSuite, low_s};
 
-/// Keys kept, in 5 MB at most.
+/// Keys kept, in 3 MB at most.
 const KEPT_MAX: usize = 4_096;
 
 static KEPT: LazyLock<KeptKeys<[u8; PUBLIC_KEY_BYTES], Arc<ParsedPublicKey>>> =

@@ -37,15 +37,15 @@ impl Comb {
             (0..WIDTH).for_each(|_| power = power.double());
             this
         });
-        let points: [_; BLOCKS] = from_fn(|block| block_of(from_fn(|row| powers[row * BLOCKS + block])));
+        let points: [_; BLOCKS] = from_fn(|block| block_of(&from_fn(|row| powers[row * BLOCKS + block])));
         Self(ProjectivePoint::batch_normalize(points.as_flattened()))
     }
 }
 
 /// What each column stands for whose topmost digit is 1; bit `i` of its place says whether digit `i` is 1 too.
-fn block_of(rows: [ProjectivePoint; ROWS]) -> [ProjectivePoint; POINTS] {
+fn block_of(rows: &[ProjectivePoint; ROWS]) -> [ProjectivePoint; POINTS] {
     let [lower @ .., topmost] = rows;
-    let mut points = [lower.iter().fold(topmost, |sum, row| sum - row); POINTS];
+    let mut points = [lower.iter().fold(*topmost, |sum, row| sum - row); POINTS];
     for (row, power) in lower.iter().enumerate() {
         let twice = power.double();
         for place in 0..1 << row {

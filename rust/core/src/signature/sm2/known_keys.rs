@@ -15,8 +15,8 @@ use super::comb::{Comb, sum};
 
 /// Keys kept, which are 20 MB where all have tables.
 pub(super) const KEPT_MAX: usize = 1_024;
-/// The good claim with which a key gets its table: making one costs what it saves on two to three claims, so that at
-/// worst, where no other claim follows, twice as much was done as with the better choice.
+/// The good claim with which a key gets its table. Making one costs what it saves on two to three claims, so that less
+/// than twice as much is done as would have been, had it been known how many are to come.
 pub(super) const TABLE_FROM: u32 = 3;
 
 /// The constants of the curve that are hashed with an identity: a, b, and x and y of the base point (GB/T 32918.5, 2).
@@ -53,7 +53,7 @@ impl KnownKeys {
         Ok(Found { bytes, key, is_new })
     }
 
-    /// Keeps a key of which a claim was good, and makes its table with the third one.
+    /// Keeps a key of which a claim was good, and makes its table when there were enough.
     pub(super) fn learn_good(&self, found: &Found) {
         if found.is_new {
             // Whoever came first has kept it already, and the claims of all are counted there.
@@ -69,11 +69,12 @@ impl KnownKeys {
 #[cfg(test)]
 impl KnownKeys {
     pub(super) fn has(&self, public_key: &[u8]) -> bool {
-        self.0.find(public_key.try_into().unwrap()).is_some()
+        public_key.try_into().is_ok_and(|key| self.0.find(key).is_some())
     }
 
     pub(super) fn has_table(&self, public_key: &[u8]) -> bool {
-        self.0.find(public_key.try_into().unwrap()).is_some_and(|key| key.table.get().is_some())
+        let kept = public_key.try_into().ok().and_then(|key| self.0.find(key));
+        kept.is_some_and(|key| key.table.get().is_some())
     }
 }
 
@@ -120,7 +121,7 @@ impl KnownKey {
     }
 
     fn count_good(&self) {
-        // Exactly one thread counts to the third, and no other waits while it makes the table.
+        // Exactly one thread counts to that number, and no other waits while it makes the table.
         if self.table.get().is_none() && self.good.fetch_add(1, Ordering::Relaxed) + 1 == TABLE_FROM {
             self.make_table();
         }
@@ -141,6 +142,8 @@ pub(super) fn point(public_key: &[u8]) -> Result<AffinePoint, SignatureError> {
 fn identity_hash(identity: &str, key: &AffinePoint) -> Result<[u8; 32], SignatureError> {
     let bits = identity.len().checked_mul(8).and_then(|bits| u16::try_from(bits).ok());
     let mut hash = Sm3::new().chain_update(bits.ok_or(SignatureError::Identity)?.to_be_bytes()).chain_update(identity);
-    CURVE.iter().for_each(|number| hash.update(number.to_be_bytes()));
+    for number in CURVE {
+        hash.update(number.to_be_bytes());
+    }
     Ok(hash.chain_update(key.x()).chain_update(key.y()).finalize().into())
 }
