@@ -1,4 +1,4 @@
-//! The core's benchmarks: its hot paths, Ed25519 beside the library whose batches it used before, the suites beside each
+//! The core's benchmarks: its hot paths, Ed25519 beside the library whose batches it had before, the suites beside each
 //! other, and what bad signatures cost.
 //!
 //! Time is the processor's, so that others on the machine move it little; peers run beside each other. All use one core

@@ -3,7 +3,7 @@
 //! Verdicts do not depend on what is kept here, only the time they take. So nobody ever waits for it: whoever comes
 //! while another one writes finds nothing, and what he learnt is forgotten.
 //!
-//! Where every place is taken a new key has a hand go on by a few places. A key that nobody has asked for since the hand
+//! Where every place is taken a new key has a hand go on by a few places. A key that nobody asked for since the hand
 //! came by the last time makes room; where there is none among them the new one is not kept, and may come again. So a
 //! key that is asked for once while the hand goes round stays, and going round takes thousands of new keys, or hundreds
 //! where little room was made: whoever sends ever new ones drives out his own.

@@ -6,8 +6,8 @@
 //! An `s` cannot be replaced by its negative here: the check uses `r + s`. The curve work is that of the crate `sm2`.
 //!
 //! The sum of two multiples, of the base point and of the key, is most of the work. Of the base point there is a table,
-//! and of keys that sign often another each; and the sums of several claims share the one inversion that says where they
-//! lie. None of it changes a verdict. All numbers are public, so what they cost in time may show them.
+//! and of keys that sign often another each; and the sums of several claims share the one inversion that says where
+//! they lie. None of it changes a verdict. All numbers are public, so what they cost in time may show them.
 
 mod comb;
 mod known_keys;
