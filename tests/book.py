@@ -20,6 +20,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+import reference
 import second_suites
 from finchain import instructions as do
 from finchain.domain import rulebook
@@ -209,8 +210,7 @@ def create_ledger(
     def founder(id: str) -> do.Founder:
         return do.Founder(id, f"{id} Ltd", 1, [do.NewKey(f"Ms {id}", "any", "ed25519", public_key(id))])
 
-    encoded = base64.b64encode(bytes([1, *range(32)])).decode()
-    checkpoint_key = f"{origin}+0badc0de+{encoded}"
+    checkpoint_key = reference.verifier_key(origin, bytes(range(32)))
     return do.CreateLedger(
         origin, "simulated", "blake3", ZONE_MINUTES, founder("operator"), [checkpoint_key], rulebook.RULEBOOK_1.number,
         rulebook.RULEBOOK_1.digest, policy, registrar=founder("registrar") if registrar else msgspec.UNSET,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from datetime import date, timedelta
 from typing import Any, get_args
 
 import msgspec
 
+import reference
 from book import create_ledger, new_key
 from finchain import instructions as do
 from finchain.domain.founding import LedgerRecord
@@ -151,9 +151,9 @@ def set_reference_rate(town: Town, name: str, choose: Choices) -> Any:
 @order(do.SetCheckpointKeys)
 def set_checkpoint_keys(town: Town, _: Any, choose: Choices) -> Any:
     ledger = town.get(LedgerRecord, "ledger")
-    another = base64.b64encode(bytes([1, choose.number(0, 255), *range(31)])).decode()
+    another = reference.verifier_key(ledger.origin, bytes([choose.number(0, 255), *range(31)]))
     first, *_ = ledger.checkpoint_keys
-    return do.SetCheckpointKeys([first, f"{ledger.origin}+0badc0de+{another}"]), ["operator"]
+    return do.SetCheckpointKeys([first, another]), ["operator"]
 
 
 def rulebooks_to_come(town: Town) -> list[Any]:

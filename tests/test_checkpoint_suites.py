@@ -216,8 +216,8 @@ def test_a_record_has_room_for_eight_such_keys_and_the_rule_counts_their_bytes()
 
     def stated(*keys: tuple[int, int]) -> do.SetCheckpointKeys:
         """Verifier keys of these kinds and bytes of a public key."""
-        texts = [base64.b64encode(bytes([kind]) + bytes([n]) * size).decode() for n, (kind, size) in enumerate(keys)]
-        return do.SetCheckpointKeys([f"{origin}+0badc0de+{text}" for text in texts])
+        stated = enumerate(keys)
+        return do.SetCheckpointKeys([ref.verifier_key(origin, bytes([n]) * size, kind) for n, (kind, size) in stated])
 
     for keys in ([(6, 1_312)] * CHECKPOINT_KEYS_MAX, [(1, 32), (6, 1_312)], [(1, 32)]):
         ledger.apply(stated(*keys), by={"operator"})

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-
 import msgspec
 import pytest
 
+import reference
 from book import MemoryBook, create_ledger, new_ledger, refused
 from finchain import instructions as do
 from finchain.domain.founding import LedgerRecord
@@ -18,7 +17,7 @@ BOTH = {"operator", "registrar"}
 
 
 def verifier_key(origin: str = "test.example/ledger", seed: int = 1) -> str:
-    return f"{origin}+0badc0de+{base64.b64encode(bytes([1]) + bytes([seed]) * 32).decode()}"
+    return reference.verifier_key(origin, bytes([seed]) * 32)
 
 
 def before(*, ledger: str = "old#" + "0" * 64, size: int = 7, root_hex: str = "ab" * 32) -> do.Predecessor:
@@ -86,6 +85,10 @@ def test_a_ledger_is_founded_once() -> None:
          "ledger.checkpoint_keys"),
         ("checkpoint_keys", [verifier_key("other.example")], [verifier_key()], "ledger.checkpoint_keys"),
         ("checkpoint_keys", ["test.example/ledger"], [verifier_key()], "ledger.checkpoint_keys"),
+        # One letter of the key is another, so that the id is not its own; and a witness's kind of key.
+        ("checkpoint_keys", [verifier_key(seed=1)[:-1] + "F"], [verifier_key(seed=1)], "ledger.checkpoint_keys"),
+        ("checkpoint_keys", [reference.verifier_key("test.example/ledger", bytes(32), 4)],
+         [reference.verifier_key("test.example/ledger", bytes(1_312), 6)], "ledger.checkpoint_keys"),
         ("policy", msgspec.structs.replace(DEFAULT_POLICY, back_days=31),
          msgspec.structs.replace(DEFAULT_POLICY, back_days=30), "policy.range"),
     ],

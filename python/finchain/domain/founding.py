@@ -6,13 +6,14 @@ and the registrar, who enrols everybody else. Nothing here can be done twice.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import ClassVar, Final, Literal
 
 import msgspec
 
 from finchain.domain.check import check_amount, check_digest
-from finchain.domain.key import NewKey
+from finchain.domain.key import SUITES, NewKey, unbase64
 from finchain.domain.party import RegisterParty, Role, register, require
 from finchain.domain.policy import Policy, PolicyTerms, check_terms
 from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
@@ -28,10 +29,8 @@ RULEBOOK_NUMBER_MAX: Final = 2**32 - 1
 
 _ORIGIN: Final = re.compile(r"[A-Za-z0-9._:/-]{1,64}", re.ASCII)
 _LEDGER: Final = re.compile(r"[A-Za-z0-9._:/-]{1,64}#[0-9a-f]{64}", re.ASCII)
-_VERIFIER_KEY: Final = re.compile(
-    r"([A-Za-z0-9._:/-]{1,64})\+[0-9a-f]{8}\+([A-Za-z0-9+/]{44}|B[g-v][A-Za-z0-9+/]{1749}=)", re.ASCII
-)
-"""By the lengths of a kind and a public key: 33 bytes for Ed25519; 1,313, the first of which is 6, for ML-DSA-44."""
+_CHECKPOINT_KEY_BYTES: Final = {b"\x01": SUITES["ed25519"].public_key, b"\x06": SUITES["ml-dsa-44"].public_key}
+"""By the kinds of keys that sign checkpoints, as C2SP numbers them."""
 
 
 class Founder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -221,10 +220,18 @@ def _check_checkpoint_keys(keys: list[str], origin: str) -> None:
             field="checkpoint_keys", value=len(keys), advice=f"state 1 to {CHECKPOINT_KEYS_MAX}",
         )  # fmt: skip
     for key in keys:
-        match = _VERIFIER_KEY.fullmatch(key)
-        if match is None or match[1] != origin:
+        if not _is_checkpoint_key(key, origin):
             refuse(
                 "ledger.checkpoint_keys", "this is no verifier key of this origin", rule="format.md 4.4",
                 field="checkpoint_keys", value=key,
-                advice=f"state {origin}+<key id>+<Base64 of an Ed25519 or ML-DSA-44 key>",
+                advice=f"state {origin}+<key id>+<Base64 of an Ed25519 or ML-DSA-44 key>; `finchain key show` has it",
             )  # fmt: skip
+
+
+def _is_checkpoint_key(text: str, origin: str) -> bool:
+    """Whether this is a verifier key of that origin. A mistyped one is none: its id is that of another key."""
+    name, _, rest = text.partition("+")
+    key_id, _, encoded = rest.partition("+")
+    decoded = unbase64(encoded) or b""
+    known = _CHECKPOINT_KEY_BYTES.get(decoded[:1]) == len(decoded) - 1
+    return known and name == origin and key_id == hashlib.sha256(f"{name}\n".encode() + decoded).hexdigest()[:8]

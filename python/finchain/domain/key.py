@@ -205,13 +205,19 @@ def _check_identity(new: NewKey) -> None:
         )  # fmt: skip
 
 
-def _decoded(text: str, size: int, field: str) -> bytes:
+def unbase64(text: str) -> bytes | None:
+    """The bytes of which this is the one Base64 of RFC 4648 section 4, padded; `None` where there are none."""
     try:
         decoded = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        decoded = b""
+        return None
     # Comparing with the encoding again refuses trailing bits that are not zero.
-    if len(decoded) != size or base64.b64encode(decoded).decode() != text:
+    return decoded if base64.b64encode(decoded).decode() == text else None
+
+
+def _decoded(text: str, size: int, field: str) -> bytes:
+    decoded = unbase64(text)
+    if decoded is None or len(decoded) != size:
         refuse(f"key.{field}", f"{field} is not the Base64 of {size} bytes", rule="format.md 3.7", field=field,
                value=text, advice="encode by RFC 4648 section 4, padded")  # fmt: skip
     return decoded
