@@ -34,7 +34,7 @@ pub struct Write {
 }
 
 impl Write {
-    /// What it is to the state map.
+    /// The leaf that it is to the state map, with its hash.
     #[must_use]
     pub fn leaf(&self) -> Hashed {
         let leaf = Leaf { key: self.key, value: self.value, salt: self.salt, number: self.number };

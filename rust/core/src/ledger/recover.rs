@@ -108,9 +108,7 @@ impl Ledger {
                 if options.follow.is_some() { tampered_since(&reader, meta, place, error) } else { error }
             })?;
         }
-        for (height, place) in frames {
-            shared.placed([(height, place)]);
-        }
+        shared.placed(frames);
         if !options.read_only {
             index.mark_open()?;
         }

@@ -143,7 +143,6 @@ impl Sealer {
         let started = Instant::now();
         let tampered = |height, message: &str| LedgerError::Tampered { height, message: message.to_owned() };
         let Some(last) = blocks.last().map(|block| Arc::clone(&block.stored)) else { return Ok(()) };
-        self.shared.placed(blocks.iter().map(|block| (block.rows.height, block.stored.place)));
         let mut sealed = self.shared.sealed_mut();
         let mut previous = sealed.tip.as_ref().map_or([0; 32], |tip| tip.hash);
         for block in &blocks {
