@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::hash::Hash;
-use crate::state_map::{Hashed, Leaf};
+use crate::state_map::{Hashed, Leaf, Values};
 
 /// A record that a block wrote.
 #[derive(Clone, Debug)]
@@ -142,8 +142,6 @@ pub struct Kept<'a> {
     pub number: u32,
     /// Key in the state map, as it was written.
     pub key: &'a Hash,
-    /// Value in the state map, as it was written.
-    pub value: &'a Hash,
     /// Its salt.
     pub salt: &'a [u8; 16],
     /// Its kind.
@@ -184,8 +182,17 @@ pub trait RecordIndex: Send + Sync {
     /// # Errors
     /// The index failed or is damaged.
     fn scan(&self, from: u64, limit: usize, kind: Option<&str>) -> Result<(Vec<Stored>, Option<u64>), IndexFailure>;
-    /// Whether every byte of the index is as its last writer left it, which a sum over all of them has shown.
-    fn is_whole(&self) -> bool;
+    /// The numbers that were given to `mark_clean`, in an index of which every byte is as it was then; `None` in any
+    /// other.
+    ///
+    /// # Errors
+    /// The index failed or is damaged.
+    fn followed(&self) -> Result<Option<Vec<u32>>, IndexFailure>;
+    /// The leaves whose keys begin with that byte, as `mark_clean` kept them, where `followed` gives something.
+    ///
+    /// # Errors
+    /// The index failed or is damaged.
+    fn leaves(&self, first: u8) -> Result<Vec<Leaf>, IndexFailure>;
     /// Calls `visit` for every record, in the order of their numbers.
     ///
     /// # Errors
@@ -221,9 +228,10 @@ pub trait RecordIndex: Send + Sync {
     /// # Errors
     /// The index failed or is damaged.
     fn mark_open(&self) -> Result<(), IndexFailure>;
-    /// Syncs and writes the clean-close mark.
+    /// Syncs, keeps the leaves of the state after the last block and the numbers of the records that the core follows,
+    /// and writes the clean-close mark.
     ///
     /// # Errors
     /// The index failed or is damaged.
-    fn mark_clean(&self) -> Result<(), IndexFailure>;
+    fn mark_clean(&self, state: &Values, followed: &[u32]) -> Result<(), IndexFailure>;
 }

@@ -6,6 +6,7 @@
 mod counts;
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 use finchain_core::hash::{EMPTY, Hash, HashSuite, suite};
 use finchain_core::state_map::{
@@ -285,9 +286,14 @@ fn a_large_batch_goes_to_all_cores_and_gives_the_same_hash() {
         .map(|one| update(one.key, 0xee))
         .chain(updates.iter().copied())
         .for_each(|one| parts.push(one));
-    filled.fill(parts);
+    filled.fill(|first| Ok::<_, Infallible>(parts.take(first))).unwrap();
     assert_eq!((filled.root_hash(), filled.len()), (at_once.root_hash(), at_once.len()));
     assert_eq!(filled.get(&updates[7].key), Some(updates[7]));
+    let mut in_order: Vec<Leaf> = updates.clone();
+    in_order.sort_unstable_by_key(|leaf| leaf.key);
+    assert_eq!((0..=u8::MAX).flat_map(|first| filled.values().leaves(first)).collect::<Vec<_>>(), in_order);
+    assert_eq!((0..=u8::MAX).map(|first| u64::from(filled.values().count(first))).sum::<u64>(), filled.len());
+    assert_eq!(filled.fill(|first| if first == 9 { Err("gone") } else { Ok(Vec::new()) }), Err("gone"));
     let leaves: Vec<_> = updates.iter().map(|update| (update.key, update.value)).collect();
     assert_eq!(at_once.root_hash(), reference(suite, &leaves, 0));
 }

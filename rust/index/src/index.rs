@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use finchain_core::state_map::{Leaf, Values};
 use heed::{MdbError, RoTxn, WithoutTls};
 
 use crate::error::IndexError;
 use crate::header;
 use crate::keys::Tail;
+use crate::leaves::{self, Leaves};
 use crate::mark::{self, Mark, boot_id, is_this_boot};
 use crate::pages;
 use crate::rows::Tip;
@@ -49,8 +51,8 @@ pub struct Index {
     tables: RwLock<Option<Tables>>,
     /// Whether the mark on disk says that the index is closed.
     closed: AtomicBool,
-    /// Bytes and sum of the data file when it was last closed, as long as nothing was written since.
-    summed: Mutex<Option<(u64, String)>>,
+    /// What it was when it was last closed, as long as nothing was written since.
+    whole: Mutex<Option<Whole>>,
     /// Whether something that was read cannot be what was written, so that the mark must never say "closed" again.
     condemned: AtomicBool,
     /// Held by whoever writes rows or the mark.
@@ -67,6 +69,16 @@ impl std::fmt::Debug for Index {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Index").field("folder", &self.folder).field("access", &self.access).finish_non_exhaustive()
     }
+}
+
+/// What an index was when it was closed.
+#[derive(Debug)]
+struct Whole {
+    /// Bytes of the data file.
+    bytes: u64,
+    /// Their sum.
+    sum: String,
+    leaves: Arc<Leaves>,
 }
 
 /// An index that was opened.
@@ -149,15 +161,18 @@ impl Index {
             return Err(IndexError::damaged("it does not end with the block that its mark names"));
         }
         let meta = tip.map(|tip| Meta::of(&tip, clean));
+        let whole = match mark {
+            Mark::Closed { bytes, sum, leaves, .. } if access == Access::Write => {
+                Some(Whole { bytes: *bytes, sum: sum.clone(), leaves: Arc::new(leaves::open(folder, leaves)?) })
+            }
+            _ => None,
+        };
         let index = Self {
             folder: folder.into(),
             access,
             tables: RwLock::new(Some(tables)),
             closed: AtomicBool::new(clean),
-            summed: Mutex::new(match mark {
-                Mark::Closed { bytes, sum, .. } => Some((*bytes, sum.clone())),
-                Mark::Open { .. } => None,
-            }),
+            whole: Mutex::new(whole),
             condemned: AtomicBool::new(false),
             writing: Mutex::default(),
             tail: Arc::default(),
@@ -188,7 +203,7 @@ impl Index {
                 access: Access::Read,
                 tables: RwLock::new(Some(tables.clone())),
                 closed: AtomicBool::new(self.closed.load(Ordering::Acquire)),
-                summed: Mutex::default(),
+                whole: Mutex::default(),
                 condemned: AtomicBool::new(false),
                 writing: Mutex::default(),
                 tail: Arc::clone(&self.tail),
@@ -211,7 +226,7 @@ impl Index {
     /// `Io`.
     pub fn wipe(folder: &Path) -> Result<(), IndexError> {
         // The mark goes first: without it nobody trusts what is left if this is interrupted.
-        for path in [mark::path(folder), pages_file(folder), folder.join(LOCK_FILE)] {
+        for path in [mark::path(folder), pages_file(folder), folder.join(LOCK_FILE), leaves::path(folder)] {
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != ErrorKind::NotFound => {
                     return Err(IndexError::io("remove", &path)(error));
@@ -231,11 +246,26 @@ impl Index {
         Ok(self.read(Tables::tip)?.map(|tip| Meta::of(&tip, clean)))
     }
 
-    /// Whether every byte is as its last writer left it: it was opened for writing, with a sum that held, and nothing
-    /// was written since.
-    #[must_use]
-    pub fn is_whole(&self) -> bool {
-        self.access == Access::Write && self.summed.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    /// The numbers that were given to `mark_clean`, where every byte is as it was then: it was opened for writing, with
+    /// a sum that held, and nothing was written since. `None` where that is not so.
+    ///
+    /// # Errors
+    /// `Damaged`, `Io`.
+    pub fn followed(&self) -> Result<Option<Vec<u32>>, IndexError> {
+        self.whole().as_ref().map(|whole| whole.leaves.followed()).transpose()
+    }
+
+    /// The leaves that `mark_clean` kept of the keys that begin with that byte, where `followed` gives something.
+    ///
+    /// # Errors
+    /// `Damaged`, `Io`.
+    pub fn leaves(&self, first: u8) -> Result<Vec<Leaf>, IndexError> {
+        let leaves = self.whole().as_ref().map(|whole| Arc::clone(&whole.leaves));
+        leaves.ok_or_else(|| IndexError::damaged("no leaves were kept, or it was written since"))?.of(first)
+    }
+
+    fn whole(&self) -> MutexGuard<'_, Option<Whole>> {
+        self.whole.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Marks the index as one that may be written, durably. `apply` does so by itself where need be.
@@ -247,9 +277,9 @@ impl Index {
         self.set_open()
     }
 
-    /// Forgets the sum of a data file that is about to change.
+    /// Forgets what a data file was that is about to change.
     pub(crate) fn written(&self) {
-        *self.summed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.whole() = None;
     }
 
     /// `mark_open` for those who hold the lock.
@@ -276,13 +306,14 @@ impl Index {
         }
     }
 
-    /// Syncs the index and marks it as closed, so that it can be trusted after a restart of the machine.
+    /// Syncs the index, keeps beside it the leaves of the state after its last block and the numbers of the records
+    /// that the core follows, and marks it as closed, so that it can be trusted after a restart of the machine.
     ///
     /// An index that was condemned stays without a mark.
     ///
     /// # Errors
     /// `ReadOnly`, `Closed`, `Io`, `Lmdb`.
-    pub fn mark_clean(&self) -> Result<(), IndexError> {
+    pub fn mark_clean(&self, state: &Values, followed: &[u32]) -> Result<(), IndexError> {
         let _writing = self.lock_to_write()?;
         if self.condemned.load(Ordering::Acquire) {
             return Ok(());
@@ -291,12 +322,18 @@ impl Index {
         let closed = self.read(|tables, txn| {
             let bytes = tables.complete(&path)?;
             tables.env.force_sync().map_err(IndexError::lmdb("sync"))?;
-            let mut summed = self.summed.lock().unwrap_or_else(PoisonError::into_inner);
-            if summed.as_ref().is_none_or(|(known, _)| *known != bytes) {
-                *summed = Some((bytes, mark::file_sum(&path, bytes)?));
-            }
-            let sum = summed.as_ref().map(|(_, sum)| sum.clone()).unwrap_or_default();
-            Ok(Mark::closed(bytes, sum, tables.tip(txn)?.as_ref()))
+            let mut whole = self.whole();
+            let known = match whole.take().filter(|known| known.bytes == bytes) {
+                Some(known) => known,
+                None => Whole {
+                    bytes,
+                    sum: mark::file_sum(&path, bytes)?,
+                    leaves: Arc::new(leaves::write(&self.folder, state, followed)?),
+                },
+            };
+            let mark = Mark::closed(bytes, known.sum.clone(), known.leaves.sum.clone(), tables.tip(txn)?.as_ref());
+            *whole = Some(known);
+            Ok(mark)
         })?;
         closed.write(&self.folder)?;
         self.closed.store(true, Ordering::Release);

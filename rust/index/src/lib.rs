@@ -33,6 +33,7 @@ mod error;
 mod header;
 mod index;
 mod keys;
+mod leaves;
 mod mark;
 mod pages;
 mod read;

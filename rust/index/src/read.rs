@@ -8,7 +8,7 @@ use crate::index::Index;
 use crate::keys;
 use crate::rows::{
     RecordView, decode_block, decode_lane, decode_record, decode_record_head, find_touch, lane_key, number_key,
-    number_of_key, record_of_key, touch_key, view_record,
+    number_of_key, record_of_key, touch_key,
 };
 
 /// How many touches, records or hashes are made room for before any is found.
@@ -71,11 +71,10 @@ impl Index {
     /// # Errors
     /// As `number_of`.
     pub fn for_each_record(&self, mut visit: impl FnMut(&RecordView<'_>)) -> Result<(), IndexError> {
-        let decode = if self.is_whole() { view_record } else { decode_record };
         self.read(|tables, txn| {
             for item in tables.records.iter(txn).map_err(IndexError::lmdb("read"))? {
                 let (key, row) = item.map_err(IndexError::lmdb("read"))?;
-                visit(&decode(record_of_key(key)?, row)?);
+                visit(&decode_record(record_of_key(key)?, row)?);
             }
             Ok(())
         })

@@ -4,6 +4,7 @@ use finchain_core::hash::Hash;
 use finchain_core::index::{
     BlockRow, BlockRows, IndexFailure, Kept, Meta as LedgerMeta, RecordIndex, Stored, Touch, Visit,
 };
+use finchain_core::state_map::{Leaf, Values};
 
 use crate::{Index, IndexError, RecordView};
 
@@ -35,16 +36,20 @@ impl RecordIndex for Index {
         Ok(self.scan(from, limit, kind)?)
     }
 
-    fn is_whole(&self) -> bool {
-        self.is_whole()
+    fn followed(&self) -> Result<Option<Vec<u32>>, IndexFailure> {
+        Ok(self.followed()?)
+    }
+
+    fn leaves(&self, first: u8) -> Result<Vec<Leaf>, IndexFailure> {
+        Ok(self.leaves(first)?)
     }
 
     fn for_each_record(&self, visit: &mut Visit<'_>) -> Result<(), IndexFailure> {
         let mut stopped = Ok(());
         self.for_each_record(|view| {
             if stopped.is_ok() {
-                let RecordView { number, key, value, salt, kind, id, record, .. } = *view;
-                stopped = visit(&Kept { number, key, value, salt, kind, id, record });
+                let RecordView { number, key, salt, kind, id, record, .. } = *view;
+                stopped = visit(&Kept { number, key, salt, kind, id, record });
             }
         })?;
         stopped
@@ -74,7 +79,7 @@ impl RecordIndex for Index {
         Ok(self.mark_open()?)
     }
 
-    fn mark_clean(&self) -> Result<(), IndexFailure> {
-        Ok(self.mark_clean()?)
+    fn mark_clean(&self, state: &Values, followed: &[u32]) -> Result<(), IndexFailure> {
+        Ok(self.mark_clean(state, followed)?)
     }
 }

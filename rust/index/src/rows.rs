@@ -19,8 +19,6 @@ pub struct RecordView<'a> {
     pub entry: u32,
     /// As in `Write`.
     pub key: &'a [u8; 32],
-    /// As in `Write`.
-    pub value: &'a [u8; 32],
     /// As in `Stored`.
     pub salt: &'a [u8; 16],
     /// As in `Stored`.
@@ -193,14 +191,12 @@ pub(crate) fn decode_lane(key: &[u8], row: &[u8]) -> Result<Place, IndexError> {
 
 /// Puts a record's row into `row`; the lengths of kind and id were checked before.
 ///
-/// Only the place has a sum: the rest is compared with the state map by whoever reads it, and key and value are
-/// believed only in an index that is whole.
+/// Only the place has a sum: the rest is compared with the state map by whoever reads it.
 pub(crate) fn encode_record(row: &mut Vec<u8>, place: Place, write: &Write) {
     row.clear();
     row.extend_from_slice(&encode_place(place));
     seal("records", &record_key(write.number), row);
     row.extend_from_slice(&write.key);
-    row.extend_from_slice(&write.value);
     row.extend_from_slice(&write.salt);
     for text in [&*write.kind, &*write.id] {
         row.push(u8::try_from(text.len()).unwrap_or(u8::MAX));
@@ -222,18 +218,11 @@ pub(crate) fn decode_record_key(row: &[u8]) -> Result<&[u8; 32], IndexError> {
 }
 
 pub(crate) fn decode_record(number: u32, row: &[u8]) -> Result<RecordView<'_>, IndexError> {
-    decode_record_head(number, row)?;
-    view_record(number, row)
-}
-
-/// A record's row in an index that is whole, where its sum would say nothing more.
-pub(crate) fn view_record(number: u32, row: &[u8]) -> Result<RecordView<'_>, IndexError> {
-    let mut fields = Fields { table: "records", rest: row };
-    let (height, entry) = fields.place()?;
-    fields.bytes(SUM_BYTES)?;
-    let (key, value, salt) = (fields.array()?, fields.array()?, fields.array()?);
+    let ((height, entry), _) = decode_record_head(number, row)?;
+    let mut fields = Fields { table: "records", rest: row.get(PLACE_BYTES + SUM_BYTES..).unwrap_or_default() };
+    let (key, salt) = (fields.array()?, fields.array()?);
     let (kind, id) = (fields.text()?, fields.text()?);
-    Ok(RecordView { number, height, entry, key, value, salt, kind, id, record: fields.rest })
+    Ok(RecordView { number, height, entry, key, salt, kind, id, record: fields.rest })
 }
 
 impl RecordView<'_> {

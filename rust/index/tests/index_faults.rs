@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 use finchain_index::{Index, IndexError, LaneRow, MapSize, RowFault};
-use index_support::{Model, Random, block, hash, key, plain, write};
+use index_support::{Model, Random, block, close, hash, key, plain, write};
 
 /// An index with `blocks` plain blocks, closed cleanly or just dropped.
 fn made(blocks: u64, clean: bool) -> tempfile::TempDir {
@@ -18,7 +18,7 @@ fn made(blocks: u64, clean: bool) -> tempfile::TempDir {
     let index = Index::open(folder.path()).unwrap().index;
     (0..blocks).for_each(|height| index.apply(&[plain(height)]).unwrap());
     if clean {
-        index.mark_clean().unwrap();
+        close(&index).unwrap();
     }
     folder
 }
@@ -90,13 +90,13 @@ fn rows_that_cannot_be_stored_are_refused() {
 #[test]
 fn the_mark_follows_opening_and_closing() {
     let folder = made(3, false);
-    assert!(mark(folder.path()).starts_with("finchain-index 2 open "));
+    assert!(mark(folder.path()).starts_with("finchain-index 5 open "));
     // The process ended without closing, but the machine runs on: nothing is lost.
     let opened = Index::open(folder.path()).unwrap();
     assert_eq!(opened.meta.as_ref().map(|meta| (meta.height, meta.clean)), Some((2, false)));
-    opened.index.mark_clean().unwrap();
+    close(&opened.index).unwrap();
     assert!(opened.index.meta().unwrap().unwrap().clean);
-    assert!(mark(folder.path()).starts_with("finchain-index 2 closed "));
+    assert!(mark(folder.path()).starts_with("finchain-index 5 closed "));
     drop(opened);
     let opened = Index::open(folder.path()).unwrap();
     assert!(opened.meta.unwrap().clean);
@@ -104,7 +104,7 @@ fn the_mark_follows_opening_and_closing() {
     opened.index.apply(&[plain(3)]).unwrap();
     assert!(!opened.index.meta().unwrap().unwrap().clean);
     assert!(mark(folder.path()).contains("open"));
-    opened.index.mark_clean().unwrap();
+    close(&opened.index).unwrap();
     opened.index.mark_open().unwrap();
     assert!(mark(folder.path()).contains("open"));
 }
@@ -112,11 +112,11 @@ fn the_mark_follows_opening_and_closing() {
 #[test]
 fn an_index_that_was_open_when_the_machine_went_down_is_doubtful() {
     for text in [
-        "finchain-index 2 open 00000000-0000-0000-0000-000000000000\n",
-        "finchain-index 2 open unknown\n",
-        "finchain-index 2 open",
-        "finchain-index 1 closed 0\n",
-        "finchain-index 2 closed many 00\n",
+        "finchain-index 5 open 00000000-0000-0000-0000-000000000000\n",
+        "finchain-index 5 open unknown\n",
+        "finchain-index 5 open",
+        "finchain-index 5 closed 0\n",
+        "finchain-index 5 closed many 00\n",
         "",
         "\u{0}\u{0}\u{0}",
     ] {
@@ -230,7 +230,7 @@ fn a_condemned_index_is_never_marked_as_closed() {
     let folder = made(3, true);
     let opened = Index::open(folder.path()).unwrap();
     opened.index.condemn().unwrap();
-    opened.index.mark_clean().unwrap();
+    close(&opened.index).unwrap();
     drop(opened);
     assert!(matches!(refused(folder.path()), IndexError::Doubtful { .. }));
 }
@@ -241,10 +241,10 @@ fn an_index_that_was_only_read_is_closed_with_the_sum_that_it_had() {
     let before = mark(folder.path());
     let opened = Index::open(folder.path()).unwrap();
     opened.index.mark_open().unwrap();
-    opened.index.mark_clean().unwrap();
+    close(&opened.index).unwrap();
     assert_eq!(mark(folder.path()), before);
     opened.index.apply(&[plain(30)]).unwrap();
-    opened.index.mark_clean().unwrap();
+    close(&opened.index).unwrap();
     assert_ne!(mark(folder.path()), before);
     drop(opened);
     assert_eq!(Index::open(folder.path()).unwrap().meta.unwrap().height, 30);
@@ -279,7 +279,7 @@ fn a_number_is_of_one_record_and_none_is_left_out() {
     other.height = 4;
     let error = index.apply(&[other]).unwrap_err();
     assert!(error.needs_wipe(), "{error}");
-    index.mark_clean().unwrap();
+    close(&index).unwrap();
     drop(index);
     assert!(matches!(refused(folder.path()), IndexError::Doubtful { .. }));
 }
@@ -287,12 +287,15 @@ fn a_number_is_of_one_record_and_none_is_left_out() {
 #[test]
 fn an_index_of_another_state_does_not_match_its_mark() {
     let (old, new) = (made(2, true), made(5, true));
-    fs::copy(old.path().join("data.mdb"), new.path().join("data.mdb")).unwrap();
-    let sum = mark(old.path()).split(' ').nth(3).unwrap().to_owned();
+    for name in ["data.mdb", "leaves"] {
+        fs::copy(old.path().join(name), new.path().join(name)).unwrap();
+    }
+    let sum = mark(old.path()).split(' ').nth(4).unwrap().to_owned();
+    let leaves = mark(old.path()).split(' ').nth(5).unwrap().to_owned();
     let bytes = fs::metadata(old.path().join("data.mdb")).unwrap().len();
     let tip = hash(4).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
-    fs::write(new.path().join("mark"), format!("finchain-index 2 closed {bytes} {sum} 4 {tip}\n")).unwrap();
-    assert!(matches!(refused(new.path()), IndexError::Damaged { .. }));
+    fs::write(new.path().join("mark"), format!("finchain-index 5 closed {bytes} {sum} {leaves} 4 {tip}\n")).unwrap();
+    assert!(refused(new.path()).to_string().contains("does not end with the block"));
 }
 
 #[test]
@@ -325,7 +328,7 @@ fn a_reader_changes_nothing() {
     assert!(opened.index.record(1).unwrap().is_some());
     assert!(matches!(opened.index.apply(&[plain(3)]), Err(IndexError::ReadOnly)));
     assert!(matches!(opened.index.mark_open(), Err(IndexError::ReadOnly)));
-    assert!(matches!(opened.index.mark_clean(), Err(IndexError::ReadOnly)));
+    assert!(matches!(close(&opened.index), Err(IndexError::ReadOnly)));
 }
 
 #[test]

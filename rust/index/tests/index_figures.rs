@@ -10,7 +10,7 @@ use std::fs;
 use std::time::Instant;
 
 use finchain_index::{BlockRows, Index, MapSize};
-use index_support::{Random, block, key, write};
+use index_support::{Random, block, close, key, write};
 
 const RECORDS: u64 = 200_000;
 const PER_BLOCK: u64 = 1000;
@@ -71,7 +71,7 @@ fn figures() {
             .take(numbers.len() / 10)
             .for_each(|number| assert!(!index.history(*number, 10).unwrap().is_empty()));
     });
-    timed("mark_clean", 1, || index.mark_clean().unwrap());
+    timed("mark_clean", 1, || close(&index).unwrap());
     drop(index);
     timed("open after a close, a MiB of the file", mebibytes, || Index::open(folder.path()).unwrap());
     println!("{} bytes on disk for {bytes} bytes of records", fs::metadata(&path).unwrap().len());

@@ -7,7 +7,7 @@ mod index_support;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use finchain_index::{BlockRows, Index, MapSize, Touch};
-use index_support::{Model, Random, block, key, kind, plain, write};
+use index_support::{Model, Random, block, close, key, kind, plain, write};
 
 #[test]
 fn it_says_what_the_model_says() {
@@ -23,7 +23,7 @@ fn it_says_what_the_model_says() {
             model.check(&index);
             if random.below(3) == 0 {
                 if random.below(2) == 0 {
-                    index.mark_clean().unwrap();
+                    close(&index).unwrap();
                 }
                 drop(index);
                 let opened = Index::open(folder.path()).unwrap();

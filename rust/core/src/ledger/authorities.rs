@@ -20,6 +20,11 @@ impl Authorities {
         self.keys.get(id)
     }
 
+    /// Kinds and ids of all parties and keys, in no order.
+    pub fn names(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.parties.keys().map(|id| ("party", &**id)).chain(self.keys.keys().map(|id| ("key", &**id)))
+    }
+
     /// Takes note of a record that was written, if it is a party's or a key's.
     ///
     /// # Errors

@@ -45,6 +45,11 @@ impl Lanes {
         self.positions.get(lane_id).copied()
     }
 
+    /// Ids of all lanes, in no order.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.positions.keys().map(|id| &**id)
+    }
+
     /// Judges a transaction's sequence against the lane's position `now`; this block began `opened` lanes for its
     /// sender.
     ///

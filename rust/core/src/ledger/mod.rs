@@ -184,6 +184,8 @@ pub(crate) struct Executor {
 /// Kinds of the records that the core itself goes by (`docs/format.md` section 5.2).
 const CORE_KINDS: [&str; 3] = ["party", "key", LEDGER_KIND];
 const LEDGER_KIND: &str = "ledger";
+/// Id of the only record of that kind.
+const LEDGER_ID: &str = "ledger";
 
 impl Executor {
     /// Takes note of a record that was written, if the core goes by it.
@@ -514,11 +516,14 @@ impl Ledger {
         let result = self.shared.failure();
         let index = locked(&self.index).take();
         let marked = match index {
-            Some(index) if open && result.is_ok() && self.keeps_index => index.mark_clean(),
+            Some(index) if open && result.is_ok() && self.keeps_index => {
+                fill::followed(&self.executor(), &self.shared.values, self.suite)
+                    .and_then(|followed| Ok(index.mark_clean(&self.shared.values, &followed)?))
+            }
             _ => Ok(()),
         };
         drop(locked(&self.lock).take());
-        result.and_then(|()| Ok(marked?))
+        result.and(marked)
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::authorities::Authorities;
-use super::fill::{Hashes, fill};
+use super::fill::fill;
 use super::identity::{self, Identity};
 use super::lanes::{self, Lanes};
 use super::shared::{Shared, Tip};
@@ -17,7 +17,7 @@ use crate::canonical;
 use crate::checkpoint::Checkpoint;
 use crate::encoding;
 use crate::hash::{self, Hash, HashSuite};
-use crate::index::{IndexFailure, Kept, Meta, RecordIndex};
+use crate::index::{IndexFailure, Meta, RecordIndex};
 use crate::log::io::Io;
 use crate::log::{self, Blocks, Cut, Evidence, Lock, LogError, LogReader, LogWriter, Place};
 use crate::note::Note;
@@ -238,9 +238,7 @@ fn load(
     if sealed.blocks.size() != meta.height + 1 {
         return Err(stale("blocks are missing in it"));
     }
-    let hashes = if index.is_whole() { Hashes::Kept } else { Hashes::Made };
-    fill(&mut sealed.map, index, suite, hashes, &mut |kept| {
-        let Kept { kind, id, record, .. } = *kept;
+    fill(&mut sealed.map, index, suite, &mut |kind, id, record| {
         if kind == lanes::KIND {
             let position = lanes::parse(record).ok_or_else(|| IndexFailure(format!("lane {id} cannot be read")))?;
             executor.lanes.set(id, position);

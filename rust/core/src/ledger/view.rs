@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::fill::{Hashes, fill};
+use super::fill::fill_hashed;
 use super::identity::Identity;
 use super::lanes::{self, Position};
 use super::recover::read_suite;
@@ -179,7 +179,7 @@ impl View {
         let header = self.tip()?;
         let tampered = |message| LedgerError::Tampered { height: self.meta.height, message };
         let mut map = StateMap::new(self.reader.suite);
-        fill(&mut map, self.index.as_ref(), self.reader.suite, Hashes::Made, &mut |_| Ok(()))
+        fill_hashed(&mut map, self.index.as_ref(), self.reader.suite, &mut |_, _, _| Ok(()))
             .map_err(|failure| tampered(failure.to_string()))?;
         if map.root_hash() == header.state {
             return Ok(());

@@ -23,9 +23,11 @@ fn bit(key: &Hash, depth: usize) -> bool {
 
 /// How many bits two keys share from the start, 256 where they are equal.
 fn shared_bits(one: &Hash, other: &Hash) -> usize {
-    for (index, (a, b)) in one.iter().zip(other).enumerate() {
-        if a != b {
-            return index * 8 + (a ^ b).leading_zeros() as usize;
+    let words = one.as_chunks().0.iter().zip(other.as_chunks().0);
+    for (index, (a, b)) in words.enumerate() {
+        let differing = u64::from_be_bytes(*a) ^ u64::from_be_bytes(*b);
+        if differing != 0 {
+            return index * 64 + differing.leading_zeros() as usize;
         }
     }
     DEPTH_MAX

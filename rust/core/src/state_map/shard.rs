@@ -114,6 +114,21 @@ impl Shard {
         hash
     }
 
+    /// The leaves in the order of their keys.
+    pub(super) fn leaves(&self) -> Vec<Leaf> {
+        let mut found = Vec::with_capacity(self.leaves.len() as usize);
+        let mut ways = vec![self.top];
+        while let Some(link) = ways.pop() {
+            if let Some(fork) = self.fork(link) {
+                let [left, right] = fork.children;
+                ways.extend([right, left]);
+            } else if let At::Leaf(index) = link.at() {
+                found.push(self.leaves[index]);
+            }
+        }
+        found
+    }
+
     pub(super) fn get(&self, key: &Hash) -> Option<Leaf> {
         self.nearest(self.top, key).filter(|leaf| leaf.key == *key).copied()
     }

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use finchain_core::hash::Hash;
 use finchain_core::index::{BlockRow, BlockRows, IndexFailure, Kept, Meta, RecordIndex, Stored, Touch, Visit};
+use finchain_core::state_map::{Leaf, Values};
 
 #[derive(Clone, Debug, Default)]
 struct Rows {
@@ -48,6 +49,11 @@ impl MemoryIndex {
                 }
             }
         });
+    }
+
+    /// Whether it has leaves that were kept.
+    pub fn is_whole(&self) -> bool {
+        self.blocks().is_multiple_of(2)
     }
 
     pub fn blocks(&self) -> u64 {
@@ -97,15 +103,29 @@ impl RecordIndex for MemoryIndex {
 
     fn for_each_record(&self, visit: &mut Visit<'_>) -> Result<(), IndexFailure> {
         let (records, hashes) = self.rows(|rows| (rows.records.clone(), rows.hashes.clone()));
-        records.iter().zip(&hashes).try_for_each(|(stored, (key, value))| {
+        records.iter().zip(&hashes).try_for_each(|(stored, (key, _))| {
             let Stored { number, salt, kind, id, record, .. } = stored;
-            visit(&Kept { number: *number, key, value, salt, kind, id, record })
+            visit(&Kept { number: *number, key, salt, kind, id, record })
         })
     }
 
-    /// Not even half of the time: both ways of opening a ledger are walked.
-    fn is_whole(&self) -> bool {
-        self.rows(|rows| rows.blocks.len() % 2 == 0)
+    /// As if it had been closed after each second block: both ways of opening a ledger are walked.
+    fn followed(&self) -> Result<Option<Vec<u32>>, IndexFailure> {
+        let core = |stored: &&Stored| ["party", "key", "ledger", "lane"].contains(&&*stored.kind);
+        let numbers = |rows: &mut Rows| rows.records.iter().filter(core).map(|stored| stored.number).collect();
+        Ok(self.is_whole().then(|| self.rows(numbers)))
+    }
+
+    fn leaves(&self, first: u8) -> Result<Vec<Leaf>, IndexFailure> {
+        Ok(self.rows(|rows| {
+            let leaf = |(stored, (key, value)): (&Stored, &(Hash, Hash))| Leaf {
+                key: *key,
+                value: *value,
+                salt: stored.salt,
+                number: stored.number,
+            };
+            rows.records.iter().zip(&rows.hashes).map(leaf).filter(|leaf| leaf.key[0] == first).collect()
+        }))
     }
 
     fn history(&self, number: u32, limit: usize) -> Result<Vec<Touch>, IndexFailure> {
@@ -133,7 +153,15 @@ impl RecordIndex for MemoryIndex {
         Ok(())
     }
 
-    fn mark_clean(&self) -> Result<(), IndexFailure> {
+    fn mark_clean(&self, state: &Values, followed: &[u32]) -> Result<(), IndexFailure> {
+        if let Some(expected) = self.followed()? {
+            assert_eq!(followed, expected);
+            for first in 0..=u8::MAX {
+                let mut expected = self.leaves(first)?;
+                expected.sort_unstable_by_key(|leaf| leaf.key);
+                assert_eq!(state.leaves(first), expected);
+            }
+        }
         Ok(())
     }
 }

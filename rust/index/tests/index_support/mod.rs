@@ -5,7 +5,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use finchain_index::{BlockRow, BlockRows, Index, LaneRow, Stored, Touch, Write};
+use finchain_core::hash::suite;
+use finchain_core::state_map::StateMap;
+use finchain_index::{BlockRow, BlockRows, Index, IndexError, LaneRow, Stored, Touch, Write};
 
 /// A small generator of reproducible numbers (splitmix64).
 #[derive(Clone, Debug)]
@@ -77,6 +79,11 @@ pub fn block(height: u64, lanes: Vec<LaneRow>, writes: Vec<Write>) -> BlockRows 
 /// A block whose only purpose is to be there.
 pub fn plain(height: u64) -> BlockRows {
     block(height, Vec::new(), vec![write(height, 0, vec![0], b"{}".to_vec())])
+}
+
+/// Closes an index with the leaves of a state that holds nothing.
+pub fn close(index: &Index) -> Result<(), IndexError> {
+    index.mark_clean(&StateMap::new(suite("blake3").unwrap()).values(), &[])
 }
 
 /// What the index should hold.
