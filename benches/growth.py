@@ -48,8 +48,6 @@ SEGMENT_NIGHTS = 50
 PART_MINOR = 1_000
 """What a confirmation of random keys confirms: a claim can be met a thousand times before nothing of it is pending."""
 
-SEED = 20_260_302
-
 COLUMNS = (
     "keys", "records", "instructions", "a_second", "processor_us", "written_kb", "resident_mb", "anonymous_mb",
     "blocks_mb", "changes_mb", "index_mb", "open_s", "open_fresh_s", "open_killed_s", "load",
@@ -76,12 +74,12 @@ def claim_id(number: int, keys: str) -> str:
     """The id of a claim, made from its number alone."""
     if keys == "rising":
         return f"R-{number:012}"
-    return "R-" + hashlib.blake2b(b"%d" % number, digest_size=12, key=b"%d" % SEED).hexdigest()
+    return "R-" + hashlib.blake2b(b"%d" % number, digest_size=12, key=b"%d" % workload.SEED).hexdigest()
 
 
 def nights(ledger: fc.Ledger, keys: str, batch: int) -> Iterator[list[bytes]]:
     """What a pair sends in its night, without an end: the shop's claims, and from its second night on confirmations."""
-    signer, draw = workload.Signer(ledger, "growth"), random.Random(SEED)
+    signer, draw = workload.Signer(ledger, "growth"), random.Random(workload.SEED)
     for night in count():
         pair = night % PAIRS
         claims = [_claim(n, pair, keys) for n in range(night * batch, (night + 1) * batch)]

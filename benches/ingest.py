@@ -12,7 +12,10 @@ from benches import workload
 class Ingest:
     """One workload through the whole pipe, each time into a fresh copy of one ledger."""
 
-    params = ("one instruction a signature", "a thousand instructions a signature")
+    params = (
+        "one instruction a signature", "a thousand instructions a signature",
+        "one instruction a signature, and one forged for each hundred",
+    )  # fmt: skip
     param_names = ("work",)
     number = 1
     rounds = 1
@@ -23,12 +26,14 @@ class Ingest:
     def setup_cache(self) -> tuple[str, dict[str, list[bytes]]]:
         folder = workload.found(Path.cwd() / "template")
         with workload.copied(folder, Path.cwd() / "name") as ledger:
-            texts = (workload.singles(ledger), workload.batches(ledger))
+            singles = workload.singles(ledger)
+            texts = (singles, workload.batches(ledger), workload.among_forged(ledger, singles))
         return str(folder), dict(zip(self.params, texts, strict=True))
 
     def setup(self, cache: tuple[str, dict[str, list[bytes]]], work: str) -> None:
         template, texts = cache
         self.texts = texts[work]
+        self.forged = len(self.texts) - len(texts[self.params[0]]) if work == self.params[2] else 0
         self.folder = Path.cwd() / "ingest"
         self.ledger = workload.copied(Path(template), self.folder)
 
@@ -37,14 +42,14 @@ class Ingest:
         shutil.rmtree(self.folder)
 
     def time_ingest(self, cache: tuple[str, dict[str, list[bytes]]], work: str) -> None:
-        workload.ingested(self.ledger, self.texts)
+        workload.ingested(self.ledger, self.texts, self.forged)
 
 
 class Stages:
     """Where the time of an ingest went: microseconds an instruction that each stage worked. Stages overlap."""
 
     params = (
-        Ingest.params,
+        Ingest.params[:2],
         (
             "parse", "verify", "waiting for check", "decode", "rules", "encode", "hash", "state", "append", "index",
             "all, as time passed",
@@ -58,7 +63,7 @@ class Stages:
         folder = workload.found(Path.cwd() / "template")
         spent = {}
         sizes = (workload.ROWS, workload.BATCH_ROWS)
-        for work, made, rows in zip(Ingest.params, (workload.singles, workload.batches), sizes, strict=True):
+        for work, made, rows in zip(self.params[0], (workload.singles, workload.batches), sizes, strict=True):
             with workload.copied(folder, Path.cwd() / "stages") as ledger:
                 texts = made(ledger)
                 before = ledger.stage_times()

@@ -8,6 +8,7 @@ first block.
 from __future__ import annotations
 
 import os
+import random
 import shutil
 from collections.abc import Iterator, Sequence
 from datetime import date
@@ -32,6 +33,7 @@ BATCH = 1_000
 START = date(2026, 3, 2)
 DUE = date(2026, 8, 31)
 AMOUNT_MINOR = 1_250_000
+SEED = 20_260_302
 
 
 def key_of(name: str) -> fc.Key:
@@ -95,14 +97,14 @@ class Signer:
         self.expires_ms = ledger.clock.now_ms() + 7 * 24 * 3_600_000
         self.sequences: dict[str, int] = {}
 
-    def signed(self, party: str, instructions: Sequence[Instruction]) -> bytes:
-        """One transaction of one party, as it is sent."""
+    def signed(self, party: str, instructions: Sequence[Instruction], key: fc.Key | None = None) -> bytes:
+        """One transaction of one party, as it is sent; signed with another key than the party's where one is given."""
         sequence = self.sequences[party] = self.sequences.get(party, 0) + 1
         transaction = fc.Transaction.build(
             instructions, by=[party], ledger=self.name, lane=self.lane, sequence=sequence, expires_ms=self.expires_ms,
             mode="all" if len(instructions) == 1 else "each",
         )  # fmt: skip
-        return transaction.sign(key_of(party), f"{party}/1").to_bytes()
+        return transaction.sign(key or key_of(party), f"{party}/1").to_bytes()
 
 
 def singles(ledger: fc.Ledger, rows: int = ROWS, parties: int = PARTIES) -> list[bytes]:
@@ -110,6 +112,17 @@ def singles(ledger: fc.Ledger, rows: int = ROWS, parties: int = PARTIES) -> list
     signer = Signer(ledger)
     claims = [signer.signed(shop(n, parties), [claim(n, n, parties)]) for n in range(rows // 2)]
     return claims + [signer.signed(buyer(n, parties), [confirmation(n)]) for n in range(rows // 2)]
+
+
+def among_forged(ledger: fc.Ledger, texts: Sequence[bytes], parties: int = PARTIES) -> list[bytes]:
+    """The same, and one more for each hundred: of any party, in a lane of its own, signed by somebody else's key."""
+    signer, draw, forger = Signer(ledger, "forged"), random.Random(SEED), key_of("forger")
+    found = list(texts)
+    for number in range(len(texts) // 100):
+        party = draw.choice((shop, buyer))(draw.randrange(parties), parties)
+        text = signer.signed(party, [claim(len(texts) + number, number, parties)], forger)
+        found.insert(draw.randrange(len(found)), text)
+    return found
 
 
 def batches(ledger: fc.Ledger, rows: int = BATCH_ROWS) -> list[bytes]:
@@ -130,13 +143,18 @@ def _groups(rows: int, size: int) -> Iterator[range]:
         yield range(start, min(start + size, rows))
 
 
-def ingested(ledger: fc.Ledger, texts: Sequence[bytes]) -> int:
-    """Submits everything and insists that it was applied; gives the number of transactions."""
-    count = 0
+def ingested(ledger: fc.Ledger, texts: Sequence[bytes], forged: int = 0) -> int:
+    """Submits everything and insists that all but the forged ones were applied; gives the number of those that were."""
+    count = rejected = 0
     for outcome in ledger.submit_all(texts):
-        if outcome.status != "applied":
+        if outcome.status == "applied":
+            count += 1
+        elif outcome.status == "rejected" and rejected < forged:
+            rejected += 1
+        else:
             raise AssertionError(f"a workload is not applied: {outcome}")
-        count += 1
+    if rejected < forged:
+        raise AssertionError(f"{forged - rejected} forged transactions were applied")
     return count
 
 
