@@ -8,7 +8,7 @@ ages. Batches are made before the clock starts, and the clock stops when the ind
 
 At a hundred thousand records and at every million it prints a line, and with `--out` it adds one of JSON to a file, so
 that a run which is stopped keeps its table. The ledger is closed there and opened again; at the end it is also opened
-by a fresh process, which is then killed, and by this one after that.
+by a fresh process, which is then killed, by one that only reads, and by this one after that.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ PART_MINOR = 1_000
 
 COLUMNS = (
     "keys", "records", "instructions", "a_second", "processor_us", "written_kb", "resident_mb", "anonymous_mb",
-    "blocks_mb", "changes_mb", "index_mb", "open_s", "open_fresh_s", "open_killed_s", "load",
+    "blocks_mb", "changes_mb", "index_mb", "close_s", "open_s", "open_fresh_s", "read_killed_s",
+    "open_killed_s", "load",
 )  # fmt: skip
 """What is printed of a line; the file has what each stage worked as well."""
 
@@ -59,9 +60,12 @@ _WIDTH = 13
 _OPEN = """
 import os, pathlib, signal, sys, time
 import finchain as fc
-folder, id = pathlib.Path(sys.argv[1]), sys.argv[2]
+folder, id, how = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 started = time.perf_counter()
-ledger = fc.open(folder / "ledger", keys=folder / "keys")
+if how == "read":
+    ledger = fc.open(folder / "ledger", read_only=True)
+else:
+    ledger = fc.open(folder / "ledger", keys=folder / "keys")
 if ledger.get(fc.Receivable, id) is None:
     sys.exit(f"there is no {id}")
 print(time.perf_counter() - started, flush=True)
@@ -132,18 +136,21 @@ def grown(
             here += size * nightly
             segment.ingest(ledger, texts, batch, claim_id(here // RECORDS_A_CLAIM - 1, keys))
         resident, anonymous = machine.memory_bytes()
+        started = time.perf_counter()
         ledger.close()
+        closing = round(time.perf_counter() - started, 2)
         stages = ledger.stage_times()
         ledger, opening = _opened(folder, claim_id(0, keys))
-        fresh = killed = None
+        fresh = read = killed = None
         if mark == records:
             ledger.close()
-            fresh = _opened_by_another(folder, claim_id(0, keys))
+            fresh = _opened_by_another(folder, claim_id(0, keys), "write")
+            read = _opened_by_another(folder, claim_id(0, keys), "read")
             ledger, killed = _opened(folder, claim_id(0, keys))
         yield {
             "keys": keys, "records": here, **segment.figures(), "resident_mb": resident >> 20,
-            "anonymous_mb": anonymous >> 20, **_disk(folder / "ledger"), "open_s": opening, "open_fresh_s": fresh,
-            "open_killed_s": killed, "load": round(machine.load(), 1),
+            "anonymous_mb": anonymous >> 20, **_disk(folder / "ledger"), "close_s": closing, "open_s": opening,
+            "open_fresh_s": fresh, "read_killed_s": read, "open_killed_s": killed, "load": round(machine.load(), 1),
             "stages_us": {name: round(used / segment.instructions * 1e6, 2) for name, used in stages.items()},
         }  # fmt: skip
     ledger.close()
@@ -184,10 +191,10 @@ class _Segment:
         }
 
 
-def _opened_by_another(folder: Path, id: str) -> float:
-    """Seconds that a fresh process takes to open the ledger and read a record, before it is killed."""
+def _opened_by_another(folder: Path, id: str, how: str) -> float:
+    """Seconds that a fresh process takes to open the ledger to `write` or `read` and to read a record; it is killed."""
     told = subprocess.run(
-        [sys.executable, "-c", _OPEN, str(folder), id], stdout=subprocess.PIPE, text=True, check=False
+        [sys.executable, "-c", _OPEN, str(folder), id, how], stdout=subprocess.PIPE, text=True, check=False
     )
     if told.returncode != -signal.SIGKILL:
         raise AssertionError(f"the ledger does not open in another process: {told.returncode}")
