@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use finchain_core::hash::Hash;
 use finchain_core::index::{RecordIndex, Stored, Touch};
-use finchain_core::ledger::{LedgerError, Reader};
+use finchain_core::ledger::{Ledger, LedgerError, Reader};
 use finchain_core::log::Durability;
 use sim_io::SimIo;
-use sim_ledger::{World, folder};
+use sim_ledger::{ORIGIN, World, folder};
 
 const LANE: &str = "operator orders";
 
@@ -118,4 +118,15 @@ fn what_the_core_goes_by_is_hashed_however_whole_the_index_is() {
         world.submit(&[1]).unwrap();
         world.check_contents("a lane that was moved on in the index");
     }
+}
+
+#[test]
+fn a_ledger_without_a_block_is_closed_like_any_other() {
+    let world = World::new(SimIo::default(), Durability::Single);
+    let options = world.options();
+    options.storage.io.make_folder(folder()).unwrap();
+    let index: Arc<dyn RecordIndex> = Arc::clone(&world.index) as _;
+    let ledger = Ledger::create(folder(), ORIGIN, "blake3", 1, index, &options).unwrap();
+    ledger.close().unwrap();
+    assert!(world.index.is_whole());
 }

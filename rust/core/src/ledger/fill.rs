@@ -38,12 +38,14 @@ pub(super) fn fill(
 /// The numbers of the records that the core goes by, in order.
 pub(super) fn followed(executor: &Executor, state: &Values, suite: &dyn HashSuite) -> Result<Vec<u32>, LedgerError> {
     let lanes = executor.lanes.ids().map(|id| (lanes::KIND, id));
-    let names = executor.authorities.names().chain(lanes).chain([(LEDGER_KIND, LEDGER_ID)]);
-    let number = |(kind, id): (&str, &str)| {
-        let leaf = state.get(&state_map::record_key(suite, kind, id));
-        leaf.map(|leaf| leaf.number).ok_or_else(|| LedgerError::Internal(format!("{kind} {id} is not in the state")))
+    let names = executor.authorities.names().chain(lanes);
+    let number = |(kind, id): (&str, &str)| state.get(&state_map::record_key(suite, kind, id)).map(|leaf| leaf.number);
+    let known = |name: (&str, &str)| {
+        number(name).ok_or_else(|| LedgerError::Internal(format!("{} {} is not in the state", name.0, name.1)))
     };
-    let mut numbers = names.map(number).collect::<Result<Vec<u32>, _>>()?;
+    let mut numbers = names.map(known).collect::<Result<Vec<u32>, _>>()?;
+    // A ledger that was closed before its first block has none.
+    numbers.extend(number((LEDGER_KIND, LEDGER_ID)));
     numbers.sort_unstable();
     Ok(numbers)
 }
