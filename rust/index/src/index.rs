@@ -309,7 +309,7 @@ impl Index {
     /// Syncs the index, keeps beside it the leaves of the state after its last block and the numbers of the records
     /// that the core follows, and marks it as closed, so that it can be trusted after a restart of the machine.
     ///
-    /// An index that was condemned stays without a mark.
+    /// An index that was condemned stays without a mark, and one for whose leaves the disk has no room as it is.
     ///
     /// # Errors
     /// `ReadOnly`, `Closed`, `Io`, `Lmdb`.
@@ -323,20 +323,20 @@ impl Index {
             let bytes = tables.complete(&path)?;
             tables.env.force_sync().map_err(IndexError::lmdb("sync"))?;
             let mut whole = self.whole();
-            let known = match whole.take().filter(|known| known.bytes == bytes) {
-                Some(known) => known,
-                None => Whole {
-                    bytes,
-                    sum: mark::file_sum(&path, bytes)?,
-                    leaves: Arc::new(leaves::write(&self.folder, state, followed)?),
-                },
+            let known = if let Some(known) = whole.take().filter(|known| known.bytes == bytes) {
+                known
+            } else {
+                let Some(leaves) = leaves::write(&self.folder, state, followed)? else { return Ok(None) };
+                Whole { bytes, sum: mark::file_sum(&path, bytes)?, leaves: Arc::new(leaves) }
             };
             let mark = Mark::closed(bytes, known.sum.clone(), known.leaves.sum.clone(), tables.tip(txn)?.as_ref());
             *whole = Some(known);
-            Ok(mark)
+            Ok(Some(mark))
         })?;
-        closed.write(&self.folder)?;
-        self.closed.store(true, Ordering::Release);
+        if let Some(closed) = closed {
+            closed.write(&self.folder)?;
+            self.closed.store(true, Ordering::Release);
+        }
         Ok(())
     }
 

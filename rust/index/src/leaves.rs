@@ -6,7 +6,7 @@
 //! little-endian. Before them stand for each part its bytes (8) and its BLAKE3; the mark has the BLAKE3 of that. So
 //! parts are written, read and compared on all cores, and one that is not what it was is found before it is used.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -48,9 +48,22 @@ pub(crate) fn path(folder: &Path) -> PathBuf {
     folder.join(NAME)
 }
 
-/// Keeps the leaves of `state`, durably once the folder is synced, and gives them as `open` does.
-pub(crate) fn write(folder: &Path, state: &Values, followed: &[u32]) -> Result<Leaves, IndexError> {
+/// Keeps the leaves of `state`, durably once the folder is synced, and gives them as `open` does; `None` where the disk
+/// has no room for them, which they only save time of.
+pub(crate) fn write(folder: &Path, state: &Values, followed: &[u32]) -> Result<Option<Leaves>, IndexError> {
     let path = path(folder);
+    match write_all(path.clone(), state, followed) {
+        Err(IndexError::Io { source, .. })
+            if matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) =>
+        {
+            fs::remove_file(&path).map_err(IndexError::io("remove", &path))?;
+            Ok(None)
+        }
+        other => other.map(Some),
+    }
+}
+
+fn write_all(path: PathBuf, state: &Values, followed: &[u32]) -> Result<Leaves, IndexError> {
     let file = File::options().read(true).write(true).create(true).truncate(true).open(&path);
     let file = file.map_err(IndexError::io("create", &path))?;
     // Whoever closes an index writes no more to the state, so that lengths are what they will be below.

@@ -152,3 +152,23 @@ fn a_file_that_is_not_what_was_kept_is_damage() {
     Index::wipe(folder.path()).unwrap();
     assert!(!path.exists());
 }
+
+#[test]
+fn a_full_disk_costs_the_leaves_and_nothing_else() {
+    let folder = closed(&state(40));
+    let path = folder.path().join("leaves");
+    let index = Index::open(folder.path()).unwrap().index;
+    index.apply(&[plain(1)]).unwrap();
+    fs::remove_file(&path).unwrap();
+    // Whatever is written to this device finds no room.
+    std::os::unix::fs::symlink("/dev/full", &path).unwrap();
+    index.mark_clean(&state(41).values(), &FOLLOWED).unwrap();
+    assert!(!index.meta().unwrap().unwrap().clean && index.followed().unwrap().is_none());
+    assert!(fs::read_to_string(folder.path().join("mark")).unwrap().contains(" open ") && !path.exists());
+    drop(index);
+    let opened = Index::open(folder.path()).unwrap();
+    assert_eq!((opened.meta.as_ref().unwrap().height, opened.index.followed().unwrap()), (1, None));
+    opened.index.mark_clean(&state(41).values(), &FOLLOWED).unwrap();
+    drop(opened);
+    assert_eq!(kept(folder.path()).unwrap().1, in_order(41));
+}
