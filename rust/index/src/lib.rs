@@ -11,7 +11,7 @@
 //! | table | key | value |
 //! |---|---|---|
 //! | `keys` | number u64 of the first of 65,536 records | an entry for each; sum |
-//! | `records` | number u64 | height u64, entry u32; sum; key 32, value 32, salt 16, kind, id, record |
+//! | `records` | number u64 | height u64, entry u32; sum; key 32, salt 16, kind, id, record |
 //! | `touches` | height u64, entry u32 | a row for each record; sum |
 //! | `lanes` | number of the lane's record u64, sequence u64 | height u64, entry u32; sum |
 //! | `blocks` | height u64 | hash 32, segment u32, offset u64, length u32, time in ms u64; sum |
@@ -26,6 +26,9 @@
 //! No table has scattered keys, which are what slows such a tree down: each write copies a page, and of many records
 //! nearly each write another one. Who writes knows numbers from the state map; who only reads finds them in `keys`,
 //! whose rows are written when their last record is born, and never again. Later records are looked for one by one.
+//!
+//! Beside LMDB's two files stand `mark`, which says whether the index was closed, and `leaves`: the state map's own
+//! leaves as they were then, so that who opens the ledger need not read every record to make the map again.
 #![deny(unsafe_code)]
 
 mod apply;
