@@ -177,6 +177,11 @@ pub trait RecordIndex: Send + Sync {
     /// # Errors
     /// The index failed or is damaged.
     fn record(&self, number: u32) -> Result<Option<Stored>, IndexFailure>;
+    /// The records with those numbers, in their order and of one state of the index; quickest where numbers rise.
+    ///
+    /// # Errors
+    /// The index failed or is damaged.
+    fn records(&self, numbers: &[u32]) -> Result<Vec<Option<Stored>>, IndexFailure>;
     /// Up to `limit` records of a kind (or of all) with `number >= from`, and the number to go on from.
     ///
     /// # Errors

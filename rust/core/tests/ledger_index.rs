@@ -108,6 +108,34 @@ fn a_record_that_does_not_have_its_kept_hash_is_found_before_it_is_used() {
 }
 
 #[test]
+fn many_records_are_those_that_each_is_alone() {
+    let world = ledger();
+    let ledger = world.ledger.as_ref().unwrap();
+    let ids: Vec<String> = (0..2_000).rev().map(|n| format!("t-{}", n % 1_500)).collect();
+    for count in [0, 1, 2, ids.len()] {
+        let names: Vec<(&str, &str)> = ids[ids.len() - count..].iter().map(|id| ("thing", id.as_str())).collect();
+        let alone: Vec<_> = names.iter().map(|(kind, id)| ledger.record(kind, id).unwrap()).collect();
+        assert_eq!(ledger.records(&names).unwrap(), alone);
+    }
+    let there = ledger.records(&[("thing", "t-2"), ("other", "t-2"), ("party", "operator"), ("thing", "t-2")]).unwrap();
+    assert!(there[0].is_some() && there[2].is_some() && there[0] != there[2]);
+    assert_eq!((&there[1], &there[3]), (&None, &there[0]));
+}
+
+#[test]
+fn one_record_that_is_spoilt_is_found_among_many() {
+    let (world, _) = reopened(4, "thing", "t-1", |stored, _| stored.record[8] ^= 1);
+    let ledger = world.ledger.as_ref().unwrap();
+    let ids: Vec<String> = (0..1_000).map(|n| format!("t-{n}")).collect();
+    let names: Vec<(&str, &str)> = ids.iter().map(|id| ("thing", id.as_str())).collect();
+    let others: Vec<(&str, &str)> = names.iter().filter(|(_, id)| *id != "t-1").copied().collect();
+    assert!(ledger.records(&others).unwrap().iter().any(Option::is_some));
+    let found = ledger.records(&names);
+    assert_eq!(found, ledger.record("thing", "t-1").map(|_| vec![]));
+    assert!(matches!(found, Err(LedgerError::IndexStale(why)) if why.contains("record thing t-1 in the index")));
+}
+
+#[test]
 fn what_the_core_goes_by_is_hashed_however_whole_the_index_is() {
     for blocks in [4, 5] {
         let (mut world, anew) = reopened(blocks, "lane", LANE, |stored, _| {

@@ -118,6 +118,12 @@ proptest! {
                 prop_assert_eq!(path.end, End::Leaf);
                 verify_presence(suite, &map.root_hash(), &update.key, &update.value, &path.siblings).unwrap();
             }
+            let mut asked: Vec<Hash> = model.keys().copied().chain([absent]).collect();
+            for _ in 0..2 {
+                let alone: Vec<Option<Leaf>> = asked.iter().map(|key| map.get(key)).collect();
+                prop_assert_eq!(map.values().get_all(&asked), alone);
+                asked.reverse();
+            }
             if !model.contains_key(&absent) {
                 let path = map.prove(&absent);
                 prop_assert_eq!(&path, &reference_path(suite, &leaves, &absent));

@@ -1,7 +1,9 @@
 //! Reading: each call sees one state of the index, whatever is applied meanwhile.
 
-use finchain_core::index::{BlockRow, Stored, Touch};
 use std::ops::Bound;
+
+use finchain_core::index::{BlockRow, Stored, Touch};
+use heed::{RoTxn, WithoutTls};
 
 use crate::error::IndexError;
 use crate::index::Index;
@@ -10,6 +12,7 @@ use crate::rows::{
     RecordView, decode_block, decode_lane, decode_record, decode_record_head, find_touch, lane_key, number_key,
     number_of_key, record_of_key, touch_key,
 };
+use crate::tables::Tables;
 
 /// How many touches, records or hashes are made room for before any is found.
 const ROOM_MAX: usize = 1024;
@@ -28,10 +31,15 @@ impl Index {
     /// # Errors
     /// As `number_of`.
     pub fn record(&self, number: u32) -> Result<Option<Stored>, IndexError> {
-        self.read(|tables, txn| {
-            let row = tables.record(txn, number)?;
-            Ok(row.map(|row| decode_record(number, row)).transpose()?.map(|view| view.to_stored()))
-        })
+        self.read(|tables, txn| stored(tables, txn, number))
+    }
+
+    /// The records with those numbers, in their order; quickest where numbers rise, as the pages do that hold them.
+    ///
+    /// # Errors
+    /// As `number_of`.
+    pub fn records(&self, numbers: &[u32]) -> Result<Vec<Option<Stored>>, IndexError> {
+        self.read(|tables, txn| numbers.iter().map(|number| stored(tables, txn, *number)).collect())
     }
 
     /// At most `limit` records in the order of birth, from `from_number` on, of one kind if `kind` is given; and the
@@ -145,4 +153,9 @@ impl Index {
             if hashes.len() as u64 == count { Ok(hashes) } else { Err(IndexError::damaged("it has too few blocks")) }
         })
     }
+}
+
+fn stored(tables: &Tables, txn: &RoTxn<WithoutTls>, number: u32) -> Result<Option<Stored>, IndexError> {
+    let row = tables.record(txn, number)?;
+    Ok(row.map(|row| decode_record(number, row)).transpose()?.map(|view| view.to_stored()))
 }

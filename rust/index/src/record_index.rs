@@ -32,6 +32,10 @@ impl RecordIndex for Index {
         Ok(self.record(number)?)
     }
 
+    fn records(&self, numbers: &[u32]) -> Result<Vec<Option<Stored>>, IndexFailure> {
+        Ok(self.records(numbers)?)
+    }
+
     fn scan(&self, from: u64, limit: usize, kind: Option<&str>) -> Result<(Vec<Stored>, Option<u64>), IndexFailure> {
         Ok(self.scan(from, limit, kind)?)
     }

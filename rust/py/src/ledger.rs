@@ -12,6 +12,7 @@ use finchain_core::ledger::{self, Columns, LedgerError, Options};
 use finchain_core::log::Durability;
 use finchain_index::Index;
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedStr;
 use pyo3::types::{PyBytes, PyDict};
 
 use crate::error::{ConfigError, ledger_error, locked};
@@ -331,6 +332,17 @@ impl Ledger {
     fn record<'py>(&self, py: Python<'py>, kind: &str, id: &str) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let found = py.detach(|| self.ledger.record(kind, id)).map_err(ledger_error)?;
         Ok(found.map(|record| PyBytes::new(py, &record)))
+    }
+
+    /// Records by (kind, id), in the order of these names, as `record` gives each.
+    fn records<'py>(
+        &self,
+        py: Python<'py>,
+        names: Vec<(PyBackedStr, PyBackedStr)>,
+    ) -> PyResult<Vec<Option<Bound<'py, PyBytes>>>> {
+        let names: Vec<(&str, &str)> = names.iter().map(|(kind, id)| (&**kind, &**id)).collect();
+        let found = py.detach(|| self.ledger.records(&names)).map_err(ledger_error)?;
+        Ok(found.into_iter().map(|record| record.map(|record| PyBytes::new(py, &record))).collect())
     }
 
     /// Records of a kind from a number on: (kind, JSON) each, and the number to go on from.

@@ -14,6 +14,7 @@ mod lanes;
 mod open;
 mod read;
 mod recall;
+mod records;
 mod recover;
 mod repair;
 mod seal;

@@ -12,7 +12,7 @@ use crate::log::Place;
 use crate::merkle;
 use crate::note::Note;
 use crate::receipt::write;
-use crate::state_map::{self, Leaf, MapPath};
+use crate::state_map::{self, MapPath};
 use crate::transaction::Transaction;
 
 /// A record with its proof in the state map after the last block.
@@ -46,28 +46,6 @@ pub struct Entered {
 }
 
 impl Ledger {
-    /// A record by kind and id, as of the last indexed block, compared with the state map.
-    ///
-    /// It does not wait until a block that is being sealed is hashed, and must not be asked for what that block wrote.
-    ///
-    /// # Errors
-    /// [`LedgerError::IndexStale`] where the index gives something that was never sealed.
-    pub fn record(&self, kind: &str, id: &str) -> Result<Option<Vec<u8>>, LedgerError> {
-        let key = state_map::record_key(self.suite, kind, id);
-        let Some(leaf) = self.shared.values.get(&key) else { return Ok(None) };
-        Ok(Some(self.genuine(kind, id, &leaf, self.index()?.record(leaf.number)?)?.record))
-    }
-
-    /// Refuses a record that the state map does not hold.
-    fn genuine(&self, kind: &str, id: &str, leaf: &Leaf, stored: Option<Stored>) -> Result<Stored, LedgerError> {
-        match stored {
-            Some(stored) if state_map::record_value(self.suite, &stored.salt, &stored.record) == leaf.value => {
-                Ok(stored)
-            }
-            _ => Err(self.condemned(format!("record {kind} {id} in the index is not the one in the state"))),
-        }
-    }
-
     /// The error for an index that gave what was never sealed; it is made anew when the ledger is opened next.
     pub(super) fn condemned(&self, why: String) -> LedgerError {
         match self.index().map(|index| index.condemn()) {

@@ -133,6 +133,27 @@ impl Shard {
         self.nearest(self.top, key).filter(|leaf| leaf.key == *key).copied()
     }
 
+    /// Adds what is kept of each of those keys, in their order.
+    ///
+    /// The walks go down side by side, a fork of each in turn: none needs another's memory, so that the processor
+    /// fetches that of several at once, where one walk waits for each of its forks.
+    pub(super) fn get_all(&self, keys: &[Hash], found: &mut Vec<Option<Leaf>>) {
+        let mut links = vec![self.top; keys.len()];
+        let mut walking = true;
+        while walking {
+            walking = false;
+            for (link, key) in links.iter_mut().zip(keys) {
+                if let Some(fork) = self.fork(*link) {
+                    *link = fork.children[usize::from(bit(key, usize::from(fork.split)))];
+                    walking = true;
+                }
+            }
+        }
+        found.extend(
+            links.iter().zip(keys).map(|(link, key)| self.leaf(*link).filter(|leaf| leaf.key == *key).copied()),
+        );
+    }
+
     /// Adds the siblings from depth `SHARD_DEPTH` down to the end of the walk towards `key`, and gives that end.
     pub(super) fn prove(&self, suite: &dyn HashSuite, key: &Hash, siblings: &mut Vec<Hash>) -> End {
         let (mut link, mut depth) = (self.top, SHARD_DEPTH);
@@ -172,6 +193,10 @@ impl Shard {
         while let Some(fork) = self.fork(link) {
             link = fork.children[usize::from(bit(key, usize::from(fork.split)))];
         }
+        self.leaf(link)
+    }
+
+    fn leaf(&self, link: Link) -> Option<&Leaf> {
         match link.at() {
             At::Leaf(index) => Some(&self.leaves[index]),
             _ => None,

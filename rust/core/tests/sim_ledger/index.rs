@@ -91,6 +91,10 @@ impl RecordIndex for MemoryIndex {
         Ok(self.rows(|rows| rows.records.get(place(number)).cloned()))
     }
 
+    fn records(&self, numbers: &[u32]) -> Result<Vec<Option<Stored>>, IndexFailure> {
+        numbers.iter().map(|number| self.record(*number)).collect()
+    }
+
     fn scan(&self, from: u64, limit: usize, kind: Option<&str>) -> Result<(Vec<Stored>, Option<u64>), IndexFailure> {
         Ok(self.rows(|rows| {
             let wanted =

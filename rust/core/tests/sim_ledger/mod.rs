@@ -365,7 +365,9 @@ impl World {
         for place in 0..7 {
             let last = orders.iter().rev().find(|n| **n > 0 && **n % 7 == place);
             let expected = last.map(|n| format!("{{\"id\":\"t-{place}\",\"value\":{n}}}").into_bytes());
-            assert_eq!(ledger.record("thing", &format!("t-{place}"))?, expected);
+            let id = format!("t-{place}");
+            assert_eq!(ledger.record("thing", &id)?, expected);
+            assert_eq!(ledger.records(&[("thing", &id), ("thing", "t-7")])?, [expected, None]);
         }
         Ok(())
     }

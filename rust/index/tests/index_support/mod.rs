@@ -169,6 +169,11 @@ impl Model {
         }
         assert_eq!(index.number_of(&[0xee; 32]).unwrap(), None);
         assert_eq!(index.record(meta.next_number).unwrap(), None);
+        let alone: Vec<_> = (0..=meta.next_number).map(|number| index.record(number).unwrap()).collect();
+        let numbers: Vec<u32> = (0..=meta.next_number).collect();
+        assert_eq!(index.records(&numbers).unwrap(), alone);
+        let falling: Vec<u32> = numbers.into_iter().rev().collect();
+        assert!(index.records(&falling).unwrap().into_iter().rev().eq(alone));
         for ((lane, sequence), place) in &self.lanes {
             assert_eq!(index.lane_place(*lane, *sequence).unwrap(), Some(*place));
         }
