@@ -29,7 +29,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"domain"}),
     frozenset({"instructions"}),
     frozenset({"_core"}),
-    frozenset({"keys", "clock", "outcome"}),
+    frozenset({"keys", "clock", "outcome", "named"}),
     frozenset({"key_folder"}),
     frozenset({"outcome", "transaction", "receipt", "checkpoint"}),
     frozenset({"pipe", "source"}),

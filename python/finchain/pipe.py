@@ -10,6 +10,7 @@ import logging
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any, Final
 
 import msgspec
@@ -19,6 +20,7 @@ from finchain.domain.founding import LedgerRecord
 from finchain.domain.rule import Book, Instruction, Record, Rule, located
 from finchain.domain.rulebook import Rulebook, by_number
 from finchain.errors import ConfigError, FinchainError, Refused, Rejected, StorageError, rejection
+from finchain.named import named
 from finchain.outcome import Change, Outcome
 
 log = logging.getLogger("finchain")
@@ -35,6 +37,10 @@ NO_BLOCK: Final = -1
 
 CACHE_RECORDS = 100_000
 """Records in one generation of the cache; two generations are kept, some 140 megabytes at most."""
+
+AHEAD_RECORDS = 4_096
+"""Records in one read ahead of the rules at most: what the chunks of most loads name, a few megabytes on their way, and
+64 where each is as long as it may be."""
 
 CUTS_BLOCK = frozenset({"party", "key", "ledger"})
 """Kinds whose change ends the block: who may sign, and by which rulebook, is judged by the block before, and the next
@@ -77,6 +83,25 @@ class Records:
                 record = None if raw is None else self._decode(kind, raw)
             young[id] = record
         return record
+
+    def read_ahead(self, instructions: Iterable[Instruction]) -> None:
+        """Reads what instructions name and the cache does not hold, all at once.
+
+        A failure is nothing here: the rule that asks for such a record meets it, and others do without.
+        """
+        wanted = [
+            (kind, id)
+            for kind, ids in named(instructions).items()
+            for id in ids.difference(self._young[kind]).difference(self._old[kind])
+        ]
+        for start in range(0, len(wanted), AHEAD_RECORDS):
+            part = wanted[start : start + AHEAD_RECORDS]
+            try:
+                found = self._core.records([(kind.kind, id) for kind, id in part])
+            except StorageError:
+                return
+            for (kind, id), raw in zip(part, found, strict=True):
+                self._young[kind][id] = None if raw is None else self._decode(kind, raw)
 
     def _decode(self, kind: type[Record], raw: bytes) -> Record:
         decode = self._decoders.get(kind)
@@ -352,6 +377,7 @@ class Pipe:
             _Dropped: A transaction cannot be executed; those before it are in `block`.
         """
         started = time.perf_counter()
+        self.records.read_ahead(chain.from_iterable(decoded))
         core, commit = self.core, self.records.commit
         book = Book(
             self.records, ledger=core.name, height=opened.height, time_ms=opened.time_ms,
