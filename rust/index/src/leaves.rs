@@ -11,11 +11,11 @@ use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use finchain_core::encoding::hex;
 use finchain_core::state_map::{Leaf, Values};
 use rayon::prelude::*;
 
 use crate::error::IndexError;
-use crate::mark::hex;
 
 const NAME: &str = "leaves";
 /// The numbers, and a part for each first byte.

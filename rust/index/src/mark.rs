@@ -17,6 +17,7 @@ use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
+use finchain_core::encoding::hex;
 use rayon::prelude::*;
 
 use crate::error::IndexError;
@@ -142,11 +143,6 @@ pub(crate) fn boot_id() -> String {
 /// Whether `boot` is this run of the machine.
 pub(crate) fn is_this_boot(boot: &str) -> bool {
     boot != "unknown" && boot == boot_id()
-}
-
-/// Bytes in hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 #[cfg(test)]
