@@ -28,6 +28,7 @@ SIGNATURES = {
     "request_enrolment": "(ledger, party_id, holders, *, threshold)",
     "restore": "(source, to, *, progress)",
     "verify": "(receipt, *, trust, witnesses, witnesses_needed, unwitnessed)",
+    "verify_all": "(receipts, *, trust, witnesses, witnesses_needed, unwitnessed)",
     "Ledger.backup": "(self, to)",
     "Submitting.register":
         "(self, party_id, name, *, roles, key, keys, threshold, request, identifiers, registrar)",

@@ -37,7 +37,7 @@ from finchain.ledger import Ledger
 from finchain.opening import create, open
 from finchain.outcome import Applied, Backup, Explanation, Outcome, RefusedRow, Step, Ticket
 from finchain.reader import Reader, Snapshot
-from finchain.receipt import Receipt, Verified, verify
+from finchain.receipt import Receipt, Verified, verify, verify_all
 from finchain.serving import Server
 from finchain.transaction import Transaction
 
@@ -101,4 +101,5 @@ __all__ = [
     "request_enrolment",
     "restore",
     "verify",
+    "verify_all",
 ]

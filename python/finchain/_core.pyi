@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, final
 
+from finchain.errors import TamperError
+
 __all__ = [
     "Checked",
     "Checking",
@@ -31,6 +33,7 @@ __all__ = [
     "verify_batch",
     "verify_checkpoint",
     "verify_receipt",
+    "verify_receipts",
     "verify_signature",
 ]
 
@@ -242,6 +245,9 @@ def transaction_parts(text: bytes, hash_suite: str) -> tuple[bytes, bytes, bytes
 def verify_receipt(
     bytes: bytes, *, log_keys: list[str], witnesses: list[str], witnesses_needed: int, operator_alone: bool
 ) -> dict[str, Any]: ...
+def verify_receipts(
+    receipts: list[bytes], *, log_keys: list[str], witnesses: list[str], witnesses_needed: int, operator_alone: bool
+) -> list[dict[str, Any] | TamperError]: ...
 def canonical_check(text: bytes, depth_max: int) -> None: ...
 def hash(hash_suite: str, purpose: str, content: bytes) -> bytes: ...
 def tree_root(hash_suite: str, leaves: list[bytes]) -> bytes: ...

@@ -2,11 +2,13 @@
 
 use finchain_core::encoding;
 use finchain_core::note::VerifierKey;
-use finchain_core::receipt::{self, Outcome, Signers, Trust, What};
+use finchain_core::receipt::{self, Outcome, ReceiptError, Signers, Trust, Verified, What};
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyDict};
 
 use crate::error::{ConfigError, TamperError};
+use crate::process::is_forked;
 
 pub(crate) fn verifier_keys(texts: &[String]) -> PyResult<Vec<VerifierKey>> {
     let wrong = |text: &str, e: &dyn std::fmt::Display| ConfigError::new_err(format!("verifier key {text:?}: {e}"));
@@ -36,8 +38,7 @@ pub(crate) fn verify_checkpoint<'py>(
     operator_alone: bool,
 ) -> PyResult<(String, u64, Bound<'py, PyBytes>, Vec<(String, u64)>)> {
     let trust = trusted(&log_keys, &witnesses, witnesses_needed, operator_alone)?;
-    let (checkpoint, witnessed_by) =
-        receipt::verify_checkpoint(note, &trust).map_err(|e| TamperError::new_err(e.to_string()))?;
+    let (checkpoint, witnessed_by) = receipt::verify_checkpoint(note, &trust).map_err(tampered)?;
     Ok((checkpoint.origin, checkpoint.size, PyBytes::new(py, &checkpoint.root_hash), witnessed_by))
 }
 
@@ -53,7 +54,39 @@ pub(crate) fn verify_receipt(
     operator_alone: bool,
 ) -> PyResult<Bound<'_, PyDict>> {
     let trust = trusted(&log_keys, &witnesses, witnesses_needed, operator_alone)?;
-    let verified = py.detach(|| receipt::verify(&bytes, &trust)).map_err(|e| TamperError::new_err(e.to_string()))?;
+    facts(py, py.detach(|| receipt::verify(&bytes, &trust)).map_err(tampered)?)
+}
+
+/// For each receipt what it proves, as `verify_receipt` gives it, or why it proves nothing.
+#[pyfunction]
+#[pyo3(signature = (receipts, *, log_keys, witnesses, witnesses_needed, operator_alone))]
+pub(crate) fn verify_receipts(
+    py: Python<'_>,
+    receipts: Vec<PyBackedBytes>,
+    log_keys: Vec<String>,
+    witnesses: Vec<String>,
+    witnesses_needed: usize,
+    operator_alone: bool,
+) -> PyResult<Vec<Bound<'_, PyAny>>> {
+    let trust = trusted(&log_keys, &witnesses, witnesses_needed, operator_alone)?;
+    // A forked child has none of the threads that the other cores would be asked with.
+    let verified = if is_forked() {
+        receipts.iter().map(|bytes| receipt::verify(bytes, &trust)).collect()
+    } else {
+        py.detach(|| receipt::verify_all(&receipts, &trust)).map_err(tampered)?
+    };
+    let answer = |each: Result<Verified, ReceiptError>| match each {
+        Ok(verified) => Ok(facts(py, verified)?.into_any()),
+        Err(error) => Ok(tampered(error).into_value(py).into_bound(py).into_any()),
+    };
+    verified.into_iter().map(answer).collect()
+}
+
+fn tampered(error: ReceiptError) -> PyErr {
+    TamperError::new_err(error.to_string())
+}
+
+fn facts(py: Python<'_>, verified: Verified) -> PyResult<Bound<'_, PyDict>> {
     let out = PyDict::new(py);
     out.set_item("ledger", verified.ledger)?;
     out.set_item("height", verified.height)?;

@@ -23,7 +23,7 @@ use crate::signature::SignatureError;
 use crate::state_map::MapPathError;
 
 pub use outer::Receipt;
-pub use verify::{verify, verify_checkpoint};
+pub use verify::{verify, verify_all, verify_checkpoint};
 
 /// Most bytes of a receipt: 16 signers' keys and parties with their paths fit, and anyone can afford to parse it.
 pub const RECEIPT_BYTES_MAX: usize = 512 << 10;

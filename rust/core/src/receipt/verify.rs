@@ -5,6 +5,8 @@
 
 use std::collections::HashSet;
 
+use rayon::prelude::*;
+
 use super::inner::{Block, EntryPart, Form, Inner, InstructionPart, Name, RecordPart};
 use super::{Outcome, Receipt, ReceiptError, Signers, Trust, Verified, What, signers};
 use crate::block;
@@ -22,16 +24,49 @@ use crate::transaction::Mode;
 /// The first thing that is not as it should be, one variant of [`ReceiptError`] for each.
 pub fn verify(bytes: &[u8], trust: &Trust) -> Result<Verified, ReceiptError> {
     check_trust(trust)?;
+    verify_under(&mut None, bytes, trust)
+}
+
+/// Verifies receipts on all cores, each as [`verify`] does, and gives what each shows, in their order. The checkpoint
+/// of several in a row is judged once.
+///
+/// # Errors
+/// `NoLogKey` and `NoWitnessPolicy`, which are no receipt's fault.
+pub fn verify_all<B: AsRef<[u8]> + Sync>(
+    receipts: &[B],
+    trust: &Trust,
+) -> Result<Vec<Result<Verified, ReceiptError>>, ReceiptError> {
+    /// What one core takes at least, so that a checkpoint costs little beside its receipts.
+    const TOGETHER: usize = 32;
+    check_trust(trust)?;
+    let receipts = receipts.par_iter().with_min_len(TOGETHER);
+    Ok(receipts.map_init(|| None, |judged, bytes| verify_under(judged, bytes.as_ref(), trust)).collect())
+}
+
+/// A note that is signed and witnessed as was asked, and what it says.
+struct Judged {
+    note: Vec<u8>,
+    checkpoint: Checkpoint,
+    witnessed_by: Vec<(String, u64)>,
+}
+
+/// Verifies a receipt whose note may be the one that was judged last; else that of this receipt takes its place.
+fn verify_under(judged: &mut Option<Judged>, bytes: &[u8], trust: &Trust) -> Result<Verified, ReceiptError> {
     let receipt = Receipt::parse(bytes)?;
     canonical::check(&receipt.inner, DOCUMENT_DEPTH_MAX)?;
-    let note = Note::parse(&receipt.note)?;
-    let (checkpoint, witnessed_by) = verify_note(&note, trust)?;
+    let judged = if let Some(same) = judged.take().filter(|judged| judged.note == receipt.note) {
+        judged.insert(same)
+    } else {
+        let (checkpoint, witnessed_by) = verify_note(&Note::parse(&receipt.note)?, trust)?;
+        judged.insert(Judged { note: receipt.note.clone(), checkpoint, witnessed_by })
+    };
     let inner = Inner::parse(&receipt.inner)?;
-    verify_block(&receipt, &inner.block, &checkpoint)?;
+    verify_block(&receipt, &inner.block, &judged.checkpoint)?;
     let (what, signers) = verify_form(&inner)?;
     let header = inner.block.header;
     let (ledger, height, time_ms) = (header.ledger, header.height, header.time_ms);
-    Ok(Verified { ledger, height, time_ms, size: checkpoint.size, witnessed_by, what, signers })
+    let (size, witnessed_by) = (judged.checkpoint.size, judged.witnessed_by.clone());
+    Ok(Verified { ledger, height, time_ms, size, witnessed_by, what, signers })
 }
 
 /// Verifies a checkpoint alone: what it says, and the name and Unix time in seconds of each witness that cosigned.
