@@ -175,8 +175,8 @@ def test_a_later_block_header(kept: Kept) -> None:
 
 def test_an_index_of_another_version_is_made_anew(kept: Kept) -> None:
     mark = kept.index / "mark"
-    for other in (b"finchain-index 4 ", b"finchain-index 6 "):
-        mark.write_bytes(mark.read_bytes().replace(b"finchain-index 5 ", other))
+    for other in (b"finchain-index 5 ", b"finchain-index 7 "):
+        mark.write_bytes(mark.read_bytes().replace(b"finchain-index 6 ", other))
         with reopen(kept.home) as ledger:
             assert shape(ledger) == kept.shape
             assert ledger.recovery["index_rebuilt_because"]

@@ -61,7 +61,7 @@ def test_an_index_that_cannot_be_believed_is_made_anew(
     elif harm == "no mark":
         mark.unlink()
     elif harm == "another boot's":
-        mark.write_text("finchain-index 5 open 00000000-0000-0000-0000-000000000000\n")
+        mark.write_text("finchain-index 6 open 00000000-0000-0000-0000-000000000000\n")
     elif harm == "a torn mark":
         mark.write_bytes(mark.read_bytes()[:20])
     else:

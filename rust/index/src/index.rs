@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use finchain_core::encoding::hex;
 use finchain_core::state_map::{Leaf, Values};
 use heed::{MdbError, RoTxn, WithoutTls};
 
@@ -17,6 +18,7 @@ use crate::leaves::{self, Leaves};
 use crate::mark::{self, Mark, boot_id, is_this_boot};
 use crate::pages;
 use crate::rows::Tip;
+use crate::sum::file_sum;
 use crate::tables::{Access, LOCK_FILE, Tables, pages_file};
 
 /// How large the memory map is to begin with. Only tests use another size than the default.
@@ -327,7 +329,7 @@ impl Index {
                 known
             } else {
                 let Some(leaves) = leaves::write(&self.folder, state, followed)? else { return Ok(None) };
-                Whole { bytes, sum: mark::file_sum(&path, bytes)?, leaves: Arc::new(leaves) }
+                Whole { bytes, sum: hex(&file_sum(&path, bytes)?), leaves: Arc::new(leaves) }
             };
             let mark = Mark::closed(bytes, known.sum.clone(), known.leaves.sum.clone(), tables.tip(txn)?.as_ref());
             *whole = Some(known);
@@ -436,7 +438,7 @@ fn trusted_mark(folder: &Path, access: Access) -> Result<Option<Mark>, IndexErro
     }
     if let Mark::Closed { bytes, sum, .. } = &mark
         && access == Access::Write
-        && mark::file_sum(&path, *bytes)? != *sum
+        && hex(&file_sum(&path, *bytes)?) != *sum
     {
         return Err(IndexError::damaged("the data file is not what it was when it was closed"));
     }

@@ -3,7 +3,7 @@
 //!
 //! One file of 257 parts: the numbers of the records that the core follows, four bytes each, and for each first byte of
 //! a key the leaves of the keys that begin so, in order, 84 bytes each: key, value, salt, number. Numbers are
-//! little-endian. Before them stand for each part its bytes (8) and its BLAKE3; the mark has the BLAKE3 of that. So
+//! little-endian. Before them stand for each part its bytes (8) and its sum (16); the mark has the sum of that. So
 //! parts are written, read and compared on all cores, and one that is not what it was is found before it is used.
 
 use std::fs::{self, File};
@@ -16,12 +16,13 @@ use finchain_core::state_map::{Leaf, Values};
 use rayon::prelude::*;
 
 use crate::error::IndexError;
+use crate::sum::{Sum, sum};
 
 const NAME: &str = "leaves";
 /// The numbers, and a part for each first byte.
 const PARTS: usize = 257;
 /// Bytes of what stands before the parts for each of them: its length and its sum.
-const ROW: usize = 8 + 32;
+const ROW: usize = 8 + size_of::<Sum>();
 const HEAD: usize = PARTS * ROW;
 /// Bytes of a leaf.
 const LEAF: usize = 32 + 32 + 16 + 4;
@@ -31,7 +32,7 @@ const LEAF: usize = 32 + 32 + 16 + 4;
 struct Part {
     offset: u64,
     bytes: usize,
-    sum: [u8; 32],
+    sum: Sum,
 }
 
 /// The leaves that were kept.
@@ -71,7 +72,7 @@ fn write_all(path: PathBuf, state: &Values, followed: &[u32]) -> Result<Leaves, 
     let mut parts = Vec::with_capacity(PARTS);
     let mut offset = HEAD as u64;
     for bytes in std::iter::once(size_of_val(followed)).chain(leaves) {
-        parts.push(Part { offset, bytes, sum: [0; 32] });
+        parts.push(Part { offset, bytes, sum: Sum::default() });
         offset += bytes as u64;
     }
     parts.par_iter_mut().enumerate().try_for_each(|(number, part)| {
@@ -79,18 +80,18 @@ fn write_all(path: PathBuf, state: &Values, followed: &[u32]) -> Result<Leaves, 
             Ok(first) => encode(&state.leaves(first)),
             Err(_) => followed.iter().flat_map(|number| number.to_le_bytes()).collect(),
         };
-        part.sum = *blake3::hash(&bytes).as_bytes();
+        part.sum = sum(&bytes);
         file.write_all_at(&bytes, part.offset).map_err(IndexError::io("write", &path))
     })?;
     let head: Vec<u8> =
         parts.iter().flat_map(|part| (part.bytes as u64).to_le_bytes().into_iter().chain(part.sum)).collect();
     file.write_all_at(&head, 0).map_err(IndexError::io("write", &path))?;
     file.sync_all().map_err(IndexError::io("sync", &path))?;
-    Ok(Leaves { file, path, parts, sum: hex(blake3::hash(&head).as_bytes()) })
+    Ok(Leaves { file, path, parts, sum: hex(&sum(&head)) })
 }
 
-/// Opens what was kept, whose head has the `sum`.
-pub(crate) fn open(folder: &Path, sum: &str) -> Result<Leaves, IndexError> {
+/// Opens what was kept, whose head has the `expected` sum.
+pub(crate) fn open(folder: &Path, expected: &str) -> Result<Leaves, IndexError> {
     let path = path(folder);
     let file = match File::open(&path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -99,8 +100,8 @@ pub(crate) fn open(folder: &Path, sum: &str) -> Result<Leaves, IndexError> {
         other => other.map_err(IndexError::io("open", &path))?,
     };
     let head = read(&file, &path, 0, HEAD)?;
-    let found = hex(blake3::hash(&head).as_bytes());
-    if found != sum {
+    let found = hex(&sum(&head));
+    if found != expected {
         return Err(other_leaves());
     }
     let mut parts = Vec::with_capacity(PARTS);
@@ -130,9 +131,9 @@ impl Leaves {
     }
 
     fn part(&self, number: usize) -> Result<Vec<u8>, IndexError> {
-        let Part { offset, bytes, sum } = &self.parts[number];
-        let found = read(&self.file, &self.path, *offset, *bytes)?;
-        if blake3::hash(&found).as_bytes() == sum { Ok(found) } else { Err(other_leaves()) }
+        let part = &self.parts[number];
+        let found = read(&self.file, &self.path, part.offset, part.bytes)?;
+        if sum(&found) == part.sum { Ok(found) } else { Err(other_leaves()) }
     }
 }
 

@@ -42,6 +42,7 @@ mod pages;
 mod read;
 mod record_index;
 mod rows;
+mod sum;
 mod tables;
 
 pub use error::{IndexError, RowFault};

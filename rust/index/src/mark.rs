@@ -3,22 +3,20 @@
 //! It is no row of LMDB, because it must be readable without trusting LMDB: after a loss of power a page that was
 //! never written shows what the page held long before, and that may be an old row that says "closed".
 //!
-//! One line: `finchain-index 5 open <boot id>` while the index may be written, or
-//! `finchain-index 5 closed <bytes of the data file> <their sum> <sum of the leaves>`, then `<height> <block hash>` if
+//! One line: `finchain-index 6 open <boot id>` while the index may be written, or
+//! `finchain-index 6 closed <bytes of the data file> <their sum> <sum of the leaves>`, then `<height> <block hash>` if
 //! there is a block.
 //! The number is that of the tables' format. A mark that is torn, or anything else, counts as no mark.
 //!
 //! LMDB keeps no checksums, and a page that a disk has changed may end the process that maps it. So the whole file is
-//! summed when it is closed, and again before LMDB sees it: the sum is the BLAKE3 of the BLAKE3 of each eight MiB, so
-//! that all cores read and hash. One that was not closed has no sum, and `pages` walks it instead.
+//! summed when it is closed, and again before LMDB sees it. One that was not closed has no sum, and `pages` walks it
+//! instead.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use finchain_core::encoding::hex;
-use rayon::prelude::*;
 
 use crate::error::IndexError;
 use crate::rows::Tip;
@@ -111,28 +109,6 @@ pub(crate) fn path(folder: &Path) -> PathBuf {
     folder.join(NAME)
 }
 
-/// The sum of the first `bytes` of a file, in hex, made on all cores.
-pub(crate) fn file_sum(path: &Path, bytes: u64) -> Result<String, IndexError> {
-    /// What has a hash of its own.
-    const PIECE: u64 = 8 << 20;
-    /// What is read at once: enough for a call of the system, and little enough to be in the processor's cache still.
-    const READ: usize = 256 << 10;
-    let file = File::open(path).map_err(IndexError::io("open", path))?;
-    let piece = |number: u64| {
-        let (mut at, end) = (number * PIECE, bytes.min((number + 1) * PIECE));
-        let (mut hasher, mut part) = (blake3::Hasher::new(), vec![0; READ]);
-        while at < end {
-            let read = &mut part[..usize::try_from(end - at).map_or(READ, |left| left.min(READ))];
-            file.read_exact_at(read, at).map_err(IndexError::io("read", path))?;
-            hasher.update(read);
-            at += read.len() as u64;
-        }
-        Ok(*hasher.finalize().as_bytes())
-    };
-    let pieces = (0..bytes.div_ceil(PIECE)).into_par_iter().map(piece).collect::<Result<Vec<_>, IndexError>>()?;
-    Ok(hex(blake3::hash(pieces.as_flattened()).as_bytes()))
-}
-
 /// The id of this run of the machine. Where there is none, every run counts as another.
 pub(crate) fn boot_id() -> String {
     let text = fs::read_to_string(BOOT_ID).unwrap_or_default();
@@ -143,26 +119,4 @@ pub(crate) fn boot_id() -> String {
 /// Whether `boot` is this run of the machine.
 pub(crate) fn is_this_boot(boot: &str) -> bool {
     boot != "unknown" && boot == boot_id()
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-    use super::*;
-
-    #[test]
-    fn a_sum_is_over_the_sums_of_pieces() {
-        let piece = |bytes: &[u8]| *blake3::hash(bytes).as_bytes();
-        let content: Vec<u8> = (0..(16 << 20) + 3_u32).map(|n| n.to_le_bytes()[0] ^ n.to_le_bytes()[2]).collect();
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("file");
-        fs::write(&path, &content).unwrap();
-        for bytes in [0, 1, (8 << 20) - 1, 8 << 20, (8 << 20) + 1, content.len()] {
-            let sums: Vec<[u8; 32]> = content[..bytes].chunks(8 << 20).map(piece).collect();
-            assert_eq!(file_sum(&path, bytes as u64).unwrap(), hex(&piece(sums.as_flattened())), "{bytes} bytes");
-        }
-        let more = content.len() as u64 + 1;
-        assert!(matches!(file_sum(&path, more), Err(IndexError::Io { action: "read", .. })));
-    }
 }

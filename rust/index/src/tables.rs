@@ -10,7 +10,7 @@ use crate::error::IndexError;
 use crate::rows::{Place, Tip, decode_format, decode_record_head, record_key};
 
 /// The format of the tables; another one is another index.
-pub(crate) const FORMAT: u32 = 5;
+pub(crate) const FORMAT: u32 = 6;
 /// Threads and processes that may read at once: LMDB's own default, and more than any machine here has cores.
 const READERS_MAX: u32 = 126;
 /// The file that LMDB keeps its pages in.

@@ -90,13 +90,13 @@ fn rows_that_cannot_be_stored_are_refused() {
 #[test]
 fn the_mark_follows_opening_and_closing() {
     let folder = made(3, false);
-    assert!(mark(folder.path()).starts_with("finchain-index 5 open "));
+    assert!(mark(folder.path()).starts_with("finchain-index 6 open "));
     // The process ended without closing, but the machine runs on: nothing is lost.
     let opened = Index::open(folder.path()).unwrap();
     assert_eq!(opened.meta.as_ref().map(|meta| (meta.height, meta.clean)), Some((2, false)));
     close(&opened.index).unwrap();
     assert!(opened.index.meta().unwrap().unwrap().clean);
-    assert!(mark(folder.path()).starts_with("finchain-index 5 closed "));
+    assert!(mark(folder.path()).starts_with("finchain-index 6 closed "));
     drop(opened);
     let opened = Index::open(folder.path()).unwrap();
     assert!(opened.meta.unwrap().clean);
@@ -112,11 +112,11 @@ fn the_mark_follows_opening_and_closing() {
 #[test]
 fn an_index_that_was_open_when_the_machine_went_down_is_doubtful() {
     for text in [
-        "finchain-index 5 open 00000000-0000-0000-0000-000000000000\n",
-        "finchain-index 5 open unknown\n",
-        "finchain-index 5 open",
-        "finchain-index 5 closed 0\n",
-        "finchain-index 5 closed many 00\n",
+        "finchain-index 6 open 00000000-0000-0000-0000-000000000000\n",
+        "finchain-index 6 open unknown\n",
+        "finchain-index 6 open",
+        "finchain-index 6 closed 0\n",
+        "finchain-index 6 closed many 00\n",
         "",
         "\u{0}\u{0}\u{0}",
     ] {
@@ -294,7 +294,7 @@ fn an_index_of_another_state_does_not_match_its_mark() {
     let leaves = mark(old.path()).split(' ').nth(5).unwrap().to_owned();
     let bytes = fs::metadata(old.path().join("data.mdb")).unwrap().len();
     let tip = hash(4).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
-    fs::write(new.path().join("mark"), format!("finchain-index 5 closed {bytes} {sum} {leaves} 4 {tip}\n")).unwrap();
+    fs::write(new.path().join("mark"), format!("finchain-index 6 closed {bytes} {sum} {leaves} 4 {tip}\n")).unwrap();
     assert!(refused(new.path()).to_string().contains("does not end with the block"));
 }
 
