@@ -18,13 +18,13 @@ import msgspec
 from finchain import _core
 from finchain.domain.rule import Instruction, Record
 from finchain.domain.rulebook import RULEBOOK_1
-from finchain.errors import NotFound, TamperError
+from finchain.errors import FinchainError, NotFound, TamperError
 
 RECEIPT_BYTES_MAX = 512 * 1024
 """Largest receipt: a record, its proofs and two block headers with room to spare."""
 
-VERIFIED_TOGETHER = 1_024
-"""Receipts that are held at once: with both cores a tenth of a second's work, and most are a few kilobytes."""
+VERIFIED_TOGETHER = 256
+"""Receipts that are held at once: enough for all cores, and 128 MiB of the largest."""
 
 
 class Receipt:
@@ -156,7 +156,7 @@ def verify_all(
 
     Raises:
         TamperError: Nobody is trusted; a receipt that proves nothing is given and not raised.
-        NotFound: There is no such file.
+        NotFound: There is no such file; what stands before it has been given by then.
         ConfigError: A verifier key cannot be read.
     """
     trusted = _trusted(trust, witnesses, witnesses_needed, unwitnessed)
@@ -164,6 +164,8 @@ def verify_all(
     while window := [_read_or_error(receipt) for receipt in islice(coming, VERIFIED_TOGETHER)]:
         facts = iter(_core.verify_receipts([text for text in window if isinstance(text, bytes)], **trusted))
         for text in window:
+            if not isinstance(text, bytes | TamperError):
+                raise text
             answer = next(facts) if isinstance(text, bytes) else text
             yield answer if isinstance(answer, TamperError) else _verified(answer)
 
@@ -195,10 +197,11 @@ def _read(receipt: Receipt | bytes | str | os.PathLike[str]) -> bytes:
     return read_file(receipt, "receipt", RECEIPT_BYTES_MAX)
 
 
-def _read_or_error(receipt: Receipt | bytes | str | os.PathLike[str]) -> bytes | TamperError:
+def _read_or_error(receipt: Receipt | bytes | str | os.PathLike[str]) -> bytes | FinchainError | OSError:
+    """The bytes, or why there are none, which is said when it is this one's turn."""
     try:
         return _read(receipt)
-    except TamperError as error:
+    except (FinchainError, OSError) as error:
         return error
 
 
