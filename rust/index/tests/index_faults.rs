@@ -9,6 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
 
+use finchain_core::encoding::hex;
 use finchain_index::{Index, IndexError, LaneRow, MapSize, RowFault};
 use index_support::{Model, Random, block, close, hash, key, plain, write};
 
@@ -293,7 +294,7 @@ fn an_index_of_another_state_does_not_match_its_mark() {
     let sum = mark(old.path()).split(' ').nth(4).unwrap().to_owned();
     let leaves = mark(old.path()).split(' ').nth(5).unwrap().to_owned();
     let bytes = fs::metadata(old.path().join("data.mdb")).unwrap().len();
-    let tip = hash(4).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+    let tip = hex(&hash(4));
     fs::write(new.path().join("mark"), format!("finchain-index 6 closed {bytes} {sum} {leaves} 4 {tip}\n")).unwrap();
     assert!(refused(new.path()).to_string().contains("does not end with the block"));
 }

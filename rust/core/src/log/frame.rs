@@ -4,6 +4,7 @@
 //! before the head's own sum has shown that the head is whole.
 
 use super::LedgerTag;
+use crate::encoding::hex;
 
 /// Frames start at multiples of this many bytes: the unit of page caches and of most devices' writes.
 pub const ALIGNMENT: u64 = 4096;
@@ -214,8 +215,4 @@ fn sum(bytes: &[u8]) -> Sum {
 /// `N` bytes from `start`; the callers' bounds are constants within the array.
 fn part<const N: usize, const M: usize>(bytes: &[u8; M], start: usize) -> [u8; N] {
     std::array::from_fn(|i| bytes[start + i])
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
