@@ -7,8 +7,9 @@ confirmed is a small part of any claim of the buyer since the beginning, so that
 ages. Batches are made before the clock starts, and the clock stops when the index has them too.
 
 At a hundred thousand records and at every million it prints a line, and with `--out` it adds one of JSON to a file, so
-that a run which is stopped keeps its table. The ledger is closed there and opened again; at the end it is also opened
-by a fresh process, which is then killed, by one that only reads, and by this one after that.
+that a run which is stopped keeps its table. There the ledger is closed, and opened by a fresh process, which says how
+long that took and what memory it has. At the end it is opened by one that is killed, by one that only reads after that,
+and by the next that writes.
 """
 
 from __future__ import annotations
@@ -50,8 +51,7 @@ PART_MINOR = 1_000
 
 COLUMNS = (
     "keys", "records", "instructions", "a_second", "processor_us", "written_kb", "resident_mb", "anonymous_mb",
-    "blocks_mb", "changes_mb", "index_mb", "close_s", "open_s", "open_fresh_s", "read_killed_s",
-    "open_killed_s", "load",
+    "blocks_mb", "changes_mb", "index_mb", "close_s", "open_s", "opened_mb", "read_killed_s", "open_killed_s", "load",
 )  # fmt: skip
 """What is printed of a line; the file has what each stage worked as well."""
 
@@ -60,18 +60,19 @@ _WIDTH = 13
 _OPEN = """
 import os, pathlib, signal, sys, time
 import finchain as fc
+from benches import machine
 folder, id, how = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 started = time.perf_counter()
-if how == "read":
-    ledger = fc.open(folder / "ledger", read_only=True)
-else:
-    ledger = fc.open(folder / "ledger", keys=folder / "keys")
+options = {"read_only": True} if how == "read" else {"keys": folder / "keys"}
+ledger = fc.open(folder / "ledger", **options)
 if ledger.get(fc.Receivable, id) is None:
     sys.exit(f"there is no {id}")
-print(time.perf_counter() - started, flush=True)
-os.kill(os.getpid(), signal.SIGKILL)
+print(time.perf_counter() - started, machine.memory_bytes()[1], flush=True)
+if how == "die":
+    os.kill(os.getpid(), signal.SIGKILL)
+ledger.close()
 """
-"""Opens, reads a record, tells how long that took, and is gone without closing."""
+"""Opens, reads a record, and tells how long that took and what memory it has that is no file's."""
 
 
 def claim_id(number: int, keys: str) -> str:
@@ -140,28 +141,20 @@ def grown(
         ledger.close()
         closing = round(time.perf_counter() - started, 2)
         stages = ledger.stage_times()
-        ledger, opening = _opened(folder, claim_id(0, keys))
-        fresh = read = killed = None
+        opening, opened = _opened(folder, claim_id(0, keys), "write")
+        read = killed = None
         if mark == records:
-            ledger.close()
-            fresh = _opened_by_another(folder, claim_id(0, keys), "write")
-            read = _opened_by_another(folder, claim_id(0, keys), "read")
-            ledger, killed = _opened(folder, claim_id(0, keys))
+            _opened(folder, claim_id(0, keys), "die")
+            read, _ = _opened(folder, claim_id(0, keys), "read")
+            killed, _ = _opened(folder, claim_id(0, keys), "write")
         yield {
             "keys": keys, "records": here, **segment.figures(), "resident_mb": resident >> 20,
             "anonymous_mb": anonymous >> 20, **_disk(folder / "ledger"), "close_s": closing, "open_s": opening,
-            "open_fresh_s": fresh, "read_killed_s": read, "open_killed_s": killed, "load": round(machine.load(), 1),
+            "opened_mb": opened >> 20, "read_killed_s": read, "open_killed_s": killed, "load": round(machine.load(), 1),
             "stages_us": {name: round(used / segment.instructions * 1e6, 2) for name, used in stages.items()},
         }  # fmt: skip
-    ledger.close()
-
-
-def _opened(folder: Path, id: str) -> tuple[fc.Ledger, float]:
-    """The ledger, and how many seconds passed until it had opened and read a record."""
-    started = time.perf_counter()
-    ledger = workload.opened(folder)
-    ledger.get(fc.Receivable, id)
-    return ledger, round(time.perf_counter() - started, 2)
+        if mark < records:
+            ledger = workload.opened(folder)
 
 
 class _Segment:
@@ -191,14 +184,19 @@ class _Segment:
         }
 
 
-def _opened_by_another(folder: Path, id: str, how: str) -> float:
-    """Seconds that a fresh process takes to open the ledger to `write` or `read` and to read a record; it is killed."""
+def _opened(folder: Path, id: str, how: str) -> tuple[float, int]:
+    """How a fresh process opens the ledger: to `write` or `read`, or to `die` with it open.
+
+    Returns:
+        Seconds until it had opened it and read a record, and the bytes of memory that it had then.
+    """
     told = subprocess.run(
         [sys.executable, "-c", _OPEN, str(folder), id, how], stdout=subprocess.PIPE, text=True, check=False
     )
-    if told.returncode != -signal.SIGKILL:
+    if told.returncode != (-signal.SIGKILL if how == "die" else 0):
         raise AssertionError(f"the ledger does not open in another process: {told.returncode}")
-    return round(float(told.stdout), 2)
+    seconds, memory = told.stdout.split()
+    return round(float(seconds), 2), int(memory)
 
 
 def _disk(ledger: Path) -> dict[str, int]:

@@ -192,5 +192,6 @@ def test_a_ledger_grows_and_tells_so_at_every_mark(keys: str, tmp_path: Path) ->
     assert [line["records"] for line in lines] == [1_000, 2_000]
     # The first night of each of the sixteen pairs has nothing to confirm.
     assert [line["instructions"] for line in lines] == [500 + 9 * 20, 500 + 25 * 20]
-    for column in ("open_fresh_s", "read_killed_s", "open_killed_s"):
+    assert all(line["open_s"] > 0 < line["opened_mb"] for line in lines)
+    for column in ("read_killed_s", "open_killed_s"):
         assert [line[column] is None for line in lines] == [True, False]
