@@ -4,7 +4,10 @@ from __future__ import annotations
 
 
 class Import:
-    """Everything that a script waits for before its first line."""
+    """What a script waits for before its first line, and what it waits for with all that opening a ledger needs."""
 
     def timeraw_import(self) -> str:
         return "import finchain"
+
+    def timeraw_import_all(self) -> str:
+        return "from finchain import *"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import inspect
 import re
 import subprocess
@@ -122,13 +124,55 @@ def test_what_is_shared_is_called_in_the_same_way(cls: type) -> None:
             assert shown(f"{cls.__name__}.{method}") == signature
 
 
-def test_all_is_what_is_public() -> None:
-    public = {
-        name for name, found in vars(fc).items()
-        if not name.startswith("_") and not inspect.ismodule(found) and name != "annotations"
+def test_all_is_what_is_public_and_what_type_checkers_are_told() -> None:
+    stub = ast.parse(Path(fc.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+    told = {
+        alias.name: f"{node.module}.{alias.name}"
+        for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names
     }  # fmt: skip
-    assert sorted(fc.__all__) == sorted(public)
-    assert len(fc.__all__) == len(set(fc.__all__))
+    listed = [node.value for node in stub.body if isinstance(node, ast.Assign)]
+    assert [sorted(ast.literal_eval(names)) for names in listed] == [fc.__all__]
+    assert sorted(told) == fc.__all__
+    for name, home in told.items():
+        module = importlib.import_module(home.rpartition(".")[0])
+        assert getattr(fc, name) is getattr(module, name), name
+    assert {*fc.__all__, "__version__"} <= set(dir(fc))
+
+
+def test_a_module_of_the_package_is_there_without_an_import_of_its_own() -> None:
+    assert fresh("import finchain as fc; print(fc.money.__name__)") == "finchain.money"
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error_that_knows_better() -> None:
+    assert not hasattr(fc, "nothing")
+    with pytest.raises(AttributeError, match="module 'finchain' has no attribute 'Recipt'") as caught:
+        fc.Recipt  # type: ignore[attr-defined]  # noqa: B018
+    assert (caught.value.name, caught.value.obj) == ("Recipt", fc)
+
+
+def test_what_a_module_lacks_is_not_taken_for_a_name_that_is_not_there() -> None:
+    lacking = "import sys, finchain; sys.modules['msgspec'] = None; finchain.Key"
+    told = subprocess.run([sys.executable, "-c", lacking], capture_output=True, text=True, check=False)
+    assert told.returncode == 1
+    assert "ModuleNotFoundError: import of msgspec halted" in told.stderr
+
+
+def test_each_name_can_be_the_first_that_is_asked_for() -> None:
+    # Modules import each other in one order only if no circle depends on who comes first.
+    first = (
+        "import sys, importlib, finchain\n"
+        "for name in finchain.__all__:\n"
+        "    for loaded in {each for each in sys.modules if each.startswith('finchain')} - {'finchain._core'}:\n"
+        "        del sys.modules[loaded]\n"
+        "    getattr(importlib.import_module('finchain'), name)\n"
+        "print(len(finchain.__all__))\n"
+    )
+    assert fresh(first) == str(len(fc.__all__))
+
+
+def fresh(code: str) -> str:
+    """What a fresh interpreter says."""
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def test_everything_public_is_documented() -> None:
@@ -152,7 +196,7 @@ def test_the_types_are_shipped() -> None:
 IMPORTING = """
 import os, sys, threading
 before = set(os.listdir("/proc/self/fd"))
-import finchain
+from finchain import *
 import finchain.instructions
 assert threading.active_count() == 1
 assert len(os.listdir("/proc/self/task")) == 1, "a thread"

@@ -15,6 +15,7 @@ from benches.peers.contest import Contest, Entry, Run, Target
 
 IMPORTS = {
     "finchain": "import finchain",
+    "finchain, all that it names": "from finchain import *",
     "json and sqlite3": "import json, sqlite3",
     "asyncio": "import asyncio",
     "pyca/cryptography, its Ed25519 alone": "from cryptography.hazmat.primitives.asymmetric import ed25519",

@@ -2,104 +2,63 @@
 
 Parties sign instructions; public rules apply or refuse them; blocks keep them in an order that nobody can change
 unseen; and receipts prove any of it offline.
+
+Each name is loaded when it is first asked for, so that a program waits for what it uses. `__init__.pyi` tells type
+checkers what they are.
 """
 
-from finchain.audit import Audit, check
-from finchain.clock import RealClock, SimulatedClock
-from finchain.connection import Connection, connect
-from finchain.copies import Repair, backup, confirm, predecessor, repair, restore
-from finchain.domain.founding import Predecessor
-from finchain.domain.party import Party
-from finchain.domain.receivable import Receivable
-from finchain.domain.rulebook import RULEBOOK_1, Rulebook
-from finchain.errors import (
-    Busy,
-    ConfigError,
-    DamageError,
-    Fault,
-    FinchainError,
-    ForkError,
-    KeyFileError,
-    LockedError,
-    NotFound,
-    Refused,
-    Rejected,
-    StorageError,
-    TamperError,
-    UnconfirmedError,
-    Unknown,
-    Unreachable,
-    VersionError,
-)
-from finchain.following import Follower, follow
-from finchain.keys import EnrolmentRequest, Holder, Key, request_enrolment
-from finchain.ledger import Ledger
-from finchain.opening import create, open
-from finchain.outcome import Applied, Backup, Explanation, Outcome, RefusedRow, Step, Ticket
-from finchain.reader import Reader, Snapshot
-from finchain.receipt import Receipt, Verified, verify, verify_all
-from finchain.serving import Server
-from finchain.transaction import Transaction
+import importlib
+import sys
+from typing import Any, Final
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "RULEBOOK_1",
-    "Applied",
-    "Audit",
-    "Backup",
-    "Busy",
-    "ConfigError",
-    "Connection",
-    "DamageError",
-    "EnrolmentRequest",
-    "Explanation",
-    "Fault",
-    "FinchainError",
-    "Follower",
-    "ForkError",
-    "Holder",
-    "Key",
-    "KeyFileError",
-    "Ledger",
-    "LockedError",
-    "NotFound",
-    "Outcome",
-    "Party",
-    "Predecessor",
-    "Reader",
-    "RealClock",
-    "Receipt",
-    "Receivable",
-    "Refused",
-    "RefusedRow",
-    "Rejected",
-    "Repair",
-    "Rulebook",
-    "Server",
-    "SimulatedClock",
-    "Snapshot",
-    "Step",
-    "StorageError",
-    "TamperError",
-    "Ticket",
-    "Transaction",
-    "UnconfirmedError",
-    "Unknown",
-    "Unreachable",
-    "Verified",
-    "VersionError",
-    "backup",
-    "check",
-    "confirm",
-    "connect",
-    "create",
-    "follow",
-    "open",
-    "predecessor",
-    "repair",
-    "request_enrolment",
-    "restore",
-    "verify",
-    "verify_all",
-]
+_HOMES: Final = {
+    "audit": ("Audit", "check"),
+    "clock": ("RealClock", "SimulatedClock"),
+    "connection": ("Connection", "connect"),
+    "copies": ("Repair", "backup", "confirm", "predecessor", "repair", "restore"),
+    "domain.founding": ("Predecessor",),
+    "domain.party": ("Party",),
+    "domain.receivable": ("Receivable",),
+    "domain.rulebook": ("RULEBOOK_1", "Rulebook"),
+    "errors": (
+        "Busy", "ConfigError", "DamageError", "Fault", "FinchainError", "ForkError", "KeyFileError", "LockedError",
+        "NotFound", "Refused", "Rejected", "StorageError", "TamperError", "UnconfirmedError", "Unknown", "Unreachable",
+        "VersionError",
+    ),
+    "following": ("Follower", "follow"),
+    "keys": ("EnrolmentRequest", "Holder", "Key", "request_enrolment"),
+    "ledger": ("Ledger",),
+    "opening": ("create", "open"),
+    "outcome": ("Applied", "Backup", "Explanation", "Outcome", "RefusedRow", "Step", "Ticket"),
+    "reader": ("Reader", "Snapshot"),
+    "receipt": ("Receipt", "Verified", "verify", "verify_all"),
+    "serving": ("Server",),
+    "transaction": ("Transaction",),
+}  # fmt: skip
+"""The public names, by the module of this package that has them."""
+
+_HOME_OF: Final = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME_OF)
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, or a module of this package."""
+    home = _HOME_OF.get(name)
+    try:
+        found = importlib.import_module(f"{__name__}.{home or name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"{__name__}.{name}":
+            raise
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message, name=name, obj=sys.modules[__name__]) from None
+    if home is None:
+        return found
+    globals()[name] = value = getattr(found, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,101 @@
+"""The types of what `__init__.py` gives when it is asked for."""
+
+from finchain.audit import Audit, check
+from finchain.clock import RealClock, SimulatedClock
+from finchain.connection import Connection, connect
+from finchain.copies import Repair, backup, confirm, predecessor, repair, restore
+from finchain.domain.founding import Predecessor
+from finchain.domain.party import Party
+from finchain.domain.receivable import Receivable
+from finchain.domain.rulebook import RULEBOOK_1, Rulebook
+from finchain.errors import (
+    Busy,
+    ConfigError,
+    DamageError,
+    Fault,
+    FinchainError,
+    ForkError,
+    KeyFileError,
+    LockedError,
+    NotFound,
+    Refused,
+    Rejected,
+    StorageError,
+    TamperError,
+    UnconfirmedError,
+    Unknown,
+    Unreachable,
+    VersionError,
+)
+from finchain.following import Follower, follow
+from finchain.keys import EnrolmentRequest, Holder, Key, request_enrolment
+from finchain.ledger import Ledger
+from finchain.opening import create, open
+from finchain.outcome import Applied, Backup, Explanation, Outcome, RefusedRow, Step, Ticket
+from finchain.reader import Reader, Snapshot
+from finchain.receipt import Receipt, Verified, verify, verify_all
+from finchain.serving import Server
+from finchain.transaction import Transaction
+
+__version__: str
+
+__all__ = [
+    "RULEBOOK_1",
+    "Applied",
+    "Audit",
+    "Backup",
+    "Busy",
+    "ConfigError",
+    "Connection",
+    "DamageError",
+    "EnrolmentRequest",
+    "Explanation",
+    "Fault",
+    "FinchainError",
+    "Follower",
+    "ForkError",
+    "Holder",
+    "Key",
+    "KeyFileError",
+    "Ledger",
+    "LockedError",
+    "NotFound",
+    "Outcome",
+    "Party",
+    "Predecessor",
+    "Reader",
+    "RealClock",
+    "Receipt",
+    "Receivable",
+    "Refused",
+    "RefusedRow",
+    "Rejected",
+    "Repair",
+    "Rulebook",
+    "Server",
+    "SimulatedClock",
+    "Snapshot",
+    "Step",
+    "StorageError",
+    "TamperError",
+    "Ticket",
+    "Transaction",
+    "UnconfirmedError",
+    "Unknown",
+    "Unreachable",
+    "Verified",
+    "VersionError",
+    "backup",
+    "check",
+    "confirm",
+    "connect",
+    "create",
+    "follow",
+    "open",
+    "predecessor",
+    "repair",
+    "request_enrolment",
+    "restore",
+    "verify",
+    "verify_all",
+]
