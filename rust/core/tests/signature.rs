@@ -222,6 +222,15 @@ fn a_key_whose_claims_were_bad_is_judged_by_the_same_rule_until_it_is_forgiven()
 }
 
 #[test]
+fn a_key_whose_claims_were_mostly_bad_is_judged_by_the_same_rule() {
+    judged_as_alone(160, 4, 200, |at| at % 4 == 0 && at % 12 != 0);
+    // Each of its claims is judged alone now, in company of the others; then most are good again.
+    judged_as_alone(160, 4, 200, |at| at % 4 == 0 && at % 20 != 0);
+    judged_as_alone(160, 4, 200, |at| at == 100);
+    judged_as_alone(160, 4, 200, |_| false);
+}
+
+#[test]
 fn keys_that_begin_alike_are_told_apart() {
     let start = number("ddffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff00");
     // Three keys of 32 bytes that are no points or another's, a shorter one and none, all with the same first bytes.
@@ -258,17 +267,44 @@ fn more_keys_than_are_kept_are_judged_like_few() {
     assert_eq!(verify(&honest.claim()), Ok(()));
 }
 
+/// The case with a signature whose second half is moved, so that what the equation lacks is that multiple of B.
+fn shifted(mut case: Case, shift: Scalar) -> Case {
+    let s: [u8; 32] = case.signature[32..].try_into().unwrap();
+    let s = Scalar::from_canonical_bytes(s).unwrap() + shift;
+    case.signature[32..].copy_from_slice(s.as_bytes());
+    case
+}
+
 #[test]
-fn errors_that_cancel_each_other_out_do_not_pass_a_batch() {
-    let mut pair = [good(3), good(4), good(5), good(6)];
-    for (index, shift) in [(0, Scalar::ONE), (1, -Scalar::ONE)] {
-        let s: [u8; 32] = pair[index].signature[32..].try_into().unwrap();
-        let s = Scalar::from_canonical_bytes(s).unwrap() + shift;
-        pair[index].signature[32..].copy_from_slice(s.as_bytes());
-    }
-    let claims: Vec<_> = pair.iter().map(Case::claim).collect();
+fn errors_that_add_up_do_not_pass_a_batch_wherever_they_stand() {
+    let (one, three) = (Scalar::ONE, Scalar::from(3_u64));
     let mismatch = Err(SignatureError::Mismatch);
-    assert_eq!(verify_batch(&claims), [mismatch.clone(), mismatch, Ok(()), Ok(())]);
+    // Equal ones, ones that cancel each other out, and ones that do so when each counts as often as its position says.
+    for shifts in [[one, one], [one, -one], [three, -one], [-one, three]] {
+        for (size, first) in [20, 6, 5, 4].into_iter().flat_map(|size| (0..size).map(move |first| (size, first))) {
+            for second in first + 1..size {
+                let mut all: Vec<_> = (0..size).map(|at| good(if at % 3 == 0 { 169 } else { 170 })).collect();
+                for (at, shift) in [first, second].into_iter().zip(shifts) {
+                    all[at] = shifted(all[at].clone(), shift);
+                }
+                let mut expected = vec![Ok(()); size];
+                expected[first].clone_from(&mismatch);
+                expected[second].clone_from(&mismatch);
+                let claims: Vec<_> = all.iter().map(Case::claim).collect();
+                assert_eq!(verify_batch(&claims), expected, "{first} and {second} of {size}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_bad_claim_is_named_at_the_ends_of_sets_of_every_size() {
+    // Sums are searched in other ways from 5 claims on and from 65 on; a key on watch has 32 in a sum.
+    for (seed, size) in (171..).zip([4, 5, 8, 31, 32, 33, 63, 64, 65, 66, 128, 129]) {
+        for position in [0, 1, size / 2 - 1, size / 2, size - 2, size - 1] {
+            judged_as_alone(seed, 1, size, |at| at == position);
+        }
+    }
 }
 
 #[test]

@@ -5,7 +5,8 @@
 //! the other conditions leave no second encoding of anything. The arithmetic of points and scalars is a library's.
 //!
 //! Many claims are queued by their keys first. So the terms of a key are joined, and the claims of somebody whose
-//! signatures are bad stand together, where they cost the others little; once known, they are judged apart.
+//! signatures are bad stand together, where they cost the others little; once known, they are judged apart, and one by
+//! one where most are bad.
 
 mod equation;
 mod kept_keys;
@@ -20,7 +21,7 @@ use sha2::{Digest, Sha512};
 
 use super::{Claim, SignatureError, SignatureSuite, key_length, of_length, signature_length};
 use equation::{Equation, Term};
-use kept_keys::Seen;
+use kept_keys::{Seen, Watch};
 
 const PUBLIC_KEY_BYTES: usize = 32;
 const SIGNATURE_BYTES: usize = 64;
@@ -131,26 +132,27 @@ struct Chunk<'a> {
     /// For each key the places of its claims.
     runs: Vec<&'a [usize]>,
     claims: usize,
-    /// Whether these keys are on watch.
-    watched: bool,
+    /// What is expected of these keys.
+    watch: Watch,
 }
 
 /// The queue in chunks of at most `size` claims; those of keys on watch stand apart, in chunks of their own size.
 fn chunked<'a>(claims: &[Claim<'_>], queue: &'a [usize], size: usize) -> Vec<Chunk<'a>> {
     let runs: Vec<_> = queue.chunk_by(|&one, &next| claims[one].public_key == claims[next].public_key).collect();
-    let watched = kept_keys::on_watch(runs.iter().map(|run| claims[run[0]].public_key));
+    let watches = kept_keys::watches(runs.iter().map(|run| claims[run[0]].public_key));
     let mut full = Vec::new();
-    // What is being filled: a chunk of other keys, and one of keys on watch.
-    let mut open = [Chunk::default(), Chunk { watched: true, ..Chunk::default() }];
-    for (mut run, watched) in runs.into_iter().zip(watched) {
-        let size = if watched { size.min(CHUNK_WATCHED) } else { size };
-        let chunk = &mut open[usize::from(watched)];
+    // What is being filled: a chunk of keys of each kind.
+    let empty = |watch| Chunk { watch, ..Chunk::default() };
+    let mut open = [Watch::Off, Watch::Some, Watch::Most].map(empty);
+    for (mut run, watch) in runs.into_iter().zip(watches) {
+        let size = if watch == Watch::Off { size } else { size.min(CHUNK_WATCHED) };
+        let chunk = &mut open[watch as usize];
         while !run.is_empty() {
             let (now, later) = run.split_at(run.len().min(size - chunk.claims));
             chunk.runs.push(now);
             chunk.claims += now.len();
             if chunk.claims == size {
-                full.push(std::mem::replace(chunk, Chunk { watched, ..Chunk::default() }));
+                full.push(std::mem::replace(chunk, empty(watch)));
             }
             run = later;
         }
@@ -194,12 +196,13 @@ fn judge<'a>(claims: &[Claim<'a>], chunk: &Chunk<'_>) -> Judged<'a> {
         seen.push(Seen { key, point, good, bad: 0 });
         is_new.push(kept.is_none());
     }
-    for (key, place) in equation.bad() {
+    let bad = if chunk.watch == Watch::Most { equation.bad_alone() } else { equation.bad() };
+    for (key, place) in bad {
         failed.push((place, SignatureError::Mismatch));
         seen[key].good -= 1;
         seen[key].bad += 1;
     }
     let mut is_new = is_new.into_iter();
-    seen.retain(|seen| is_new.next() == Some(true) || chunk.watched || seen.bad > 0);
+    seen.retain(|seen| is_new.next() == Some(true) || chunk.watch != Watch::Off || seen.bad > 0);
     Judged { failed, seen }
 }

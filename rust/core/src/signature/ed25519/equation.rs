@@ -2,17 +2,25 @@
 //!
 //! Of claims `(A, R, S, k)` it asks whether `[8]Σ z([S]B - R - [k]A)` is zero, for coefficients `z` of 128 bits that
 //! nobody could foresee. All good claims give zero. A set with a bad one gives zero for one choice of coefficients in
-//! 2^128 at most, whatever the rest of it is. The sums of the two halves of a set make the sum of the set, so finding
-//! the bad ones costs one half of each set that fails. The sets that may be asked about are fixed before the
-//! coefficients are drawn, and are fewer than 2^11 in a chunk: one in 2^117 chunks that hide a bad claim is accepted.
+//! 2^128 at most, whatever the rest of it is.
+//!
+//! Most sets that fail have one bad claim, which a second sum finds: with each claim taken as often as its position in
+//! the set says, it is the first sum as often as the position of the bad one says. This is so of a set with more bad
+//! ones for one choice in 2^128 at most for each position. A set with more is halved; the sums of its halves make its
+//! own, so that one more is enough. The sets that may be asked about and the positions in them are fixed before the
+//! coefficients are drawn, and are fewer than 2^13 in a chunk: one in 2^115 chunks that hide a bad claim is accepted.
 
 use curve25519_dalek::constants::ED25519_BASEPOINT_POINT;
 use curve25519_dalek::edwards::EdwardsPoint;
 use curve25519_dalek::scalar::Scalar;
-use curve25519_dalek::traits::{IsIdentity, VartimeMultiscalarMul};
+use curve25519_dalek::traits::{Identity as _, IsIdentity as _, VartimeMultiscalarMul as _};
 
 /// Where at most this many claims fail in both halves, bad ones are so dense that each is judged alone.
 const DENSE_MAX: usize = 16;
+/// Up to this many claims cost less alone than any further sum.
+const ALONE_MAX: usize = 4;
+/// Above this many claims that fail, more than one of them is bad too often.
+const ONLY_MAX: usize = 64;
 
 /// What a claim brings to an equation.
 pub(super) struct Term {
@@ -55,6 +63,14 @@ struct Weighted<'a> {
     k: Scalar,
 }
 
+impl Weighted<'_> {
+    /// The claim taken so many times.
+    fn times(&self, count: u64) -> Self {
+        let count = Scalar::from(count);
+        Self { claimed: self.claimed, z: count * self.z, s: count * self.s, k: count * self.k }
+    }
+}
+
 impl Equation {
     pub(super) fn with_capacity(keys: usize, claims: usize) -> Self {
         Self { keys: Vec::with_capacity(keys), claims: Vec::with_capacity(claims) }
@@ -72,16 +88,21 @@ impl Equation {
 
     /// The claims for which the equation does not hold, each by the position of its key and its place.
     pub(super) fn bad(&self) -> Vec<(usize, usize)> {
-        let mut bad = Vec::new();
         match Coefficients::new() {
             Some(mut coefficients) if self.claims.len() > 1 => {
                 let weighted: Vec<_> = self.claims.iter().map(|claimed| coefficients.weigh(claimed)).collect();
+                let mut bad = Vec::new();
                 self.find_bad(&weighted, &self.sum(&weighted), &mut bad);
+                bad
             }
             // A batch without unpredictable coefficients could be deceived; single checks need none.
-            _ => bad.extend(self.claims.iter().filter(|claimed| !self.holds(claimed)).map(Claimed::named)),
+            _ => self.bad_alone(),
         }
-        bad
+    }
+
+    /// The same, found one by one: less work where most are bad.
+    pub(super) fn bad_alone(&self) -> Vec<(usize, usize)> {
+        self.claims.iter().filter(|claimed| !self.holds(claimed)).map(Claimed::named).collect()
     }
 
     /// Finds the bad ones among claims with that sum.
@@ -89,21 +110,49 @@ impl Equation {
         if is_zero(sum) {
             return;
         }
-        if let [one] = weighted {
-            // No multiple of what is zero is anything else, so this verdict is certain.
-            bad.push(one.claimed.named());
-            return;
+        if weighted.len() <= ALONE_MAX {
+            return self.find_alone(weighted, bad);
+        }
+        if weighted.len() <= ONLY_MAX
+            && let Some(only) = self.only_bad(weighted, sum)
+        {
+            return bad.push(only);
         }
         let (left, right) = weighted.split_at(weighted.len() / 2);
         let left_sum = self.sum(left);
         let right_sum = sum - left_sum;
         if weighted.len() <= DENSE_MAX && !is_zero(&left_sum) && !is_zero(&right_sum) {
-            let claimed = weighted.iter().map(|one| one.claimed);
-            bad.extend(claimed.filter(|claimed| !self.holds(claimed)).map(Claimed::named));
+            self.find_alone(weighted, bad);
         } else {
             self.find_bad(left, &left_sum, bad);
             self.find_bad(right, &right_sum, bad);
         }
+    }
+
+    /// Judges each claim of a set with a bad one alone: the last is bad where no other is, because no multiple of what
+    /// is zero is anything else.
+    fn find_alone(&self, weighted: &[Weighted<'_>], bad: &mut Vec<(usize, usize)>) {
+        let Some((last, others)) = weighted.split_last() else { return };
+        let before = bad.len();
+        bad.extend(others.iter().map(|one| one.claimed).filter(|one| !self.holds(one)).map(Claimed::named));
+        if bad.len() == before || !self.holds(last.claimed) {
+            bad.push(last.claimed.named());
+        }
+    }
+
+    /// The bad one of a set with that sum, which is not zero, if there is just one.
+    fn only_bad(&self, weighted: &[Weighted<'_>], sum: &EdwardsPoint) -> Option<(usize, usize)> {
+        let placed: Vec<_> = (1_u64..).zip(weighted).map(|(position, one)| one.times(position)).collect();
+        let placed_sum = self.sum(&placed).mul_by_cofactor();
+        let step = sum.mul_by_cofactor();
+        let mut multiple = EdwardsPoint::identity();
+        for one in weighted {
+            multiple += step;
+            if multiple == placed_sum {
+                return Some(one.claimed.named());
+            }
+        }
+        None
     }
 
     /// The sum over some claims, with the sign that needs the fewest negations, and one term for each key.

@@ -19,6 +19,20 @@ struct Kept {
     point: EdwardsPoint,
     /// Good claims that are still asked for; zero where the key is not on watch.
     watched: usize,
+    /// Whether most claims were bad when it was last seen on watch.
+    mostly_bad: bool,
+}
+
+/// What is expected of the claims of a key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Watch {
+    /// That they are good.
+    #[default]
+    Off,
+    /// That some are bad.
+    Some,
+    /// That most are bad.
+    Most,
 }
 
 /// A key that was seen in claims.
@@ -40,10 +54,10 @@ pub(super) fn points(keys: &[&[u8]]) -> Vec<Option<EdwardsPoint>> {
     keys.iter().map(|&key| kept.get(key.try_into().ok()?).map(|kept| kept.point)).collect()
 }
 
-/// For each of the keys whether it is on watch.
-pub(super) fn on_watch<'a>(keys: impl ExactSizeIterator<Item = &'a [u8]>) -> Vec<bool> {
-    let Some(kept) = KEPT.try_read() else { return vec![false; keys.len()] };
-    keys.map(|key| is_watched(&kept, key)).collect()
+/// For each of the keys what is expected of its claims.
+pub(super) fn watches<'a>(keys: impl ExactSizeIterator<Item = &'a [u8]>) -> Vec<Watch> {
+    let Some(kept) = KEPT.try_read() else { return vec![Watch::Off; keys.len()] };
+    keys.map(|key| watch(&kept, key)).collect()
 }
 
 /// Keeps the points of keys, and how their claims fared.
@@ -56,14 +70,19 @@ pub(super) fn learn<'a>(seen: impl IntoIterator<Item = &'a Seen<'a>>) {
     }
 }
 
-fn is_watched(kept: &Ring<[u8; 32], Kept>, key: &[u8]) -> bool {
-    key.try_into().is_ok_and(|key| kept.get(key).is_some_and(|kept| kept.watched > 0))
+fn watch(kept: &Ring<[u8; 32], Kept>, key: &[u8]) -> Watch {
+    match key.try_into().ok().and_then(|key| kept.get(key)) {
+        Some(kept) if kept.watched > 0 && kept.mostly_bad => Watch::Most,
+        Some(kept) if kept.watched > 0 => Watch::Some,
+        _ => Watch::Off,
+    }
 }
 
 fn learn_one(kept: &mut Ring<[u8; 32], Kept>, seen: &Seen<'_>) {
     let Ok(key) = seen.key.try_into() else { return };
-    let Some(kept) = kept.get_or_insert(key, Kept { point: seen.point, watched: 0 }) else { return };
+    let Some(kept) = kept.get_or_insert(key, Kept { point: seen.point, watched: 0, mostly_bad: false }) else { return };
     kept.watched = if seen.bad > 0 { WATCHED_CLAIMS } else { kept.watched.saturating_sub(seen.good) };
+    kept.mostly_bad = seen.bad > seen.good;
 }
 
 #[cfg(test)]
@@ -85,12 +104,29 @@ mod tests {
         let mut kept = kept.try_write().unwrap();
         let key = [1; 32];
         learn_one(&mut kept, &seen(&key, 5, 0));
-        assert!(!is_watched(&kept, &key));
+        assert_eq!(watch(&kept, &key), Watch::Off);
         learn_one(&mut kept, &seen(&key, 5_000, 1));
-        assert!(is_watched(&kept, &key));
+        assert_eq!(watch(&kept, &key), Watch::Some);
         learn_one(&mut kept, &seen(&key, WATCHED_CLAIMS - 1, 0));
-        assert!(is_watched(&kept, &key));
+        assert_eq!(watch(&kept, &key), Watch::Some);
         learn_one(&mut kept, &seen(&key, 1, 0));
-        assert!(!is_watched(&kept, &key) && !is_watched(&kept, &[2; 32]) && !is_watched(&kept, &[]));
+        assert_eq!([key, [2; 32]].map(|key| watch(&kept, &key)), [Watch::Off; 2]);
+        assert_eq!(watch(&kept, &[]), Watch::Off);
+    }
+
+    #[test]
+    fn a_key_counts_as_mostly_bad_while_most_of_its_claims_are() {
+        let kept = KeptKeys::new(1);
+        let mut kept = kept.try_write().unwrap();
+        let key = [1; 32];
+        for (good, bad, expected) in
+            [(10, 10, Watch::Some), (9, 10, Watch::Most), (0, 1, Watch::Most), (1, 0, Watch::Some)]
+        {
+            learn_one(&mut kept, &seen(&key, good, bad));
+            assert_eq!(watch(&kept, &key), expected, "{good} good, {bad} bad");
+        }
+        learn_one(&mut kept, &seen(&key, 0, 1));
+        learn_one(&mut kept, &seen(&key, WATCHED_CLAIMS, 0));
+        assert_eq!(watch(&kept, &key), Watch::Off);
     }
 }
