@@ -123,6 +123,13 @@ def test_no_function_is_too_long() -> None:
     assert not found, "\n".join(found)
 
 
+# ---- forks
+def test_what_goes_to_all_cores_goes_by_the_one_way_that_a_forked_child_survives() -> None:
+    spread = [path for path in rust_files() if "src" in path.parts and "use rayon::prelude" in path.read_text("utf-8")]
+    assert len(spread) > 5
+    assert not [house.named(path) for path in spread if "on_all_cores(" not in path.read_text("utf-8")]
+
+
 # ---- words
 def test_names_say_something() -> None:
     found = gathered(python_files(), house.bad_python_names) + gathered(rust_files(), house.bad_rust_names)

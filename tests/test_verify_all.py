@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,13 +105,3 @@ def test_nobody_is_trusted_by_default(ledger: fc.Ledger) -> None:
     witness = fc.Key.generate("ml-dsa-44").verifier_key("witness.example")
     (found,) = fc.verify_all([good], trust=trust, witnesses=[witness], witnesses_needed=1)
     assert "0 known witnesses cosigned, expected 1" in str(found)
-
-
-def test_a_forked_child_verifies_without_the_threads_of_its_parent(ledger: fc.Ledger) -> None:
-    receipts, trust = [bytes(ledger.prove(fc.Party, "shop"))] * 100, ledger.verifier_key
-    assert len(set(map(str, together(receipts, trust)))) == 1
-    child = os.fork()
-    if child == 0:
-        all_good = all(isinstance(each, fc.Verified) for each in together(receipts, trust))
-        os._exit(0 if all_good else 1)
-    assert os.waitpid(child, 0) == (child, 0)

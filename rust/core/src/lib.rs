@@ -8,6 +8,7 @@ pub mod authority;
 pub mod block;
 pub mod canonical;
 pub mod checkpoint;
+pub mod cores;
 pub mod encoding;
 pub mod error;
 pub mod hash;

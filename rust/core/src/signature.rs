@@ -23,6 +23,8 @@ pub use sm2::{DEFAULT_IDENTITY, Sm2};
 
 use rayon::prelude::*;
 
+use crate::cores::on_all_cores;
+
 /// The claim that a key signed a message; lengths are judged by the suite.
 #[derive(Clone, Copy, Debug)]
 pub struct Claim<'a> {
@@ -127,7 +129,7 @@ pub trait SignatureSuite: Send + Sync {
 
     /// Judges many claims, on all cores; each verdict, and its order, is that of `verify`.
     fn verify_batch(&self, claims: &[Claim<'_>]) -> Vec<Result<(), SignatureError>> {
-        claims.par_iter().with_min_len(ONE_BY_ONE_MIN).map(|claim| self.verify(claim)).collect()
+        on_all_cores(|| claims.par_iter().with_min_len(ONE_BY_ONE_MIN).map(|claim| self.verify(claim)).collect())
     }
 }
 

@@ -11,6 +11,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use finchain_core::cores::on_all_cores;
 use finchain_core::encoding::hex;
 use finchain_core::state_map::{Leaf, Values};
 use rayon::prelude::*;
@@ -75,14 +76,15 @@ fn write_all(path: PathBuf, state: &Values, followed: &[u32]) -> Result<Leaves, 
         parts.push(Part { offset, bytes, sum: Sum::default() });
         offset += bytes as u64;
     }
-    parts.par_iter_mut().enumerate().try_for_each(|(number, part)| {
+    let write_part = |(number, part): (usize, &mut Part)| {
         let bytes = match u8::try_from(number.wrapping_sub(1)) {
             Ok(first) => encode(&state.leaves(first)),
             Err(_) => followed.iter().flat_map(|number| number.to_le_bytes()).collect(),
         };
         part.sum = sum(&bytes);
         file.write_all_at(&bytes, part.offset).map_err(IndexError::io("write", &path))
-    })?;
+    };
+    on_all_cores(|| parts.par_iter_mut().enumerate().try_for_each(write_part))?;
     let head: Vec<u8> =
         parts.iter().flat_map(|part| (part.bytes as u64).to_le_bytes().into_iter().chain(part.sum)).collect();
     file.write_all_at(&head, 0).map_err(IndexError::io("write", &path))?;

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
+use finchain_core::cores::on_all_cores;
 use rayon::prelude::*;
 use twox_hash::XxHash3_128;
 
@@ -32,7 +33,8 @@ pub(crate) fn file_sum(path: &Path, bytes: u64) -> Result<Sum, IndexError> {
         Ok(sum(read))
     };
     let pieces = (0..bytes.div_ceil(PIECE as u64)).into_par_iter().map_init(|| vec![0; PIECE], piece);
-    Ok(sum(pieces.collect::<Result<Vec<Sum>, IndexError>>()?.as_flattened()))
+    let sums: Result<Vec<Sum>, IndexError> = on_all_cores(|| pieces.collect());
+    Ok(sum(sums?.as_flattened()))
 }
 
 #[cfg(test)]

@@ -8,7 +8,6 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyDict};
 
 use crate::error::{ConfigError, TamperError};
-use crate::process::is_forked;
 
 pub(crate) fn verifier_keys(texts: &[String]) -> PyResult<Vec<VerifierKey>> {
     let wrong = |text: &str, e: &dyn std::fmt::Display| ConfigError::new_err(format!("verifier key {text:?}: {e}"));
@@ -69,12 +68,7 @@ pub(crate) fn verify_receipts(
     operator_alone: bool,
 ) -> PyResult<Vec<Bound<'_, PyAny>>> {
     let trust = trusted(&log_keys, &witnesses, witnesses_needed, operator_alone)?;
-    // A forked child has none of the threads that the other cores would be asked with.
-    let verified = if is_forked() {
-        receipts.iter().map(|bytes| receipt::verify(bytes, &trust)).collect()
-    } else {
-        py.detach(|| receipt::verify_all(&receipts, &trust)).map_err(tampered)?
-    };
+    let verified = py.detach(|| receipt::verify_all(&receipts, &trust)).map_err(tampered)?;
     let answer = |each: Result<Verified, ReceiptError>| match each {
         Ok(verified) => Ok(facts(py, verified)?.into_any()),
         Err(error) => Ok(tampered(error).into_value(py).into_bound(py).into_any()),

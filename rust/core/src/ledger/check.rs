@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::authorities::Authorities;
+use crate::cores::on_all_cores;
 use crate::error::{Code, Rejection};
 use crate::hash::HashSuite;
 use crate::signature::{PublicKey, Signed, verify_signed};
@@ -31,21 +32,18 @@ pub struct Checked {
 
 /// Parses transactions and checks their ledger's name.
 pub(super) fn parse(texts: &[Vec<u8>], ledger: &str, suite: &dyn HashSuite) -> Vec<Result<Transaction, Rejection>> {
-    texts
-        .par_iter()
-        .with_min_len(16)
-        .map(|text| {
-            let transaction = Transaction::parse(text, suite)?;
-            if *transaction.ledger != *ledger {
-                return Err(Rejection::new(
-                    Code::WrongLedger,
-                    format!("made for the ledger {}", transaction.ledger),
-                    format!("this is {ledger}"),
-                ));
-            }
-            Ok(transaction)
-        })
-        .collect()
+    let parse = |text: &Vec<u8>| {
+        let transaction = Transaction::parse(text, suite)?;
+        if *transaction.ledger != *ledger {
+            return Err(Rejection::new(
+                Code::WrongLedger,
+                format!("made for the ledger {}", transaction.ledger),
+                format!("this is {ledger}"),
+            ));
+        }
+        Ok(transaction)
+    };
+    on_all_cores(|| texts.par_iter().with_min_len(16).map(parse).collect())
 }
 
 /// For each transaction the public key of each of its signatures, where it is known now.

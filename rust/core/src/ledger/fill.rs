@@ -7,6 +7,7 @@
 use rayon::prelude::*;
 
 use super::{CORE_KINDS, Executor, LEDGER_ID, LEDGER_KIND, LedgerError, lanes};
+use crate::cores::on_all_cores;
 use crate::hash::{Hash, HashSuite};
 use crate::index::{IndexFailure, RecordIndex};
 use crate::state_map::{self, Leaf, Parts, Salt, StateMap, Values};
@@ -111,7 +112,7 @@ impl Unhashed {
             let name = (text(start, ends[0]), text(ends[0], ends[1]));
             hashed(suite, (*number, salt), name, &self.bytes[ends[1]..ends[2]])
         };
-        let leaves: Vec<Leaf> = self.rows.par_iter().enumerate().map(hash).collect();
+        let leaves: Vec<Leaf> = on_all_cores(|| self.rows.par_iter().enumerate().map(hash).collect());
         for (leaf, (number, key, ..)) in leaves.into_iter().zip(&self.rows) {
             if leaf.key != *key {
                 return Err(differs(*number));

@@ -13,6 +13,7 @@ use super::open::{self, StoredBlock};
 use super::seal::Job;
 use super::{Ledger, LedgerError, identity, locked};
 use crate::block;
+use crate::cores::on_all_cores;
 use crate::hash::HashSuite;
 use crate::index::{BlockRows, LaneRow, Write};
 use crate::merkle;
@@ -53,7 +54,7 @@ impl Ledger {
             .map(|(height, kept)| Ok((self.stored_block(height)?, kept)))
             .collect::<Result<_, LedgerError>>()?;
         let recalled: Vec<Option<Recalled>> =
-            found.into_par_iter().map(|(stored, kept)| recalled(self.suite, stored, &kept)).collect();
+            on_all_cores(|| found.into_par_iter().map(|(stored, kept)| recalled(self.suite, stored, &kept)).collect());
         let blocks: Vec<Recalled> = recalled.into_iter().map_while(|block| block).collect();
         let count = blocks.len() as u64;
         if count == 0 {

@@ -12,6 +12,7 @@ use super::{Outcome, Receipt, ReceiptError, Signers, Trust, Verified, What, sign
 use crate::block;
 use crate::canonical::{self, DOCUMENT_DEPTH_MAX};
 use crate::checkpoint::{Checkpoint, CheckpointError, verify_cosignature, verify_signed};
+use crate::cores::on_all_cores;
 use crate::hash::{Hash, HashSuite, Purpose, Rfc9162};
 use crate::merkle::verify_inclusion;
 use crate::note::{Note, NoteError, VerifierKey};
@@ -39,8 +40,10 @@ pub fn verify_all<B: AsRef<[u8]> + Sync>(
     /// What one core takes at least, so that a checkpoint costs little beside its receipts.
     const TOGETHER: usize = 32;
     check_trust(trust)?;
-    let receipts = receipts.par_iter().with_min_len(TOGETHER);
-    Ok(receipts.map_init(|| None, |judged, bytes| verify_under(judged, bytes.as_ref(), trust)).collect())
+    Ok(on_all_cores(|| {
+        let receipts = receipts.par_iter().with_min_len(TOGETHER);
+        receipts.map_init(|| None, |judged, bytes| verify_under(judged, bytes.as_ref(), trust)).collect()
+    }))
 }
 
 /// A note that is signed and witnessed as was asked, and what it says.

@@ -17,6 +17,8 @@ use curve25519_dalek::constants::EIGHT_TORSION;
 use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
 use curve25519_dalek::scalar::Scalar;
 use rayon::prelude::*;
+
+use crate::cores::on_all_cores;
 use sha2::{Digest, Sha512};
 
 use super::{Claim, SignatureError, SignatureSuite, key_length, of_length, signature_length};
@@ -67,8 +69,10 @@ impl SignatureSuite for Ed25519 {
         let judged: Vec<_> = if claims.len() < 2 * CHUNK_MIN {
             chunked(claims, &queue, CHUNK_MAX).iter().map(|chunk| judge(claims, chunk)).collect()
         } else {
-            let share = claims.len().div_ceil(rayon::current_num_threads()).clamp(CHUNK_MIN, CHUNK_MAX);
-            chunked(claims, &queue, share).par_iter().with_max_len(1).map(|chunk| judge(claims, chunk)).collect()
+            on_all_cores(|| {
+                let share = claims.len().div_ceil(rayon::current_num_threads()).clamp(CHUNK_MIN, CHUNK_MAX);
+                chunked(claims, &queue, share).par_iter().with_max_len(1).map(|chunk| judge(claims, chunk)).collect()
+            })
         };
         for (place, error) in judged.iter().flat_map(|chunk| &chunk.failed) {
             verdicts[*place] = Err(error.clone());

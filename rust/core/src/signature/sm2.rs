@@ -18,6 +18,8 @@ mod tests;
 
 use pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, SecretDocument};
 use rayon::prelude::*;
+
+use crate::cores::on_all_cores;
 use sm2::dsa::signature::Signer as _;
 use sm2::dsa::{Signature, SigningKey};
 use sm2::elliptic_curve::BatchNormalize as _;
@@ -61,8 +63,10 @@ impl SignatureSuite for Sm2 {
     }
 
     fn verify_batch(&self, claims: &[Claim<'_>]) -> Vec<Verdict> {
-        let share = claims.len().div_ceil(rayon::current_num_threads()).clamp(1, CHUNK_MAX);
-        claims.par_chunks(share).flat_map_iter(|chunk| judged(KnownKeys::shared(), chunk)).collect()
+        on_all_cores(|| {
+            let share = claims.len().div_ceil(rayon::current_num_threads()).clamp(1, CHUNK_MAX);
+            claims.par_chunks(share).flat_map_iter(|chunk| judged(KnownKeys::shared(), chunk)).collect()
+        })
     }
 }
 

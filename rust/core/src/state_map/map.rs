@@ -12,6 +12,7 @@ use super::bit;
 use super::leaf::{Hashed, Leaf};
 use super::shard::{SHARD_DEPTH, Shard};
 use super::verify::MapPath;
+use crate::cores::on_all_cores;
 use crate::hash::{EMPTY, Hash, HashSuite};
 
 /// Shards, and the place of the first one in `StateMap::above`.
@@ -109,7 +110,7 @@ impl StateMap {
         let changed: Vec<(usize, Subtree)> = if batch.len() < PARALLEL_FROM {
             work.into_iter().map(|(number, mine)| self.write(number, mine)).collect()
         } else {
-            work.into_par_iter().map(|(number, mine)| self.write(number, mine)).collect()
+            on_all_cores(|| work.into_par_iter().map(|(number, mine)| self.write(number, mine)).collect())
         };
         self.hash_above(&changed);
     }
@@ -129,7 +130,7 @@ impl StateMap {
             Ok((!hashed.is_empty()).then(|| self.write(first.into(), in_order(&mut hashed))))
         };
         let written: Vec<Option<(usize, Subtree)>> =
-            (0..=u8::MAX).into_par_iter().map(write).collect::<Result<_, E>>()?;
+            on_all_cores(|| (0..=u8::MAX).into_par_iter().map(write).collect::<Result<_, E>>())?;
         self.hash_above(&written.into_iter().flatten().collect::<Vec<_>>());
         Ok(())
     }
@@ -263,7 +264,7 @@ fn in_order(batch: &mut [Hashed]) -> &[Hashed] {
     if batch.len() < PARALLEL_FROM {
         batch.sort_by_key(|new| new.leaf.key);
     } else {
-        batch.par_sort_by(|one, other| one.leaf.key.cmp(&other.leaf.key));
+        on_all_cores(|| batch.par_sort_by(|one, other| one.leaf.key.cmp(&other.leaf.key)));
     }
     let mut kept = 0;
     for index in 0..batch.len() {
