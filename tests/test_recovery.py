@@ -28,9 +28,9 @@ def executed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     heights: list[int] = []
     replay = Pipe.replay
 
-    def told(pipe: Pipe, height: int, *, verify_signatures: bool) -> tuple[int, int]:
+    def told(pipe: Pipe, height: int, *, until: int, verify_signatures: bool) -> tuple[int, int]:
         heights.append(height)
-        return replay(pipe, height, verify_signatures=verify_signatures)
+        return replay(pipe, height, until=until, verify_signatures=verify_signatures)
 
     monkeypatch.setattr(Pipe, "replay", told)
     return heights

@@ -139,7 +139,7 @@ class _Verifying:
             self._opened = True
             try:
                 for height in range(blocks):
-                    more = pipe.replay(height, verify_signatures=True)
+                    more = pipe.replay(height, until=blocks, verify_signatures=True)
                     transactions, instructions = transactions + more[0], instructions + more[1]
                     self._note_keys(pipe)
                     pipe.records.trim()

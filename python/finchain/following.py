@@ -217,7 +217,7 @@ def _replay(core: _core.Ledger, pipe: Pipe, blocks: int, progress: Progress | No
     """Executes what follows up to a number of blocks, with every signature."""
     try:
         for height in range(core.height, blocks):
-            pipe.replay(height, verify_signatures=True)
+            pipe.replay(height, until=blocks, verify_signatures=True)
             pipe.records.trim()
             if progress is not None:
                 progress(height + 1, blocks)

@@ -170,6 +170,7 @@ class Pipe:
         self._rulebooks = by_number(rulebooks)
         self.zone_minutes = zone_minutes
         self.records = Records(core)
+        self._ahead: _core.CheckingBlock | None = None
         self._seconds = {"decode": 0.0, "rules": 0.0, "encode": 0.0, "waiting for check": 0.0}
 
     def stage_times(self) -> dict[str, float]:
@@ -216,13 +217,18 @@ class Pipe:
         stream = Stream(self, now_ms)
         return [outcome for chunk in (*chunked(texts), *END) for outcome in stream.push(chunk)]
 
-    def replay(self, height: int, *, verify_signatures: bool) -> tuple[int, int]:
+    def replay(self, height: int, *, until: int, verify_signatures: bool) -> tuple[int, int]:
         """Executes a stored block again and lets the core compare; gives its transactions and instructions.
+
+        Args:
+            height: The block.
+            until: The first block that is not asked for after it: the next one below is checked meanwhile.
+            verify_signatures: Whether every signature is verified again.
 
         Raises:
             TamperError: The block is not what its transactions and the rules make; some only at a later call.
         """
-        decoded = self._replay(height, verify_signatures, _Block())
+        decoded = self._replay(height, until, verify_signatures, _Block())
         return len(decoded), sum(map(len, decoded))
 
     def catch_up(self, height: int, until: int, progress: Callable[[int], None] | None = None) -> None:
@@ -246,21 +252,24 @@ class Pipe:
                 if recalled:
                     self.records.forget()
                     recalled = False
-                self.replay(height, verify_signatures=False)
+                self.replay(height, until=until, verify_signatures=False)
                 self.records.trim()
                 height += 1
             if progress is not None:
                 progress(height)
         self.records.forget()
 
-    def changes(self, height: int) -> list[Change]:
+    def changes(self, height: int, until: int) -> list[Change]:
         """Executes a stored block again, as `replay` does, and gives what each applied instruction wrote, in order."""
         found: list[Change] = []
-        self._replay(height, False, _Block(found))
+        self._replay(height, until, False, _Block(found))
         return found
 
-    def _replay(self, height: int, verify_signatures: bool, block: _Block) -> list[list[Instruction]]:
-        opened = self.core.open_stored(height, verify_signatures)
+    def _replay(self, height: int, until: int, verify_signatures: bool, block: _Block) -> list[list[Instruction]]:
+        ahead, self._ahead = self._ahead, None
+        opened = self.core.open_stored(height, verify_signatures, ahead)
+        if height + 1 < until:
+            self._ahead = self.core.check_stored(height + 1, verify_signatures)
         try:
             decoded = self._decode(opened.instructions, opened.rulebook)
         except msgspec.MsgspecError as error:

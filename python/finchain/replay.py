@@ -117,7 +117,7 @@ def replayed_changes(path: Path, *, until: int, rulebooks: Sequence[Rulebook] = 
     """What each applied instruction before block `until` did, in order; arguments are those of `replayed`."""
     with opened_blocks(path, rulebooks) as (core, _, pipe):
         for height in range(until):
-            yield from pipe.changes(height)
+            yield from pipe.changes(height, until)
             pipe.records.trim()
         # What the core compares behind the rules has been compared when everything is in its index.
         core.wait_indexed()

@@ -16,38 +16,65 @@ const STRICT: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::RequireCanonical),
 );
 
-const DIGITS: &[u8; 16] = b"0123456789abcdef";
+/// The two digits of every byte.
+const DIGITS: [[u8; 2]; 256] = {
+    let digits = b"0123456789abcdef";
+    let mut table = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = [digits[byte >> 4], digits[byte & 15]];
+        byte += 1;
+    }
+    table
+};
+
+/// What every digit stands for; above 15 where a byte is none.
+const VALUES: [u8; 256] = {
+    let mut table = [0xff; 256];
+    let mut value = 0;
+    while value < 16 {
+        table[DIGITS[value as usize][1] as usize] = value;
+        value += 1;
+    }
+    table
+};
 
 /// `bytes` in lower-case hex.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
+    let mut text = Vec::with_capacity(bytes.len() * 2);
     for byte in bytes {
-        text.push(DIGITS[usize::from(byte >> 4)] as char);
-        text.push(DIGITS[usize::from(byte & 15)] as char);
+        text.extend_from_slice(&DIGITS[usize::from(*byte)]);
     }
-    text
+    String::from_utf8(text).unwrap_or_default()
 }
 
 /// Exactly `N` bytes from lower-case hex, or `None`.
 #[must_use]
 pub fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    unhex_vec(text)?.try_into().ok()
+    let mut bytes = [0; N];
+    (text.len() == 2 * N && unhex_into(text, &mut bytes)).then_some(bytes)
 }
 
 /// Any number of bytes from lower-case hex, or `None`.
 #[must_use]
 pub fn unhex_vec(text: &str) -> Option<Vec<u8>> {
-    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
-    pairs.iter().map(|&[high, low]| Some(digit(high)? << 4 | digit(low)?)).collect()
+    let mut bytes = vec![0; text.len() / 2];
+    (text.len().is_multiple_of(2) && unhex_into(text, &mut bytes)).then_some(bytes)
 }
 
-fn digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
+/// Whether the text is hex of as many bytes, which are then in `bytes`.
+///
+/// All digits are looked at before one answer is given: hex is read for each key and signature of a transaction, and
+/// with an answer for each digit it was an eighth of parsing one.
+fn unhex_into(text: &str, bytes: &mut [u8]) -> bool {
+    let mut seen = 0;
+    for (byte, [high, low]) in bytes.iter_mut().zip(text.as_bytes().as_chunks().0) {
+        let (high, low) = (VALUES[usize::from(*high)], VALUES[usize::from(*low)]);
+        seen |= high | low;
+        *byte = high << 4 | low;
     }
+    seen < 16
 }
 
 /// `bytes` in Base64.
@@ -70,7 +97,7 @@ pub fn unbase64_array<const N: usize>(text: &str) -> Option<[u8; N]> {
 
 #[cfg(test)]
 mod tests {
-    use super::{base64, hex, unbase64, unbase64_array, unhex};
+    use super::{base64, hex, unbase64, unbase64_array, unhex, unhex_vec};
 
     #[test]
     fn hex_has_one_spelling() {
@@ -78,6 +105,19 @@ mod tests {
         assert_eq!(unhex::<3>("009fff"), Some([0x00, 0x9f, 0xff]));
         for wrong in ["009fFF", "009ff", "009fff0", "009fff00", "", " 09fff", "00 9fff", "009ffg", "0x9fff"] {
             assert_eq!(unhex::<3>(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn hex_stands_for_every_byte_and_no_other_character_is_a_digit() {
+        let all: Vec<u8> = (0..=255).collect();
+        assert_eq!(unhex_vec(&hex(&all)), Some(all));
+        assert_eq!((unhex_vec(""), unhex_vec("0"), unhex_vec("é")), (Some(Vec::new()), None, None));
+        for character in '\0'..='\u{ff}' {
+            let value = character.to_digit(16).filter(|_| !character.is_ascii_uppercase());
+            let expected = |shift| value.and_then(|value| u8::try_from(value << shift).ok()).map(|byte| [byte]);
+            assert_eq!(unhex(&format!("{character}0")), expected(4), "{character}");
+            assert_eq!(unhex(&format!("0{character}")), expected(0), "{character}");
         }
     }
 

@@ -90,6 +90,10 @@ impl Checking {
     }
 }
 
+/// A stored block in the check stage, on a thread of its own.
+#[pyclass(frozen, module = "finchain._core")]
+pub(crate) struct CheckingBlock(Mutex<Option<JoinHandle<Result<ledger::CheckedBlock, LedgerError>>>>);
+
 /// The single writer of a ledger, or a reader of its blocks.
 #[pyclass(frozen, module = "finchain._core")]
 pub(crate) struct Ledger {
@@ -210,9 +214,28 @@ impl Ledger {
         py.detach(|| self.ledger.open_block(&chunk, start, time_ms)).map(Opened::new).map_err(ledger_error)
     }
 
-    /// Opens a stored block for replay.
-    fn open_stored(&self, py: Python<'_>, height: u64, verify_signatures: bool) -> PyResult<Opened> {
-        py.detach(|| self.ledger.open_stored(height, verify_signatures)).map(Opened::new).map_err(ledger_error)
+    /// Starts the check stage for a stored block.
+    fn check_stored(&self, height: u64, verify_signatures: bool) -> CheckingBlock {
+        let ledger = self.ledger.share();
+        CheckingBlock(Mutex::new(Some(std::thread::spawn(move || ledger.check_stored(height, verify_signatures)))))
+    }
+
+    /// Opens a stored block for replay; `ahead` may be its check stage, which is waited for.
+    #[pyo3(signature = (height, verify_signatures, ahead=None))]
+    fn open_stored(
+        &self,
+        py: Python<'_>,
+        height: u64,
+        verify_signatures: bool,
+        ahead: Option<&CheckingBlock>,
+    ) -> PyResult<Opened> {
+        py.detach(|| {
+            // What could not be checked ahead is checked now, and what is wrong with it said.
+            let checked = ahead.and_then(|ahead| locked(&ahead.0).take()).and_then(|thread| thread.join().ok()?.ok());
+            self.ledger.open_stored(height, verify_signatures, checked)
+        })
+        .map(Opened::new)
+        .map_err(ledger_error)
     }
 
     /// Takes over the next stored blocks below `until` whose changes were kept; gives how many, 0 where one has to be

@@ -28,7 +28,7 @@ mod _core {
         SecretKey, signature_from_der, signature_from_raw, signature_to_der, verify_batch, verify_signature,
     };
     #[pymodule_export]
-    use crate::ledger::{Checked, Checking, Ledger};
+    use crate::ledger::{Checked, Checking, CheckingBlock, Ledger};
     #[pymodule_export]
     use crate::opened::Opened;
     #[pymodule_export]

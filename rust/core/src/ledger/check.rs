@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::StoredBlock;
 use super::authorities::Authorities;
+use crate::block::Payload;
 use crate::cores::on_all_cores;
 use crate::error::{Code, Rejection};
 use crate::hash::HashSuite;
@@ -30,20 +32,39 @@ pub struct Checked {
     pub items: Vec<Result<CheckedTransaction, Rejection>>,
 }
 
+/// A stored block whose transactions were checked, perhaps while those before it were still executed.
+#[derive(Debug)]
+pub struct CheckedBlock {
+    pub(super) stored: Arc<StoredBlock>,
+    pub(super) checked: Checked,
+    pub(super) verify_signatures: bool,
+}
+
+/// Transactions that one core takes at a time: each costs some microseconds.
+const PARSED_TOGETHER: usize = 16;
+
 /// Parses transactions and checks their ledger's name.
 pub(super) fn parse(texts: &[Vec<u8>], ledger: &str, suite: &dyn HashSuite) -> Vec<Result<Transaction, Rejection>> {
-    let parse = |text: &Vec<u8>| {
-        let transaction = Transaction::parse(text, suite)?;
-        if *transaction.ledger != *ledger {
-            return Err(Rejection::new(
-                Code::WrongLedger,
-                format!("made for the ledger {}", transaction.ledger),
-                format!("this is {ledger}"),
-            ));
-        }
-        Ok(transaction)
-    };
-    on_all_cores(|| texts.par_iter().with_min_len(16).map(parse).collect())
+    let parse = |text: &Vec<u8>| of_ledger(Transaction::parse(text, suite)?, ledger);
+    on_all_cores(|| texts.par_iter().with_min_len(PARSED_TOGETHER).map(parse).collect())
+}
+
+/// The same for the transactions of a stored block.
+pub(super) fn parse_stored(
+    payload: &Payload,
+    ledger: &str,
+    suite: &dyn HashSuite,
+) -> Vec<Result<Transaction, Rejection>> {
+    let parse = |index| of_ledger(payload.transaction(index, suite)?.0, ledger);
+    on_all_cores(|| (0..payload.count()).into_par_iter().with_min_len(PARSED_TOGETHER).map(parse).collect())
+}
+
+fn of_ledger(transaction: Transaction, ledger: &str) -> Result<Transaction, Rejection> {
+    if *transaction.ledger == *ledger {
+        return Ok(transaction);
+    }
+    let found = format!("made for the ledger {}", transaction.ledger);
+    Err(Rejection::new(Code::WrongLedger, found, format!("this is {ledger}")))
 }
 
 /// For each transaction the public key of each of its signatures, where it is known now.

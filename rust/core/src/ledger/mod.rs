@@ -30,7 +30,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 pub use backup::{Copied, backup, confirm};
-pub use check::{Checked, CheckedTransaction};
+pub use check::{Checked, CheckedBlock, CheckedTransaction};
 pub use columns::{Columns, RECORD_BYTES_MAX};
 pub use lanes::Position;
 pub use open::{ENTRIES_MAX, Opened, Repeated, StoredBlock};

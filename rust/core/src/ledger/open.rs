@@ -5,8 +5,9 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
-use super::check::{self, Checked, CheckedTransaction};
+use super::check::{self, Checked, CheckedBlock, CheckedTransaction};
 use super::lanes::{Next, Position};
 use super::{Executor, Ledger, LedgerError, locked};
 use crate::block::{BLOCK_BYTES_MAX, BlockHeader, Payload, Refusal};
@@ -174,35 +175,54 @@ impl Ledger {
         )))
     }
 
+    /// Reads a stored block and checks its transactions, as [`Ledger::check`] does those of a chunk. That needs no order,
+    /// and can be done while the blocks before it are executed.
+    ///
+    /// # Errors
+    /// The block is not there, or damaged. What is wrong with a transaction is said when the block is opened.
+    pub fn check_stored(&self, height: u64, verify_signatures: bool) -> Result<CheckedBlock, LedgerError> {
+        let stored = self.stored_block(height)?;
+        let name = if height == 0 { self.origin_name() } else { self.name() };
+        let started = Instant::now();
+        let transactions = check::parse_stored(&stored.payload, &name, self.suite);
+        let parsed = Instant::now();
+        let keys = if verify_signatures && height > 0 {
+            check::known_keys(&transactions, &self.executor().authorities)
+        } else {
+            vec![Vec::new(); transactions.len()]
+        };
+        let checked = check::verify(transactions, keys);
+        self.shared.add_times(&[("parse", parsed - started), ("verify", parsed.elapsed())]);
+        Ok(CheckedBlock { stored, checked, verify_signatures })
+    }
+
     /// Opens a stored block for replay: the same checks, with the stored height and time.
+    ///
+    /// `ahead` is what [`Ledger::check_stored`] made of it before. Another block there, or one with something wrong, which
+    /// blocks since may have put right, is as none.
     ///
     /// # Errors
     /// The block is damaged, does not follow, or holds a transaction that could never have entered it.
-    pub fn open_stored(&self, height: u64, verify_signatures: bool) -> Result<Opened, LedgerError> {
+    pub fn open_stored(
+        &self,
+        height: u64,
+        verify_signatures: bool,
+        ahead: Option<CheckedBlock>,
+    ) -> Result<Opened, LedgerError> {
         self.shared.failure()?;
         let tampered = |message: String| LedgerError::Tampered { height, message };
-        let stored = self.stored_block(height)?;
+        let is_it = |block: &CheckedBlock| {
+            block.stored.header.height == height
+                && block.verify_signatures == verify_signatures
+                && block.checked.items.iter().all(Result::is_ok)
+        };
+        let CheckedBlock { stored, checked, .. } = match ahead.filter(is_it) {
+            Some(block) => block,
+            None => self.check_stored(height, verify_signatures)?,
+        };
         let executor = self.executor();
         let name = if height == 0 { self.origin_name() } else { self.name() };
         judge_header(&stored.header, height, &name, &executor).map_err(tampered)?;
-        let mut transactions = Vec::with_capacity(stored.payload.count());
-        for index in 0..stored.payload.count() {
-            let (transaction, _) =
-                stored.payload.transaction(index, self.suite).map_err(|e| tampered(format!("entry {index}: {e}")))?;
-            if *transaction.ledger != *name {
-                return Err(tampered(format!("entry {index} was made for the ledger {}", transaction.ledger)));
-            }
-            transactions.push(Ok(transaction));
-        }
-        let checked = if verify_signatures && height > 0 {
-            let keys = check::known_keys(&transactions, &executor.authorities);
-            check::verify(transactions, keys)
-        } else {
-            let items = transactions
-                .into_iter()
-                .map(|t| t.map(|transaction| CheckedTransaction { transaction, verified: Vec::new() }));
-            Checked { items: items.collect() }
-        };
         let mut service = Vec::with_capacity(checked.items.len());
         let mut lanes = OpenLanes::default();
         for (index, item) in checked.items.iter().enumerate() {
