@@ -18,9 +18,9 @@ fn closed() -> (World, (u64, [u8; 32])) {
     let mut world = World::new(SimIo::default(), Durability::Single);
     world.found().unwrap();
     (1..5).for_each(|orders| world.submit(&[orders]).unwrap());
-    let root = world.ledger.as_ref().unwrap().log_root();
+    let log_root = world.ledger.as_ref().unwrap().log_root();
     world.close();
-    (world, root)
+    (world, log_root)
 }
 
 /// Replays all blocks with every signature, each with what `ahead` gives for it before the block before it is sealed.
@@ -37,18 +37,18 @@ fn replayed(world: &World, ahead: impl Fn(&Ledger, u64) -> Option<CheckedBlock>)
         ledger.seal(opened, columns).unwrap();
         ledger.wait_sealed(height).unwrap();
     }
-    let root = ledger.log_root();
+    let log_root = ledger.log_root();
     ledger.close().unwrap();
-    root
+    log_root
 }
 
 #[test]
 fn a_block_is_the_same_whenever_it_was_checked_and_whether_it_was() {
-    let (world, root) = closed();
-    assert_eq!(replayed(&world, |_, _| None), root);
-    // Block 1 is checked before block 0 has named the ledger and enrolled the key that signs it; no block follows the last.
-    assert_eq!(replayed(&world, |ledger, height| ledger.check_stored(height, true).ok()), root);
+    let (world, log_root) = closed();
+    assert_eq!(replayed(&world, |_, _| None), log_root);
+    // Block 1 is checked before block 0 has named the ledger and enrolled the key that signs it.
+    assert_eq!(replayed(&world, |ledger, height| ledger.check_stored(height, true).ok()), log_root);
     // Signatures that nobody verified, and other blocks.
-    assert_eq!(replayed(&world, |ledger, height| ledger.check_stored(height, false).ok()), root);
-    assert_eq!(replayed(&world, |ledger, height| ledger.check_stored(4 - height % 5, true).ok()), root);
+    assert_eq!(replayed(&world, |ledger, height| ledger.check_stored(height, false).ok()), log_root);
+    assert_eq!(replayed(&world, |ledger, height| ledger.check_stored(4 - height % 5, true).ok()), log_root);
 }

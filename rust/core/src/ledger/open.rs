@@ -175,8 +175,8 @@ impl Ledger {
         )))
     }
 
-    /// Reads a stored block and checks its transactions, as [`Ledger::check`] does those of a chunk. That needs no order,
-    /// and can be done while the blocks before it are executed.
+    /// Reads a stored block and checks its transactions, as [`Ledger::check`] does those of a chunk. That needs no
+    /// order, and can be done while the blocks before it are executed.
     ///
     /// # Errors
     /// The block is not there, or damaged. What is wrong with a transaction is said when the block is opened.
@@ -198,8 +198,8 @@ impl Ledger {
 
     /// Opens a stored block for replay: the same checks, with the stored height and time.
     ///
-    /// `ahead` is what [`Ledger::check_stored`] made of it before. Another block there, or one with something wrong, which
-    /// blocks since may have put right, is as none.
+    /// `ahead` is what [`Ledger::check_stored`] made of it before. Another block there, or one with something wrong,
+    /// which blocks since may have put right, is as none.
     ///
     /// # Errors
     /// The block is damaged, does not follow, or holds a transaction that could never have entered it.
