@@ -261,6 +261,10 @@ fn locked(shard: &RwLock<Shard>) -> RwLockReadGuard<'_, Shard> {
 
 /// Sorts a batch and leaves of every key the last update.
 fn in_order(batch: &mut [Hashed]) -> &[Hashed] {
+    // Those that were kept beside an index are in order, and are not moved.
+    if batch.is_sorted_by(|one, other| one.leaf.key < other.leaf.key) {
+        return batch;
+    }
     if batch.len() < PARALLEL_FROM {
         batch.sort_by_key(|new| new.leaf.key);
     } else {
