@@ -222,7 +222,7 @@ fn a_key_whose_claims_were_bad_is_judged_by_the_same_rule_until_it_is_forgiven()
 }
 
 #[test]
-fn a_key_whose_claims_were_mostly_bad_is_judged_by_the_same_rule() {
+fn a_key_whose_claims_were_often_bad_is_judged_by_the_same_rule() {
     judged_as_alone(160, 4, 200, |at| at % 4 == 0 && at % 12 != 0);
     // Each of its claims is judged alone now, in company of the others; then most are good again.
     judged_as_alone(160, 4, 200, |at| at % 4 == 0 && at % 20 != 0);

@@ -6,7 +6,7 @@
 //!
 //! Many claims are queued by their keys first. So the terms of a key are joined, and the claims of somebody whose
 //! signatures are bad stand together, where they cost the others little; once known, they are judged apart, and one by
-//! one where most are bad.
+//! one where many are bad.
 
 mod equation;
 mod kept_keys;
@@ -147,7 +147,7 @@ fn chunked<'a>(claims: &[Claim<'_>], queue: &'a [usize], size: usize) -> Vec<Chu
     let mut full = Vec::new();
     // What is being filled: a chunk of keys of each kind.
     let empty = |watch| Chunk { watch, ..Chunk::default() };
-    let mut open = [Watch::Off, Watch::Some, Watch::Most].map(empty);
+    let mut open = [Watch::Off, Watch::Some, Watch::Many].map(empty);
     for (mut run, watch) in runs.into_iter().zip(watches) {
         let size = if watch == Watch::Off { size } else { size.min(CHUNK_WATCHED) };
         let chunk = &mut open[watch as usize];
@@ -200,7 +200,7 @@ fn judge<'a>(claims: &[Claim<'a>], chunk: &Chunk<'_>) -> Judged<'a> {
         seen.push(Seen { key, point, good, bad: 0 });
         is_new.push(kept.is_none());
     }
-    let bad = if chunk.watch == Watch::Most { equation.bad_alone() } else { equation.bad() };
+    let bad = if chunk.watch == Watch::Many { equation.bad_alone() } else { equation.bad() };
     for (key, place) in bad {
         failed.push((place, SignatureError::Mismatch));
         seen[key].good -= 1;

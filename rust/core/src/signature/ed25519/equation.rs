@@ -100,7 +100,7 @@ impl Equation {
         }
     }
 
-    /// The same, found one by one: less work where most are bad.
+    /// The same, found one by one: less work where many are bad.
     pub(super) fn bad_alone(&self) -> Vec<(usize, usize)> {
         self.claims.iter().filter(|claimed| !self.holds(claimed)).map(Claimed::named).collect()
     }
