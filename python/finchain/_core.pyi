@@ -9,6 +9,7 @@ from finchain.errors import TamperError
 __all__ = [
     "Checked",
     "Checking",
+    "CheckingBlock",
     "Ledger",
     "Opened",
     "Reader",
