@@ -257,6 +257,8 @@ class Pipe:
                 height += 1
             if progress is not None:
                 progress(height)
+        # A block that was checked ahead may have been taken over instead.
+        self._ahead = None
         self.records.forget()
 
     def changes(self, height: int, until: int) -> list[Change]:

@@ -17,9 +17,9 @@ use curve25519_dalek::constants::EIGHT_TORSION;
 use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
 use curve25519_dalek::scalar::Scalar;
 use rayon::prelude::*;
+use sha2::{Digest, Sha512};
 
 use crate::cores::on_all_cores;
-use sha2::{Digest, Sha512};
 
 use super::{Claim, SignatureError, SignatureSuite, key_length, of_length, signature_length};
 use equation::{Equation, Term};

@@ -18,8 +18,6 @@ mod tests;
 
 use pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, SecretDocument};
 use rayon::prelude::*;
-
-use crate::cores::on_all_cores;
 use sm2::dsa::signature::Signer as _;
 use sm2::dsa::{Signature, SigningKey};
 use sm2::elliptic_curve::BatchNormalize as _;
@@ -28,6 +26,8 @@ use sm2::elliptic_curve::point::AffineCoordinates as _;
 use sm2::elliptic_curve::sec1::ToSec1Point as _;
 use sm2::{AffinePoint, FieldBytes, ProjectivePoint, Scalar, SecretKey};
 use zeroize::Zeroizing;
+
+use crate::cores::on_all_cores;
 
 use super::halves::{Halves, PUBLIC_KEY_BYTES, SM2_ORDER};
 use super::{Claim, SignatureError, SignatureSuite};
