@@ -329,6 +329,56 @@ fn a_large_batch_goes_to_all_cores_and_gives_the_same_hash() {
 }
 
 #[test]
+fn a_shard_hashes_more_than_go_together_as_it_does_fewer() {
+    const TOGETHER: u32 = 1_024;
+    let suite = suite("sha256").unwrap();
+    let leaf = |n: u32| {
+        let mut key = record_key(suite, "test", &n.to_string());
+        key[0] = 0x5c;
+        update(key, n.to_le_bytes()[0])
+    };
+    for count in [TOGETHER - 1, TOGETHER, TOGETHER + 1, 2 * TOGETHER, 2 * TOGETHER + 1] {
+        let leaves: Vec<Leaf> = (0..count).map(leaf).collect();
+        let by_text = reference(suite, &leaves.iter().map(|leaf| (leaf.key, leaf.value)).collect::<Vec<_>>(), 0);
+        for earlier in [0, 700] {
+            let mut map = StateMap::new(suite);
+            map.apply(&mut (0..earlier).map(|n| Leaf { value: [0xee; 32], ..leaf(n) }).collect::<Vec<_>>());
+            map.apply(&mut leaves.clone());
+            assert_eq!((map.root_hash(), map.len()), (by_text, count.into()), "{count} after {earlier}");
+            for leaf in leaves.iter().step_by(97) {
+                let path = map.prove(&leaf.key);
+                assert_eq!(verify_presence(suite, &by_text, &leaf.key, &leaf.value, &path.siblings), Ok(()));
+            }
+        }
+    }
+}
+
+#[test]
+fn few_of_many_records_of_a_shard_are_written_as_many_of_them_are() {
+    /// Records of a shard for each that is written, from which on paths are fetched first.
+    const SPARSE: u32 = 64;
+    let suite = blake3();
+    let leaf = |n: u32, value: u8| {
+        let mut key = record_key(suite, "test", &n.to_string());
+        key[0] = 0x5c;
+        update(key, value)
+    };
+    let (few, count) = (9, 9 * SPARSE);
+    for (before, written) in [(count, few), (count + 1, few), (count + 1, few + 1), (count + 1, 1)] {
+        let mut map = StateMap::new(suite);
+        map.apply(&mut (0..before).map(|n| leaf(n, 1)).collect::<Vec<_>>());
+        // Old ones and, every third time, a new one.
+        let batch = (0..written).map(|n| leaf(if n % 3 == 2 { before + n } else { n * 50 }, 2));
+        let mut model: BTreeMap<Hash, Leaf> = (0..before).map(|n| leaf(n, 1)).map(|leaf| (leaf.key, leaf)).collect();
+        model.extend(batch.clone().map(|leaf| (leaf.key, leaf)));
+        map.apply(&mut batch.collect::<Vec<_>>());
+        let leaves: Vec<_> = model.values().map(|leaf| (leaf.key, leaf.value)).collect();
+        assert_eq!(map.root_hash(), reference(suite, &leaves, 0), "{written} after {before}");
+        assert_eq!(map.values().leaves(0x5c), model.into_values().collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn a_record_is_hashed_as_the_format_says() {
     let suite = suite("sha256").unwrap();
     let sha = |prefix: u8, bytes: &[u8]| -> Hash {

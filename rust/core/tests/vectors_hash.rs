@@ -7,7 +7,7 @@ mod vectors_folder;
 use std::fs;
 
 use finchain_core::encoding::{hex, unhex_vec};
-use finchain_core::hash::{Hash, HashSuite, Purpose, SUITES, suite};
+use finchain_core::hash::{Hash, HashSuite, Purpose, SUITES, pair, suite};
 use sha2::{Digest, Sha256};
 use sm3::Sm3;
 use vectors_folder::vectors;
@@ -35,6 +35,19 @@ fn each_purpose_hashes_as_the_format_defines() {
         assert_eq!(all.len(), Purpose::ALL.len(), "no purpose hashes like another");
     }
     assert!(suite("BLAKE3").is_none() && suite("sha512").is_none() && suite("").is_none());
+}
+
+#[test]
+fn pairs_hash_together_as_alone() {
+    for hashes in suites() {
+        let pairs: Vec<_> = (0..70).map(|n| pair(&[n; 32], &[n ^ 0x80; 32])).collect();
+        let (mut nodes, mut leaves) = (vec![[1; 32]], Vec::new());
+        hashes.nodes(&pairs, &mut nodes);
+        hashes.hash_pairs(Purpose::StateLeaf, &pairs, &mut leaves);
+        assert_eq!(nodes.remove(0), [1; 32], "what was there stays");
+        assert_eq!(nodes, (0..70).map(|n| hashes.node(&[n; 32], &[n ^ 0x80; 32])).collect::<Vec<_>>());
+        assert_eq!(leaves, pairs.iter().map(|pair| hashes.hash(Purpose::StateLeaf, &[pair])).collect::<Vec<_>>());
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use finchain_core::hash::{Hash, Purpose};
+use finchain_core::hash::{Hash, Purpose, pair};
 use finchain_core::log::Durability;
 use finchain_core::receipt::{Trust, verify};
 use finchain_core::signature::{self, Sm2};
@@ -37,7 +37,7 @@ const RECORDS: u64 = 20_000;
 const WRITTEN: u64 = 1_000;
 
 /// Every path.
-pub const PATHS: [Path; 10] = [
+pub const PATHS: [Path; 11] = [
     Path { name: "Ed25519 alone", units: 1, ready: alone },
     Path { name: "Ed25519, 32 keys", units: BATCH as u64, ready: || batch(32, 0) },
     Path { name: "Ed25519, a key each", units: BATCH as u64, ready: || batch(BATCH, 0) },
@@ -46,6 +46,7 @@ pub const PATHS: [Path; 10] = [
     Path { name: "transaction parsed", units: 1, ready: transaction },
     Path { name: "leaf of 230 bytes", units: HASHES, ready: leaves },
     Path { name: "node", units: HASHES, ready: nodes },
+    Path { name: "node, 100 together", units: HASHES, ready: nodes_together },
     Path { name: "state map, 1,000 of 20,000 records", units: WRITTEN, ready: state_map },
     Path { name: "receipt made and verified", units: 1, ready: receipt },
 ];
@@ -92,6 +93,15 @@ fn nodes() -> Run {
         for _ in 0..HASHES {
             hash = suite().node(&hash, &black_box(hash));
         }
+    })
+}
+
+fn nodes_together() -> Run {
+    let mut hashes = vec![[7; 32]; 100];
+    Box::new(move || {
+        let pairs: Vec<_> = hashes.iter().map(|hash| pair(hash, &black_box(*hash))).collect();
+        hashes.clear();
+        suite().nodes(&pairs, &mut hashes);
     })
 }
 

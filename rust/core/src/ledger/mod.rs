@@ -6,6 +6,7 @@
 
 mod authorities;
 mod backup;
+mod by_key;
 mod check;
 mod columns;
 mod fill;

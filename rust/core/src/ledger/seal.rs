@@ -2,22 +2,22 @@
 //!
 //! A block that fails to seal ends the ledger's handle: what was executed after it is never acknowledged.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Instant;
 
+use super::by_key::ByKey;
 use super::columns::{Columns, NewRecord};
 use super::lanes::{self, Position};
 use super::open::Opened;
 use super::recall::{self, Recalled};
 use super::{Genesis, LedgerError, Shared, Tip, identity};
 use crate::block::{self, BlockHeader, Refusal};
-use crate::hash::{Hash, HashSuite};
+use crate::hash::{EMPTY, Hash, HashSuite};
 use crate::index::{BlockRows, LaneRow, RecordIndex, Write};
 use crate::log::{ChangesFiles, LogWriter, Place};
 use crate::merkle;
-use crate::state_map::{self, Hashed, StateMap};
+use crate::state_map::{self, Hashed, Salt, StateMap, Values};
 use crate::transaction::{NO_INSTRUCTION, Transaction, instruction_salt};
 
 /// Blocks on their way into the sealed state.
@@ -79,13 +79,16 @@ impl Sealer {
         let Executed { opened, columns, ledger } = executed;
         let shared = Arc::clone(&self.shared);
         let records = next_number(&shared.sealed().map)?;
-        let mut block = Sealing::new(self.suite, &shared, records, columns.refused.len());
-        for (position, (refused, writes)) in columns.refused.iter().zip(columns.rows()?).enumerate() {
+        let mut block = Sealing::new(self.suite, columns.refused.len());
+        for (position, writes) in columns.rows()?.into_iter().enumerate() {
             let Some(transaction) = opened.transaction(position) else { break };
-            block.add(transaction, refused, writes);
+            block.take(transaction, writes);
+        }
+        let mut leaves = block.salted(&shared.values, records);
+        for (transaction, refused) in opened.transactions().zip(&columns.refused) {
+            block.enter(transaction, refused);
         }
         let tree_root = merkle::tree_hash(self.suite, &block.leaves);
-        let mut leaves: Vec<Hashed> = block.writes.iter().map(Write::leaf).collect();
         let hashed = Instant::now();
         let mut sealed = self.shared.sealed_mut();
         sealed.map.apply_hashed(&mut leaves);
@@ -192,13 +195,7 @@ impl Sealer {
         self.shared.add_times(&[("keep", started.elapsed())]);
     }
 
-    fn append(
-        &mut self,
-        opened: &Opened,
-        header: &[u8],
-        block: &Sealing<'_>,
-        hash: Hash,
-    ) -> Result<Place, LedgerError> {
+    fn append(&mut self, opened: &Opened, header: &[u8], block: &Sealing, hash: Hash) -> Result<Place, LedgerError> {
         let mut payload = Vec::with_capacity(block.payload_bytes + header.len() + 64);
         payload.extend_from_slice(header);
         payload.push(b'\n');
@@ -213,32 +210,14 @@ impl Sealer {
     }
 }
 
-/// Numbers what blocks wrote, by the map before them, and gives it as the map's leaves.
-///
-/// The map is asked in the order of keys, in which it is written next: what the first walk brings into the processor's
-/// cache the second one finds there. In the order of writing it was half as long again.
-fn number(blocks: &mut [Recalled], map: &StateMap) -> Result<Vec<Hashed>, LedgerError> {
+/// Numbers what blocks wrote, by the map before them, and gives it as the map's leaves, in order.
+fn number(blocks: &mut [Recalled], sealed: &StateMap) -> Result<Vec<Hashed>, LedgerError> {
     let mut writes: Vec<&mut Write> = blocks.iter_mut().flat_map(|block| &mut block.rows.writes).collect();
-    let mut order: Vec<(Hash, usize)> = writes.iter().map(|write| write.key).zip(0..).collect();
-    order.sort_unstable();
-    // For each write the first one with its key, and for that the number where the map has one.
-    let mut firsts = vec![0; writes.len()];
-    let mut numbers = vec![None; writes.len()];
-    for same in order.chunk_by(|one, other| one.0 == other.0) {
-        let (key, first) = same[0];
-        numbers[first] = map.get(&key).map(|leaf| leaf.number);
-        for (_, place) in same {
-            firsts[*place] = first;
-        }
+    let by_key = ByKey::new(writes.iter().map(|write| write.key), &sealed.values());
+    for (write, number) in writes.iter_mut().zip(by_key.numbers(next_number(sealed)?)) {
+        write.number = number;
     }
-    let mut next = next_number(map)?;
-    for (write, first) in writes.iter_mut().zip(firsts) {
-        write.number = *numbers[first].get_or_insert_with(|| {
-            next += 1;
-            next - 1
-        });
-    }
-    Ok(order.iter().map(|(_, place)| writes[*place].leaf()).collect())
+    Ok(by_key.last().map(|place| writes[place].leaf()).collect())
 }
 
 /// The number of the next record that is born.
@@ -246,42 +225,40 @@ fn next_number(map: &StateMap) -> Result<u32, LedgerError> {
     u32::try_from(map.len()).map_err(|_| LedgerError::Internal(format!("a ledger has at most {} records", u32::MAX)))
 }
 
-/// One block while its hashes are made.
-struct Sealing<'a> {
+/// One block while its hashes are made: `take` for each transaction, then `salted`, then `enter` for each.
+struct Sealing {
     suite: &'static dyn HashSuite,
-    shared: &'a Shared,
-    /// Salt and number of what the block wrote so far.
-    written: HashMap<Hash, ([u8; 16], u32)>,
-    next_number: u32,
     leaves: Vec<Hash>,
     entries: Vec<Vec<u8>>,
     writes: Vec<Write>,
+    /// For each write the salt of the instruction that wrote it last.
+    salts: Vec<Salt>,
+    /// For each transaction where its writes end, of which its lane is the last.
+    ends: Vec<usize>,
     lanes: Vec<LaneRow>,
     payload_bytes: usize,
 }
 
-impl<'a> Sealing<'a> {
-    fn new(suite: &'static dyn HashSuite, shared: &'a Shared, next_number: u32, entries: usize) -> Self {
+impl Sealing {
+    fn new(suite: &'static dyn HashSuite, entries: usize) -> Self {
         Self {
             suite,
-            shared,
-            written: HashMap::new(),
-            next_number,
             leaves: Vec::with_capacity(entries),
             entries: Vec::with_capacity(entries),
             writes: Vec::new(),
+            salts: Vec::new(),
+            ends: Vec::with_capacity(entries),
             lanes: Vec::with_capacity(entries),
             payload_bytes: 0,
         }
     }
 
-    fn add(&mut self, transaction: &Transaction, refused: &[Refusal], writes: Vec<NewRecord>) {
-        let entry = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
-        let mut changes = Vec::with_capacity(writes.len() + 1);
+    /// Takes in what a transaction wrote, and its lane.
+    fn take(&mut self, transaction: &Transaction, writes: Vec<NewRecord>) {
         for write in writes {
             let last = write.instructions.last().copied().unwrap_or_default();
             let salt = transaction.salts.get(usize::from(last)).copied().unwrap_or_default();
-            changes.push(self.write(entry, write, &salt));
+            self.push(write, salt);
         }
         let lane_id = transaction.lane_id();
         let position = Position { sequence: transaction.sequence, transaction: transaction.id };
@@ -291,43 +268,64 @@ impl<'a> Sealing<'a> {
             id: lane_id.into(),
             instructions: Vec::new(),
         };
-        let salt = instruction_salt(self.suite, &transaction.salt, NO_INSTRUCTION);
-        changes.push(self.write(entry, record, &salt));
-        if let Some(written) = self.writes.last() {
-            self.lanes.push(LaneRow { number: written.number, sequence: transaction.sequence, entry });
+        self.push(record, instruction_salt(self.suite, &transaction.salt, NO_INSTRUCTION));
+        self.ends.push(self.writes.len());
+    }
+
+    fn push(&mut self, new: NewRecord, instruction_salt: Salt) {
+        self.salts.push(instruction_salt);
+        self.writes.push(Write {
+            key: state_map::record_key(self.suite, &new.kind, &new.id),
+            kind: new.kind,
+            id: new.id,
+            value: EMPTY,
+            leaf_hash: EMPTY,
+            salt: Salt::default(),
+            record: new.record,
+            entry: u32::try_from(self.ends.len()).unwrap_or(u32::MAX),
+            instructions: new.instructions,
+            number: 0,
+        });
+    }
+
+    /// Numbers, salts and hashes all that was written, and gives it as leaves of the state map, in order.
+    fn salted(&mut self, values: &Values, next_number: u32) -> Vec<Hashed> {
+        let (suite, writes) = (self.suite, &mut self.writes);
+        let by_key = ByKey::new(writes.iter().map(|write| write.key), values);
+        for (write, number) in writes.iter_mut().zip(by_key.numbers(next_number)) {
+            write.number = number;
         }
+        for (places, before) in by_key.each() {
+            let mut salt = before.map(|leaf| leaf.salt);
+            for place in places {
+                let write = &mut writes[place];
+                write.salt = state_map::record_salt(suite, salt.as_ref(), &self.salts[place], &write.key);
+                salt = Some(write.salt);
+            }
+        }
+        for write in &mut *writes {
+            write.value = state_map::record_value(suite, &write.salt, &write.record);
+        }
+        let hashes = state_map::state_leaves(suite, writes.iter().map(|write| (&write.key, &write.value)));
+        for (write, hash) in writes.iter_mut().zip(hashes) {
+            write.leaf_hash = hash;
+        }
+        by_key.last().map(|place| writes[place].leaf()).collect()
+    }
+
+    /// Makes the entry of the next transaction.
+    fn enter(&mut self, transaction: &Transaction, refused: &[Refusal]) {
+        let number = self.entries.len();
+        let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
+        let writes = &self.writes[start..self.ends[number]];
+        if let Some(lane) = writes.last() {
+            self.lanes.push(LaneRow { number: lane.number, sequence: transaction.sequence, entry: lane.entry });
+        }
+        let changes: Vec<Hash> = writes.iter().map(|write| write.leaf_hash).collect();
         let text = block::entry(transaction, refused, &merkle::tree_hash(self.suite, &changes), changes.len());
         self.payload_bytes += text.len() + transaction.instructions().len() + 40;
         self.leaves.push(block::entry_leaf(self.suite, &text));
         self.entries.push(text);
-    }
-
-    /// Salts, hashes and notes one record; gives its state leaf.
-    fn write(&mut self, entry: u32, new: NewRecord, instruction_salt: &[u8; 16]) -> Hash {
-        let key = state_map::record_key(self.suite, &new.kind, &new.id);
-        let before = match self.written.get(&key) {
-            Some(before) => Some(*before),
-            None => self.shared.values.get(&key).map(|leaf| (leaf.salt, leaf.number)),
-        };
-        let salt = state_map::record_salt(self.suite, before.map(|(salt, _)| salt).as_ref(), instruction_salt, &key);
-        let value = state_map::record_value(self.suite, &salt, &new.record);
-        let number = before.map_or(self.next_number, |(_, number)| number);
-        self.next_number += u32::from(before.is_none());
-        self.written.insert(key, (salt, number));
-        let leaf_hash = state_map::state_leaf(self.suite, &key, &value);
-        self.writes.push(Write {
-            key,
-            kind: new.kind,
-            id: new.id,
-            value,
-            leaf_hash,
-            salt,
-            record: new.record,
-            entry,
-            instructions: new.instructions,
-            number,
-        });
-        leaf_hash
     }
 }
 

@@ -38,12 +38,10 @@ pub fn path(suite: &dyn NodeHash, leaves: &[Hash], index: usize) -> Result<Vec<H
 /// Replaces a level by the one above it. Lifting a last odd node unchanged gives the same tree as splitting at the
 /// largest power of two, which is how RFC 9162 defines it.
 fn climb(suite: &dyn NodeHash, level: &mut Vec<Hash>) {
-    let parents = level.len().div_ceil(2);
-    for parent in 0..parents {
-        level[parent] = match level.get(2 * parent + 1) {
-            Some(right) => suite.node(&level[2 * parent], right),
-            None => level[2 * parent],
-        };
-    }
-    level.truncate(parents);
+    let (pairs, _) = level.as_flattened().as_chunks();
+    let mut above = Vec::with_capacity(level.len().div_ceil(2));
+    suite.nodes(pairs, &mut above);
+    let (_, odd) = level.as_chunks::<2>();
+    above.extend(odd);
+    *level = above;
 }

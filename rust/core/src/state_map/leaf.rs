@@ -1,6 +1,6 @@
 //! Keys, salts, values and leaves of the state map: how a record becomes 64 bytes.
 
-use crate::hash::{Hash, HashSuite, Purpose};
+use crate::hash::{Hash, HashSuite, Pair, Purpose, pair};
 
 /// What keeps a record from being guessed from its value.
 pub type Salt = [u8; 16];
@@ -28,10 +28,11 @@ pub struct Hashed {
 }
 
 impl Hashed {
-    /// The leaf with its hash.
+    /// Leaves with their hashes.
     #[must_use]
-    pub fn new(suite: &dyn HashSuite, leaf: Leaf) -> Self {
-        Self { leaf, hash: state_leaf(suite, &leaf.key, &leaf.value) }
+    pub fn all(suite: &dyn HashSuite, leaves: &[Leaf]) -> Vec<Self> {
+        let hashes = state_leaves(suite, leaves.iter().map(|leaf| (&leaf.key, &leaf.value)));
+        leaves.iter().zip(hashes).map(|(&leaf, hash)| Self { leaf, hash }).collect()
     }
 }
 
@@ -65,4 +66,13 @@ pub fn record_value(suite: &dyn HashSuite, salt: &Salt, record: &[u8]) -> Hash {
 #[must_use]
 pub fn state_leaf(suite: &dyn HashSuite, key: &Hash, value: &Hash) -> Hash {
     suite.hash(Purpose::StateLeaf, &[key, value])
+}
+
+/// What `state_leaf` makes of each of those keys and values, in their order.
+#[must_use]
+pub fn state_leaves<'a>(suite: &dyn HashSuite, records: impl Iterator<Item = (&'a Hash, &'a Hash)>) -> Vec<Hash> {
+    let pairs: Vec<Pair> = records.map(|(key, value)| pair(key, value)).collect();
+    let mut hashes = Vec::with_capacity(pairs.len());
+    suite.hash_pairs(Purpose::StateLeaf, &pairs, &mut hashes);
+    hashes
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use rayon::prelude::*;
 
 use super::bit;
+use super::hashing::Pending;
 use super::leaf::{Hashed, Leaf};
 use super::shard::{SHARD_DEPTH, Shard};
 use super::verify::MapPath;
@@ -91,8 +92,7 @@ impl StateMap {
     /// The batch is put in order by key. Of several updates with one key the last one counts. How updates are spread
     /// over batches, and their order within one, changes nothing about the resulting hash.
     pub fn apply(&mut self, batch: &mut [Leaf]) {
-        let mut hashed: Vec<Hashed> = batch.iter().map(|leaf| Hashed::new(self.suite, *leaf)).collect();
-        self.apply_hashed(&mut hashed);
+        self.apply_hashed(&mut Hashed::all(self.suite, batch));
     }
 
     /// As `apply`, where the hashes of the leaves are known.
@@ -108,9 +108,11 @@ impl StateMap {
             }
         }
         let changed: Vec<(usize, Subtree)> = if batch.len() < PARALLEL_FROM {
-            work.into_iter().map(|(number, mine)| self.write(number, mine)).collect()
+            let mut pending = Pending::new();
+            work.into_iter().map(|(number, mine)| self.write(&mut pending, number, mine)).collect()
         } else {
-            on_all_cores(|| work.into_par_iter().map(|(number, mine)| self.write(number, mine)).collect())
+            let write = |pending: &mut Pending, (number, mine)| self.write(pending, number, mine);
+            on_all_cores(|| work.into_par_iter().map_init(Pending::new, write).collect())
         };
         self.hash_above(&changed);
     }
@@ -124,21 +126,20 @@ impl StateMap {
     /// # Errors
     /// What `leaves` fails with; the map is of no use then.
     pub fn fill<E: Send>(&mut self, leaves: impl Fn(u8) -> Result<Vec<Leaf>, E> + Sync) -> Result<(), E> {
-        let write = |first: u8| {
-            let part = leaves(first)?;
-            let mut hashed: Vec<Hashed> = part.into_iter().map(|leaf| Hashed::new(self.suite, leaf)).collect();
-            Ok((!hashed.is_empty()).then(|| self.write(first.into(), in_order(&mut hashed))))
+        let write = |pending: &mut Pending, first: u8| {
+            let mut hashed = Hashed::all(self.suite, &leaves(first)?);
+            Ok((!hashed.is_empty()).then(|| self.write(pending, first.into(), in_order(&mut hashed))))
         };
         let written: Vec<Option<(usize, Subtree)>> =
-            on_all_cores(|| (0..=u8::MAX).into_par_iter().map(write).collect::<Result<_, E>>())?;
+            on_all_cores(|| (0..=u8::MAX).into_par_iter().map_init(Pending::new, write).collect::<Result<_, E>>())?;
         self.hash_above(&written.into_iter().flatten().collect::<Vec<_>>());
         Ok(())
     }
 
     /// Writes records of one shard, in order.
-    fn write(&self, number: usize, leaves: &[Hashed]) -> (usize, Subtree) {
+    fn write(&self, pending: &mut Pending, number: usize, leaves: &[Hashed]) -> (usize, Subtree) {
         let mut shard = self.shards.0[number].write().unwrap_or_else(PoisonError::into_inner);
-        let hash = shard.apply(self.suite, leaves);
+        let hash = shard.apply(self.suite, pending, leaves);
         (number, Subtree { keys: u64::from(shard.len()), hash })
     }
 

@@ -5,12 +5,13 @@
 //! nothing else. The map keeps hashes and salts, no record: what a record says stands in the blocks and the index.
 
 mod arena;
+mod hashing;
 mod leaf;
 mod map;
 mod shard;
 mod verify;
 
-pub use leaf::{Hashed, Leaf, Salt, record_key, record_salt, record_value, state_leaf};
+pub use leaf::{Hashed, Leaf, Salt, record_key, record_salt, record_value, state_leaf, state_leaves};
 pub use map::{Parts, StateMap, Values};
 pub use verify::{DEPTH_MAX, End, MapPath, MapPathError, root_from_leaf, verify_absence, verify_presence};
 
