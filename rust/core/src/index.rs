@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use crate::hash::Hash;
-use crate::state_map::{Hashed, Leaf, Values};
+use crate::hash::{Hash, HashSuite};
+use crate::state_map::{self, Hashed, Leaf, Values};
 
 /// A record that a block wrote.
 #[derive(Clone, Debug)]
@@ -34,6 +34,14 @@ pub struct Write {
 }
 
 impl Write {
+    /// Makes the leaf hashes of writes whose values are known.
+    pub fn hash_leaves(suite: &dyn HashSuite, writes: &mut [Self]) {
+        let hashes = state_map::state_leaves(suite, writes.iter().map(|write| (&write.key, &write.value)));
+        for (write, hash) in writes.iter_mut().zip(hashes) {
+            write.leaf_hash = hash;
+        }
+    }
+
     /// The leaf that it is to the state map, with its hash.
     #[must_use]
     pub fn leaf(&self) -> Hashed {

@@ -1,15 +1,15 @@
-//! What blocks write, in the order of its keys, beside what the state map has under them: how records get their
-//! numbers.
+//! What blocks write and what rules ask for, in the order of its keys, beside what the state map has under them: how
+//! new records get their numbers, and where the index keeps the others.
 
 use crate::hash::Hash;
 use crate::state_map::{Leaf, Values};
 
-/// Writes in the order of their keys. A write is known by its place in the order of writing.
+/// Writes, or names to be read, in the order of their keys. Each is known by its place in the order it came in.
 ///
 /// The map is asked for all at once and in the order in which it is written next: the walks wait for memory side by
 /// side, and what they bring into the processor's cache is found there again.
 pub(super) struct ByKey {
-    /// Those with one key stand together, in the order of writing.
+    /// Those with one key stand together, in the order they came in.
     order: Vec<(Hash, usize)>,
     /// What the map has under each key, in their order.
     before: Vec<Option<Leaf>>,
@@ -24,7 +24,7 @@ impl ByKey {
         Self { before: values.get_all(&keys), order }
     }
 
-    /// The writes of each key, and what the map has under it.
+    /// The places of each key, and what the map has under it.
     pub(super) fn each(&self) -> impl Iterator<Item = (impl Iterator<Item = usize>, Option<&Leaf>)> {
         let same = self.order.chunk_by(|one, other| one.0 == other.0);
         same.map(|writes| writes.iter().map(|(_, place)| *place)).zip(self.before.iter().map(Option::as_ref))

@@ -12,9 +12,9 @@ use super::lanes::{self, Position};
 use super::open::{self, StoredBlock};
 use super::seal::Job;
 use super::{Ledger, LedgerError, identity, locked};
-use crate::block;
+use crate::block::{self, EntryView};
 use crate::cores::on_all_cores;
-use crate::hash::HashSuite;
+use crate::hash::{EMPTY, Hash, HashSuite};
 use crate::index::{BlockRows, LaneRow, Write};
 use crate::merkle;
 use crate::state_map;
@@ -138,27 +138,33 @@ fn recalled(suite: &'static dyn HashSuite, stored: Arc<StoredBlock>, kept: &[u8]
     let kept = lz4_flex::block::decompress_size_prepended(kept).ok()?;
     let mut rest = Rest(&kept);
     let mut names = Names::default();
-    let (mut writes, mut lanes, mut lane_rows) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut writes, mut lanes, mut lane_rows) = (Vec::<Write>::new(), Vec::new(), Vec::new());
+    // For each entry where its writes end, and what it commits to.
+    let mut committed = Vec::with_capacity(stored.payload.count());
     let mut entry_leaves = Vec::with_capacity(stored.payload.count());
     for (entry, text) in (0..).zip(stored.payload.entries()) {
-        let committed = block::parse_entry(text).ok()?;
-        if rest.u32()? != committed.writes {
+        let EntryView { writes: count, changes, .. } = block::parse_entry(text).ok()?;
+        if rest.u32()? != count {
             return None;
         }
-        let mut changes = Vec::new();
-        for _ in 0..committed.writes {
-            let write = rest.write(suite, &mut names, entry)?;
-            changes.push(write.leaf_hash);
-            writes.push(write);
+        for _ in 0..count {
+            writes.push(rest.write(suite, &mut names, entry)?);
         }
-        if merkle::tree_hash(suite, &changes) != committed.changes {
-            return None;
-        }
-        let lane = writes.last().filter(|write| &*write.kind == lanes::KIND)?;
+        let lane = writes.last().filter(|write| write.entry == entry && &*write.kind == lanes::KIND)?;
         let position = lanes::parse(&lane.record)?;
         lanes.push((lane.id.clone(), position));
         lane_rows.push(LaneRow { number: 0, sequence: position.sequence, entry });
+        committed.push((writes.len(), changes));
         entry_leaves.push(block::entry_leaf(suite, text));
+    }
+    Write::hash_leaves(suite, &mut writes);
+    let mut start = 0;
+    for (end, changes) in committed {
+        let hashes: Vec<Hash> = writes[start..end].iter().map(|write| write.leaf_hash).collect();
+        if merkle::tree_hash(suite, &hashes) != changes {
+            return None;
+        }
+        start = end;
     }
     if !rest.0.is_empty() || merkle::tree_hash(suite, &entry_leaves) != stored.header.root {
         return None;
@@ -209,8 +215,7 @@ impl<'a> Rest<'a> {
         let record = self.take(length)?.to_vec();
         let key = state_map::record_key(suite, kind, id);
         let value = state_map::record_value(suite, &salt, &record);
-        let leaf_hash = state_map::state_leaf(suite, &key, &value);
         let (kind, id) = (names.shared(kind), id.into());
-        Some(Write { key, kind, id, value, leaf_hash, salt, record, entry, instructions, number: 0 })
+        Some(Write { key, kind, id, value, leaf_hash: EMPTY, salt, record, entry, instructions, number: 0 })
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! None of it waits until a block that is being sealed is hashed, so it must not be asked for what that block wrote.
 
+use super::by_key::ByKey;
 use super::{Ledger, LedgerError};
-use crate::hash::Hash;
 use crate::index::Stored;
 use crate::state_map::{self, Leaf};
 
@@ -25,22 +25,18 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::record`], for any of them.
     pub fn records(&self, names: &[(&str, &str)]) -> Result<Vec<Option<Vec<u8>>>, LedgerError> {
-        let mut wanted: Vec<(Hash, usize)> = names
-            .iter()
-            .zip(0..)
-            .map(|((kind, id), place)| (state_map::record_key(self.suite, kind, id), place))
+        let keys = names.iter().map(|(kind, id)| state_map::record_key(self.suite, kind, id));
+        let by_key = ByKey::new(keys, &self.shared.values);
+        let mut there: Vec<(&Leaf, usize)> = by_key
+            .each()
+            .flat_map(|(places, leaf)| places.filter_map(move |place| Some((leaf?, place))))
             .collect();
-        wanted.sort_unstable();
-        let keys: Vec<Hash> = wanted.iter().map(|(key, _)| *key).collect();
-        let leaves = self.shared.values.get_all(&keys);
-        let mut there: Vec<(Leaf, usize)> =
-            leaves.into_iter().zip(wanted).filter_map(|(leaf, (_, place))| Some((leaf?, place))).collect();
         there.sort_unstable_by_key(|(leaf, _)| leaf.number);
         let numbers: Vec<u32> = there.iter().map(|(leaf, _)| leaf.number).collect();
         let mut found = vec![None; names.len()];
         for ((leaf, place), stored) in there.into_iter().zip(self.index()?.records(&numbers)?) {
             let (kind, id) = names[place];
-            found[place] = Some(self.genuine(kind, id, &leaf, stored)?.record);
+            found[place] = Some(self.genuine(kind, id, leaf, stored)?.record);
         }
         Ok(found)
     }

@@ -306,10 +306,7 @@ impl Sealing {
         for write in &mut *writes {
             write.value = state_map::record_value(suite, &write.salt, &write.record);
         }
-        let hashes = state_map::state_leaves(suite, writes.iter().map(|write| (&write.key, &write.value)));
-        for (write, hash) in writes.iter_mut().zip(hashes) {
-            write.leaf_hash = hash;
-        }
+        Write::hash_leaves(suite, writes);
         by_key.last().map(|place| writes[place].leaf()).collect()
     }
 
