@@ -134,6 +134,8 @@ class Core:
         self._held = {(record.kind, record.id): msgspec.json.encode(record, order="sorted") for record in records}
         self.asked: list[list[tuple[str, str]]] = []
         self.alone: list[tuple[str, str]] = []
+        self.waited: list[int | None] = []
+        self.height = 1
         self.fails = False
 
     def records(self, names: list[tuple[str, str]]) -> list[bytes | None]:
@@ -145,6 +147,9 @@ class Core:
     def record(self, kind: str, id: str) -> bytes | None:
         self.alone.append((kind, id))
         return self._held.get((kind, id))
+
+    def wait_indexed(self, blocks: int | None = None) -> None:
+        self.waited.append(blocks)
 
 
 SHOP, BUYER = (fc.Party(id=id, name=id, roles=(), threshold=1, live=(1,), keys=1) for id in ("shop", "buyer"))
@@ -177,7 +182,6 @@ def test_what_was_written_is_not_read_again_in_either_generation(monkeypatch: py
     records = records_of(core)
     records.commit({(fc.Party, "shop"): SHOP})
     monkeypatch.setattr(pipe, "CACHE_RECORDS", 0)
-    monkeypatch.setattr(core, "wait_indexed", lambda: None, raising=False)
     records.trim()
     records.read_ahead(claims(1))
     assert core.asked == [[("party", "buyer"), ("receivable", "R-0")]]
@@ -186,6 +190,20 @@ def test_what_was_written_is_not_read_again_in_either_generation(monkeypatch: py
     records.trim()
     records.read_ahead(claims(1))
     assert len(core.asked[1]) == 3
+
+
+def test_forgetting_waits_for_no_block_but_those_that_wrote_what_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wait for all of them would let everything on its way run dry, again and again."""
+    core = Core()
+    records = records_of(core)
+    monkeypatch.setattr(pipe, "CACHE_RECORDS", 2)
+    for id, height, waited in [("a", 5, []), ("b", 7, [0]), ("c", 8, [0]), ("d", 9, [0, 7]), ("e", 11, [0, 7])]:
+        records.commit({(fc.Party, id): SHOP})
+        core.height = height
+        records.trim()
+        assert core.waited == waited, id
+    records.forget()
+    assert core.waited == [0, 7, None]
 
 
 @pytest.mark.parametrize(("most", "reads"), [(8, 1), (7, 2), (1, 8)])

@@ -72,11 +72,15 @@ def claim(id: str) -> do.SubmitReceivable:
 
 
 def signed(ledger: fc.Ledger, sequence: int, lane: str = "stream") -> bytes:
+    return sent(ledger, "shop", sequence, claim(f"{lane}-{sequence}"), lane)
+
+
+def sent(ledger: fc.Ledger, by: str, sequence: int, order: Instruction, lane: str) -> bytes:
     transaction = fc.Transaction.build(
-        [claim(f"{lane}-{sequence}")], by=["shop"], ledger=ledger.name, lane=lane, sequence=sequence,
+        [order], by=[by], ledger=ledger.name, lane=lane, sequence=sequence,
         expires_ms=ledger.clock.now_ms() + 3_600_000,
     )  # fmt: skip
-    return transaction.sign(SHOP, "shop/1").to_bytes()
+    return transaction.sign(SHOP if by == "shop" else BUYER, f"{by}/1").to_bytes()
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 6, 7])
@@ -107,6 +111,21 @@ def test_while_a_stream_is_on_its_way_its_reader_and_its_writer_use_the_ledger(
         ledger.submit(claim(f"reader-{number}"), by=SHOP)
     kinds = sorted(record.id.partition("-")[0] for record in ledger.find(fc.Receivable))
     assert kinds == ["reader"] * 5 + ["stream"] * 5 + ["writer"] * 5
+
+
+def test_a_cache_that_forgets_after_each_block_reads_what_the_last_few_wrote(
+    ledger: fc.Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each claim is confirmed in parts, one in every fourth block, when nothing of the one before is kept."""
+    monkeypatch.setattr(pipe, "CHUNK_TRANSACTIONS", 4)
+    monkeypatch.setattr(pipe, "CACHE_RECORDS", 0)
+    claims = [signed(ledger, number) for number in range(1, 17)]
+    parts = [
+        sent(ledger, "buyer", number + 1, do.ConfirmReceivable(f"stream-{number % 16 + 1}", 4), "parts")
+        for number in range(400)
+    ]
+    assert [outcome.status for outcome in ledger.submit_all([*claims, *parts])] == ["applied"] * 416
+    assert [ledger.get(fc.Receivable, f"stream-{number}").confirmed for number in range(1, 17)] == [100] * 16
 
 
 def test_a_stream_that_nobody_reads_to_its_end_leaves_the_ledger_usable(

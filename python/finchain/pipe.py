@@ -71,6 +71,8 @@ class Records:
         self._young: defaultdict[type[Record], dict[str, Record | None]] = defaultdict(dict)
         self._old: defaultdict[type[Record], dict[str, Record | None]] = defaultdict(dict)
         self._decoders: dict[type[Record], Callable[[bytes], Record]] = {}
+        # Blocks that wrote what is in the older generation, all of them among the first so many.
+        self._old_blocks = 0
 
     def find(self, kind: type[Record], id: str) -> Record | None:
         """The record as of the last executed transaction, or `None`."""
@@ -127,10 +129,11 @@ class Records:
         self._core.wait_indexed()
 
     def trim(self) -> None:
-        """Forgets the older generation once the younger is full, after the index has everything."""
+        """Forgets the older generation once the younger is full, after the index has all that it holds."""
         if sum(map(len, self._young.values())) >= CACHE_RECORDS:
-            self._core.wait_indexed()
-            self._old, self._young = self._young, defaultdict(dict)
+            # What was written since, the blocks on their way among it, is in the younger one.
+            self._core.wait_indexed(self._old_blocks)
+            self._old, self._young, self._old_blocks = self._young, defaultdict(dict), self._core.height
 
 
 class _Block:

@@ -281,9 +281,11 @@ impl Ledger {
         py.detach(|| self.ledger.wait_sealed(height)).map_err(ledger_error)
     }
 
-    /// Waits until everything sealed is in the index.
-    fn wait_indexed(&self, py: Python<'_>) -> PyResult<()> {
-        py.detach(|| self.ledger.wait_indexed()).map_err(ledger_error)
+    /// Waits until the index has the first so many blocks, or everything that was executed where that is not said.
+    #[pyo3(signature = (blocks = None))]
+    fn wait_indexed(&self, py: Python<'_>, blocks: Option<u64>) -> PyResult<()> {
+        let waited = || blocks.map_or_else(|| self.ledger.wait_indexed(), |blocks| self.ledger.wait_indexed_to(blocks));
+        py.detach(waited).map_err(ledger_error)
     }
 
     /// Number of blocks in the index.

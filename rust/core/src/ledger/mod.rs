@@ -456,7 +456,15 @@ impl Ledger {
     /// The index failed.
     pub fn wait_indexed(&self) -> Result<(), LedgerError> {
         let height = self.executor().height;
-        self.shared.wait_indexed(height)
+        self.wait_indexed_to(height)
+    }
+
+    /// Waits until the first `blocks` blocks are in the index.
+    ///
+    /// # Errors
+    /// The index failed.
+    pub fn wait_indexed_to(&self, blocks: u64) -> Result<(), LedgerError> {
+        self.shared.wait_indexed(blocks)
     }
 
     /// Blocks that the index holds; records written later must come from the caller's memory.

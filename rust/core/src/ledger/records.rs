@@ -27,10 +27,8 @@ impl Ledger {
     pub fn records(&self, names: &[(&str, &str)]) -> Result<Vec<Option<Vec<u8>>>, LedgerError> {
         let keys = names.iter().map(|(kind, id)| state_map::record_key(self.suite, kind, id));
         let by_key = ByKey::new(keys, &self.shared.values);
-        let mut there: Vec<(&Leaf, usize)> = by_key
-            .each()
-            .flat_map(|(places, leaf)| places.filter_map(move |place| Some((leaf?, place))))
-            .collect();
+        let mut there: Vec<(&Leaf, usize)> =
+            by_key.each().flat_map(|(places, leaf)| places.filter_map(move |place| Some((leaf?, place)))).collect();
         there.sort_unstable_by_key(|(leaf, _)| leaf.number);
         let numbers: Vec<u32> = there.iter().map(|(leaf, _)| leaf.number).collect();
         let mut found = vec![None; names.len()];
