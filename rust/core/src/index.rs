@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::hash::{Hash, HashSuite};
+use crate::merkle;
 use crate::state_map::{self, Hashed, Leaf, Values};
 
 /// A record that a block wrote.
@@ -40,6 +41,18 @@ impl Write {
         for (write, hash) in writes.iter_mut().zip(hashes) {
             write.leaf_hash = hash;
         }
+    }
+
+    /// The writes of each entry of a block, of which there is at least one: its lane, the last.
+    pub fn by_entry(writes: &[Self]) -> impl Iterator<Item = &[Self]> {
+        writes.chunk_by(|one, other| one.entry == other.entry)
+    }
+
+    /// What an entry commits to of its writes.
+    #[must_use]
+    pub fn changes(suite: &dyn HashSuite, of_entry: &[Self]) -> Hash {
+        let leaves: Vec<Hash> = of_entry.iter().map(|write| write.leaf_hash).collect();
+        merkle::tree_hash(suite, &leaves)
     }
 
     /// The leaf that it is to the state map, with its hash.

@@ -284,7 +284,7 @@ impl Ledger {
     /// Waits until the index has the first so many blocks, or everything that was executed where that is not said.
     #[pyo3(signature = (blocks = None))]
     fn wait_indexed(&self, py: Python<'_>, blocks: Option<u64>) -> PyResult<()> {
-        let waited = || blocks.map_or_else(|| self.ledger.wait_indexed(), |blocks| self.ledger.wait_indexed_to(blocks));
+        let waited = || self.ledger.wait_indexed_to(blocks.unwrap_or_else(|| self.ledger.height()));
         py.detach(waited).map_err(ledger_error)
     }
 

@@ -2,6 +2,7 @@
 //! new records get their numbers, and where the index keeps the others.
 
 use crate::hash::Hash;
+use crate::index::Write;
 use crate::state_map::{Leaf, Values};
 
 /// Writes, or names to be read, in the order of their keys. Each is known by its place in the order it came in.
@@ -30,24 +31,23 @@ impl ByKey {
         same.map(|writes| writes.iter().map(|(_, place)| *place)).zip(self.before.iter().map(Option::as_ref))
     }
 
-    /// The number of the record of each write, in the order of writing: that which the map has, or where it has none
-    /// the next one from `next` on.
-    pub(super) fn numbers(&self, mut next: u32) -> Vec<u32> {
+    /// Numbers the record of each write, which come in the order of writing: by that which the map has, or where it has
+    /// none by the next one from `next` on.
+    pub(super) fn number<'a>(&self, writes: impl Iterator<Item = &'a mut Write>, mut next: u32) {
         // For each write the first one with its key, and for that the number where the map has one.
         let mut firsts = vec![0; self.order.len()];
         let mut numbers = vec![None; self.order.len()];
-        for (mut writes, before) in self.each() {
-            let Some(first) = writes.next() else { continue };
+        for (mut places, before) in self.each() {
+            let Some(first) = places.next() else { continue };
             (firsts[first], numbers[first]) = (first, before.map(|leaf| leaf.number));
-            writes.for_each(|write| firsts[write] = first);
+            places.for_each(|place| firsts[place] = first);
         }
-        let number = |first: usize| {
-            *numbers[first].get_or_insert_with(|| {
+        for (write, first) in writes.zip(firsts) {
+            write.number = *numbers[first].get_or_insert_with(|| {
                 next += 1;
                 next - 1
-            })
-        };
-        firsts.into_iter().map(number).collect()
+            });
+        }
     }
 
     /// The last write of each key, in the order of keys.

@@ -14,7 +14,7 @@ use super::seal::Job;
 use super::{Ledger, LedgerError, identity, locked};
 use crate::block::{self, EntryView};
 use crate::cores::on_all_cores;
-use crate::hash::{EMPTY, Hash, HashSuite};
+use crate::hash::{EMPTY, HashSuite};
 use crate::index::{BlockRows, LaneRow, Write};
 use crate::merkle;
 use crate::state_map;
@@ -107,7 +107,7 @@ pub(super) fn encode(writes: &[Write]) -> Vec<u8> {
         return Vec::new();
     }
     let mut out = Vec::with_capacity(bytes);
-    for of_entry in writes.chunk_by(|one, other| one.entry == other.entry) {
+    for of_entry in Write::by_entry(writes) {
         out.extend_from_slice(&u32::try_from(of_entry.len()).unwrap_or(u32::MAX).to_le_bytes());
         for write in of_entry {
             for text in [&*write.kind, &*write.id] {
@@ -139,7 +139,6 @@ fn recalled(suite: &'static dyn HashSuite, stored: Arc<StoredBlock>, kept: &[u8]
     let mut rest = Rest(&kept);
     let mut names = Names::default();
     let (mut writes, mut lanes, mut lane_rows) = (Vec::<Write>::new(), Vec::new(), Vec::new());
-    // For each entry where its writes end, and what it commits to.
     let mut committed = Vec::with_capacity(stored.payload.count());
     let mut entry_leaves = Vec::with_capacity(stored.payload.count());
     for (entry, text) in (0..).zip(stored.payload.entries()) {
@@ -154,17 +153,12 @@ fn recalled(suite: &'static dyn HashSuite, stored: Arc<StoredBlock>, kept: &[u8]
         let position = lanes::parse(&lane.record)?;
         lanes.push((lane.id.clone(), position));
         lane_rows.push(LaneRow { number: 0, sequence: position.sequence, entry });
-        committed.push((writes.len(), changes));
+        committed.push(changes);
         entry_leaves.push(block::entry_leaf(suite, text));
     }
     Write::hash_leaves(suite, &mut writes);
-    let mut start = 0;
-    for (end, changes) in committed {
-        let hashes: Vec<Hash> = writes[start..end].iter().map(|write| write.leaf_hash).collect();
-        if merkle::tree_hash(suite, &hashes) != changes {
-            return None;
-        }
-        start = end;
+    if !Write::by_entry(&writes).map(|of_entry| Write::changes(suite, of_entry)).eq(committed) {
+        return None;
     }
     if !rest.0.is_empty() || merkle::tree_hash(suite, &entry_leaves) != stored.header.root {
         return None;

@@ -82,12 +82,10 @@ impl Sealer {
         let mut block = Sealing::new(self.suite, columns.refused.len());
         for (position, writes) in columns.rows()?.into_iter().enumerate() {
             let Some(transaction) = opened.transaction(position) else { break };
-            block.take(transaction, writes);
+            block.take(position, transaction, writes);
         }
         let mut leaves = block.salted(&shared.values, records);
-        for (transaction, refused) in opened.transactions().zip(&columns.refused) {
-            block.enter(transaction, refused);
-        }
+        block.enter(opened.transactions().zip(&columns.refused));
         let tree_root = merkle::tree_hash(self.suite, &block.leaves);
         let hashed = Instant::now();
         let mut sealed = self.shared.sealed_mut();
@@ -157,8 +155,7 @@ impl Sealer {
         let mut leaves = number(&mut blocks, &sealed.map)?;
         for rows in blocks.iter_mut().map(|block| &mut block.rows) {
             // What an entry writes last is its lane.
-            let entries = rows.writes.chunk_by(|one, other| one.entry == other.entry);
-            for (lane, writes) in rows.lanes.iter_mut().zip(entries) {
+            for (lane, writes) in rows.lanes.iter_mut().zip(Write::by_entry(&rows.writes)) {
                 lane.number = writes.last().map_or(0, |write| write.number);
             }
         }
@@ -214,9 +211,7 @@ impl Sealer {
 fn number(blocks: &mut [Recalled], sealed: &StateMap) -> Result<Vec<Hashed>, LedgerError> {
     let mut writes: Vec<&mut Write> = blocks.iter_mut().flat_map(|block| &mut block.rows.writes).collect();
     let by_key = ByKey::new(writes.iter().map(|write| write.key), &sealed.values());
-    for (write, number) in writes.iter_mut().zip(by_key.numbers(next_number(sealed)?)) {
-        write.number = number;
-    }
+    by_key.number(writes.iter_mut().map(|write| &mut **write), next_number(sealed)?);
     Ok(by_key.last().map(|place| writes[place].leaf()).collect())
 }
 
@@ -225,7 +220,7 @@ fn next_number(map: &StateMap) -> Result<u32, LedgerError> {
     u32::try_from(map.len()).map_err(|_| LedgerError::Internal(format!("a ledger has at most {} records", u32::MAX)))
 }
 
-/// One block while its hashes are made: `take` for each transaction, then `salted`, then `enter` for each.
+/// One block while its hashes are made: `take` for each transaction, then `salted`, then `enter`.
 struct Sealing {
     suite: &'static dyn HashSuite,
     leaves: Vec<Hash>,
@@ -233,8 +228,6 @@ struct Sealing {
     writes: Vec<Write>,
     /// For each write the salt of the instruction that wrote it last.
     salts: Vec<Salt>,
-    /// For each transaction where its writes end, of which its lane is the last.
-    ends: Vec<usize>,
     lanes: Vec<LaneRow>,
     payload_bytes: usize,
 }
@@ -247,18 +240,18 @@ impl Sealing {
             entries: Vec::with_capacity(entries),
             writes: Vec::new(),
             salts: Vec::new(),
-            ends: Vec::with_capacity(entries),
             lanes: Vec::with_capacity(entries),
             payload_bytes: 0,
         }
     }
 
     /// Takes in what a transaction wrote, and its lane.
-    fn take(&mut self, transaction: &Transaction, writes: Vec<NewRecord>) {
+    fn take(&mut self, position: usize, transaction: &Transaction, writes: Vec<NewRecord>) {
+        let entry = u32::try_from(position).unwrap_or(u32::MAX);
         for write in writes {
             let last = write.instructions.last().copied().unwrap_or_default();
             let salt = transaction.salts.get(usize::from(last)).copied().unwrap_or_default();
-            self.push(write, salt);
+            self.push(entry, write, salt);
         }
         let lane_id = transaction.lane_id();
         let position = Position { sequence: transaction.sequence, transaction: transaction.id };
@@ -268,11 +261,10 @@ impl Sealing {
             id: lane_id.into(),
             instructions: Vec::new(),
         };
-        self.push(record, instruction_salt(self.suite, &transaction.salt, NO_INSTRUCTION));
-        self.ends.push(self.writes.len());
+        self.push(entry, record, instruction_salt(self.suite, &transaction.salt, NO_INSTRUCTION));
     }
 
-    fn push(&mut self, new: NewRecord, instruction_salt: Salt) {
+    fn push(&mut self, entry: u32, new: NewRecord, instruction_salt: Salt) {
         self.salts.push(instruction_salt);
         self.writes.push(Write {
             key: state_map::record_key(self.suite, &new.kind, &new.id),
@@ -282,7 +274,7 @@ impl Sealing {
             leaf_hash: EMPTY,
             salt: Salt::default(),
             record: new.record,
-            entry: u32::try_from(self.ends.len()).unwrap_or(u32::MAX),
+            entry,
             instructions: new.instructions,
             number: 0,
         });
@@ -292,9 +284,7 @@ impl Sealing {
     fn salted(&mut self, values: &Values, next_number: u32) -> Vec<Hashed> {
         let (suite, writes) = (self.suite, &mut self.writes);
         let by_key = ByKey::new(writes.iter().map(|write| write.key), values);
-        for (write, number) in writes.iter_mut().zip(by_key.numbers(next_number)) {
-            write.number = number;
-        }
+        by_key.number(writes.iter_mut(), next_number);
         for (places, before) in by_key.each() {
             let mut salt = before.map(|leaf| leaf.salt);
             for place in places {
@@ -310,19 +300,17 @@ impl Sealing {
         by_key.last().map(|place| writes[place].leaf()).collect()
     }
 
-    /// Makes the entry of the next transaction.
-    fn enter(&mut self, transaction: &Transaction, refused: &[Refusal]) {
-        let number = self.entries.len();
-        let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
-        let writes = &self.writes[start..self.ends[number]];
-        if let Some(lane) = writes.last() {
-            self.lanes.push(LaneRow { number: lane.number, sequence: transaction.sequence, entry: lane.entry });
+    /// Makes the entry of each transaction.
+    fn enter<'a>(&mut self, transactions: impl Iterator<Item = (&'a Transaction, &'a Vec<Refusal>)>) {
+        for ((transaction, refused), writes) in transactions.zip(Write::by_entry(&self.writes)) {
+            if let Some(lane) = writes.last() {
+                self.lanes.push(LaneRow { number: lane.number, sequence: transaction.sequence, entry: lane.entry });
+            }
+            let text = block::entry(transaction, refused, &Write::changes(self.suite, writes), writes.len());
+            self.payload_bytes += text.len() + transaction.instructions().len() + 40;
+            self.leaves.push(block::entry_leaf(self.suite, &text));
+            self.entries.push(text);
         }
-        let changes: Vec<Hash> = writes.iter().map(|write| write.leaf_hash).collect();
-        let text = block::entry(transaction, refused, &merkle::tree_hash(self.suite, &changes), changes.len());
-        self.payload_bytes += text.len() + transaction.instructions().len() + 40;
-        self.leaves.push(block::entry_leaf(self.suite, &text));
-        self.entries.push(text);
     }
 }
 

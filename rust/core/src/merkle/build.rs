@@ -8,11 +8,11 @@ use crate::hash::{EMPTY, Hash, NodeHash};
 /// The root of the tree over `leaves`: 32 zero bytes for none, the leaf itself for one.
 #[must_use]
 pub fn tree_hash(suite: &dyn NodeHash, leaves: &[Hash]) -> Hash {
-    let mut level = leaves.to_vec();
-    while level.len() > 1 {
-        climb(suite, &mut level);
+    match leaves {
+        [] => EMPTY,
+        [only] => *only,
+        _ => tree_hash(suite, &above(suite, leaves)),
     }
-    level.first().copied().unwrap_or(EMPTY)
 }
 
 /// The inclusion path of leaf `index`, from the leaf upwards.
@@ -29,19 +29,19 @@ pub fn path(suite: &dyn NodeHash, leaves: &[Hash], index: usize) -> Result<Vec<H
     while level.len() > 1 {
         // The last node of an odd level has no sibling; it climbs unchanged and adds nothing to the path.
         siblings.extend(level.get(index ^ 1));
-        climb(suite, &mut level);
+        level = above(suite, &level);
         index /= 2;
     }
     Ok(siblings)
 }
 
-/// Replaces a level by the one above it. Lifting a last odd node unchanged gives the same tree as splitting at the
+/// The level above a level. Lifting a last odd node unchanged gives the same tree as splitting at the
 /// largest power of two, which is how RFC 9162 defines it.
-fn climb(suite: &dyn NodeHash, level: &mut Vec<Hash>) {
+fn above(suite: &dyn NodeHash, level: &[Hash]) -> Vec<Hash> {
     let (pairs, _) = level.as_flattened().as_chunks();
     let mut above = Vec::with_capacity(level.len().div_ceil(2));
     suite.nodes(pairs, &mut above);
     let (_, odd) = level.as_chunks::<2>();
     above.extend(odd);
-    *level = above;
+    above
 }
