@@ -79,6 +79,18 @@ def test_a_disbursement_that_never_was_is_taken_back_and_stated_anew() -> None:
         ledger.apply(SECOND, but(again, name="two", amount_minor=22_000_000), by=BOTH)
 
 
+def test_a_disbursement_of_less_waits_for_no_more_when_it_is_taken_back() -> None:
+    """What paying less had freed is drawn by now, and both together would be beyond the limit (I-10)."""
+    ledger = lent()
+    apply(ledger, SECOND, do.DisburseLoan("L", "two", 1_000_000, "OUT-two", digest("two")), by=BOTH)
+    apply(ledger, but(SECOND, name="three", amount_minor=21_000_000), by=BOTH)
+    apply(ledger, but(BACK, name="two", reference="OUT-two"), by=["bank"])
+    assert ledger.get(Loan, "L").reserved_minor == 22_000_000
+    with refused(ledger, "loan.bad_state"):
+        ledger.apply(do.DisburseLoan("L", "two", 1_000_001, "OUT-three", digest("three")), by=["bank"])
+    apply(ledger, do.DisburseLoan("L", "two", 1_000_000, "OUT-two", digest("two")), by=["bank"])
+
+
 def test_what_came_of_a_disbursement_keeps_it() -> None:
     """Money that was asked for is on its way, a prepayment has repaid a part, a month has been closed."""
     ledger = lent()

@@ -36,7 +36,8 @@ class ReverseDisbursement(Instruction, frozen=True, tag="loan.reverse_disburseme
     """Takes back that a draw was paid out, which was not so. Signed by the lender and the account's bank.
 
     Attributes:
-        name: Name of the draw, which then waits to be paid out again.
+        name: Name of the draw, which then waits to be paid out again. Where less was paid than was signed for, it waits
+            for that: the rest was free to be drawn anew, and may have been.
         reference: The lender's number of the entry that was posted in error.
     """
 
@@ -106,7 +107,7 @@ def _reverse_disbursement(do: ReverseDisbursement, book: Book) -> None:
                advice="let the money come back first, or be repaid", lent=lent, outstanding=draw.outstanding_minor,
                free=account.free_minor)  # fmt: skip
     take_back(book, "loan", by=loan.lender, reference=do.reference, amount_minor=lent, of=f"{loan.id} {do.name}")
-    waiting = msgspec.structs.replace(draw, lent_minor=0, outstanding_minor=0, balances=())
+    waiting = Draw(name=draw.name, asked_minor=lent)
     draws = tuple(waiting if each.name == do.name else each for each in loan.draws)
     book.put(msgspec.structs.replace(loan, draws=draws))
     book.put(msgspec.structs.replace(account, inflow_minor=account.inflow_minor - lent))

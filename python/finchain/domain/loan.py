@@ -61,7 +61,7 @@ class Draw(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """A draw: reserved when it is signed, lent when the lender has paid it out.
 
     Attributes:
-        asked_minor: What was signed for.
+        asked_minor: What was signed for; only what was paid of it, where that was taken back.
         lent_minor: What the lender paid; 0 until then.
         outstanding_minor: What of it is not repaid.
         balances: What was outstanding since when, from the last posting of interest on.
