@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from book import MemoryBook, digest, refused
@@ -16,6 +17,7 @@ from finchain.domain.cash import Cash
 from finchain.domain.certificate import Lot
 from finchain.domain.compensation import entitlements
 from finchain.domain.guarantee import Guarantee, Scope
+from finchain.domain.invariants import InvariantError, Ledger, check_ranks
 from finchain.domain.loan import Loan
 from finchain.domain.rule import Absent
 from finchain.domain.totals import totals_of
@@ -335,16 +337,36 @@ def test_interest_on_what_a_guarantor_paid_comes_before_it() -> None:
     assert (guarantee.interest_paid_minor, guarantee.recovered_minor) == (217_500, 82_500)
 
 
-def test_a_fund_pays_its_share_of_what_the_guarantor_lost_and_ranks_last() -> None:
-    counter = but(
-        OFFER, id="K", guarantor="fund", behind="G", coverage_bp=2_000, period_end=PERIOD_END + timedelta(1),
-        until=MATURITY - timedelta(1),
-    )  # fmt: skip
-    ledger = lent(but(OFFER, scope=["principal"]))
+COUNTER = but(
+    OFFER, id="K", guarantor="fund", behind="G", coverage_bp=2_000, period_end=PERIOD_END + timedelta(1),
+    until=MATURITY - timedelta(1),
+)  # fmt: skip
+
+
+def countered(*offers: do.OfferGuarantee) -> MemoryBook:
+    """A fund stands behind the first of the guarantors, and nothing was repaid on the day."""
+    ledger = lent(*offers)
     ledger.register("fund", "guarantor")
-    apply(ledger, counter, by=["fund"])
+    apply(ledger, COUNTER, by=["fund"])
     apply(ledger, do.AcceptCounterGuarantee("K"), by=["guarantor"])
     ledger.move_to(MATURITY + timedelta(1))
+    return ledger
+
+
+def fund_in_part_paid_back(ledger: MemoryBook, amount_minor: int) -> None:
+    """The guarantor pays so much and the fund a fifth of it; the lender and the guarantor get back all, the fund some.
+
+    What other guarantors paid stays open.
+    """
+    compensate(ledger, amount_minor)
+    compensate(ledger, amount_minor // 5, "K", by="guarantor")
+    apply(ledger, but(REPAID, amount_minor=owed(ledger)["bank"]), by=["bank"])
+    apply(ledger, but(RECOVERED, amount_minor=amount_minor - amount_minor // 5), by=["guarantor"])
+    apply(ledger, but(RECOVERED, id="K", amount_minor=100, reference="BACK-2"), by=["fund"])
+
+
+def test_a_fund_pays_its_share_of_what_the_guarantor_lost_and_ranks_last() -> None:
+    ledger = countered(but(OFFER, scope=["principal"]))
     with refused(ledger, "guarantee.not_due"):
         ledger.apply(do.DemandCompensation("K", "L", 1), by=["guarantor"])
     compensate(ledger, 40_000_000)
@@ -358,6 +380,40 @@ def test_a_fund_pays_its_share_of_what_the_guarantor_lost_and_ranks_last() -> No
     apply(ledger, but(RECOVERED, id="K", amount_minor=8_000_000), by=["fund"])
     assert cash(ledger, "guarantor", "fund") == [0, 0]
     assert ledger.get(Loan, "L").status == "ended"
+
+
+def test_i_8_nobody_behind_a_guarantor_of_a_loan_was_paid_before_it() -> None:
+    ledger = countered(but(OFFER, scope=["principal"]))
+    compensate(ledger, 40_000_000)
+    compensate(ledger, 8_000_000, "K", by="guarantor")
+    apply(ledger, but(REPAID, amount_minor=owed(ledger)["bank"]), by=["bank"])
+    check_ranks(Ledger(ledger.records.values()))
+    early = msgspec.structs.replace(ledger.get(Guarantee, "K"), recovered_minor=1)
+    with pytest.raises(InvariantError, match="I-8: guarantee K got 1 back while 32000000 of L"):
+        check_ranks(Ledger([*ledger.records.values(), early]))
+
+
+def test_a_guarantor_may_have_to_share_after_the_fund_behind_it_was_paid_back() -> None:
+    """What it pays then ranks before what the fund is paid from then on."""
+    first = but(OFFER, sharing="joint", coverage_bp=10_000, scope=["principal"], document=digest("together"))
+    ledger = countered(first, but(first, id="H", guarantor="second"))
+    compensate(ledger, 40_000_000, "H")
+    fund_in_part_paid_back(ledger, 10_000_000)
+    share = do.ContributeShare("G", "H", 20_000_000, "SHARE-1", digest("share"))
+    apply(ledger, share, by=["guarantor", "second"])
+    assert owed(ledger) == {"bank": 0, "G": 20_000_000, "H": 20_000_000, "K": 1_999_900}
+    with refused(ledger, "guarantee.rank"):
+        ledger.apply(but(RECOVERED, id="K", reference="BACK-3"), by=["fund"])
+
+
+def test_a_guarantor_may_have_to_pay_costs_after_the_fund_behind_it_was_paid_back() -> None:
+    ledger = countered(but(OFFER, scope=["principal", "costs"], coverage_bp=10_000))
+    fund_in_part_paid_back(ledger, 40_000_000)
+    apply(ledger, do.ChargeLoan("L", "costs", 50, digest("bill"), digest("award")), by=["bank"])
+    compensate(ledger, 50)
+    assert owed(ledger) == {"bank": 0, "G": 50, "K": 7_999_900}
+    with refused(ledger, "guarantee.rank"):
+        ledger.apply(but(RECOVERED, id="K", reference="BACK-3"), by=["fund"])
 
 
 def test_of_a_certificate_the_settlement_bank_states_what_comes_back() -> None:

@@ -263,18 +263,22 @@ def _check_loan_ranks(loan: Loan, guarantees: Mapping[str, Guarantee]) -> None:
     """The borrower has paid a guarantor nothing while its lender is not paid, nor a fund before the guarantor.
 
     Costs and fees do not count here: they can be charged after all the rest was paid, and a guarantor then was too.
+    Nor does what a guarantor pays of them, or as its share of what another paid: a fund behind it may have been paid.
     """
-    late = sum(charge.due_minor for name, charge in loan.charges.items() if name in ("costs", "fees"))
-    ahead = loan.outstanding_minor + loan.due_minor - late
+    charges = [charge for name, charge in loan.charges.items() if name in ("costs", "fees")]
+    ahead = loan.outstanding_minor + loan.due_minor - sum(charge.due_minor for charge in charges)
+    charged = sum(charge.compensated_minor for charge in charges)
     for own in (guarantees[id] for id in loan.guarantees):
         counters = [guarantees[id] for id in own.counters]
         received = own.recovered_minor - sum(each.compensated_minor for each in counters) + own.interest_paid_minor
         if received < 0 or (received and ahead):
             _fail("I-8", f"guarantee {own.id} got {received} back while {ahead} of {loan.id} ranked before it")
+        later = min(own.compensated_minor, charged) + own.contributed_minor
+        unpaid = ahead + max(0, own.subrogated_minor - later)
         for each in counters:
             back = each.recovered_minor + each.interest_paid_minor
-            if back and ahead + own.subrogated_minor:
-                _fail("I-8", f"guarantee {each.id} got {back} back while others of {loan.id} ranked before it")
+            if back and unpaid:
+                _fail("I-8", f"guarantee {each.id} got {back} back while {unpaid} of {loan.id} ranked before it")
 
 
 def check_loans(ledger: Ledger) -> None:
