@@ -216,5 +216,6 @@ def ready(town: Town, choose: Choices) -> Order:
     found = [(kind, subjects) for kind, known in ORDERS.items() if (subjects := known.about(town))]
     found.sort(key=lambda each: town.ordered[each[0]] / ORDERS[each[0]].often)
     kind, subjects = choose.one(found[:AMONG])
-    town.ordered[kind] += 1
-    return ORDERS[kind].draw(town, choose, subjects)
+    drawn = ORDERS[kind].draw(town, choose, subjects)
+    town.ordered[type(drawn.what)] += 1
+    return drawn

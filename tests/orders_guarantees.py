@@ -116,11 +116,14 @@ def offer_guarantee(
     secures, debt, debtor, behind = about
     liability: Liability = choose.one(("joint_several", "joint_several", "general", "independent"))
     sharing: Sharing = choose.one(("joint", "joint", "joint", "joint", "several"))
+    payer = debtor if behind is None else behind.guarantor
+    # Who guarantees a debt twice has nobody to share with.
+    others = [debtor, payer]
     for other in beside(town, secures, debt, behind):
         sharing = sharing if other.sharing is Absent else other.sharing
-    payer = debtor if behind is None else behind.guarantor
+        others.append(other.guarantor)
     role = "lender" if liability == "independent" else "guarantor"
-    guarantor = choose.one(town.having(role, but=[debtor, payer]))
+    guarantor = choose.one(town.having(role, but=others))
     end = town.in_days(60) if behind is None else behind.period_end + timedelta(days=30)
     scope = choose.one((["principal"], [*get_args(Scope)]))
     purpose: Purpose = choose.one(get_args(Purpose)) if secures == "certificate" else "financing"
@@ -295,23 +298,21 @@ def took_over_loans(town: Town) -> list[Guarantee]:
     return [each for each in town.all(Guarantee) if each.secures == "loan" and each.subrogated_minor]
 
 
-def recoverable(town: Town) -> list[Guarantee]:
-    """Those of them before whom nobody else is owed anything."""
-    found = []
-    for guarantee in took_over_loans(town):
-        loan = posted_up_to(town.get(Loan, guarantee.debt), town.today)
-        ahead = loan.outstanding_minor + loan.due_minor
-        if guarantee.behind is not Absent:
-            own = town.get(Guarantee, guarantee.behind)
-            ahead += own.subrogated_minor + own.interest_owed_minor(town.today)
-        found += [] if ahead else [guarantee]
-    return found
-
-
-@order(do.ReceiveRecovery, recoverable, often=2)
+@order(do.ReceiveRecovery, took_over_loans, often=2)
 def receive_recovery(town: Town, guarantee: Guarantee, choose: Choices) -> Any:
-    owed = guarantee.subrogated_minor + guarantee.interest_owed_minor(town.today)
-    return do.ReceiveRecovery(guarantee.id, choose.some(owed), *town.entry()), [guarantee.guarantor]
+    """What a guarantor gets back; before that who ranks before it is paid, which seldom happens by itself in time."""
+    loan = posted_up_to(town.get(Loan, guarantee.debt), town.today)
+    if ahead := loan.outstanding_minor + loan.due_minor:
+        return do.ReceiveRepayment(loan.id, ahead, *town.entry()), [loan.lender]
+    own = guarantee if guarantee.behind is Absent else town.get(Guarantee, guarantee.behind)
+    first = own if recoverable_minor(town, own) else guarantee
+    amount = choose.some(recoverable_minor(town, first))
+    return do.ReceiveRecovery(first.id, amount, *town.entry()), [first.guarantor]
+
+
+def recoverable_minor(town: Town, guarantee: Guarantee) -> int:
+    """What a guarantor is owed, interest included."""
+    return guarantee.subrogated_minor + guarantee.interest_owed_minor(town.today)
 
 
 @order(do.WaiveRecovery, took_over_loans)

@@ -225,7 +225,7 @@ def securing(town: Town) -> list[tuple[Loan, Part]]:
     return found
 
 
-@order(do.SecureLoan, securing, often=2)
+@order(do.SecureLoan, securing, often=3)
 def secure(town: Town, about: tuple[Loan, Part], choose: Choices) -> Any:
     loan, part = about
     return do.SecureLoan(loan.id, part.id), [loan.borrower, loan.lender]
@@ -300,7 +300,13 @@ def outstanding(town: Town, *, due: bool) -> list[Loan]:
     return [each for each in live_loans(town) if each.outstanding_minor and (town.today >= each.due_on) is due]
 
 
-@order(do.PrepayLoan, lambda town: [each for each in outstanding(town, due=False) if each.prepayment != "none"])
+def prepayable(town: Town) -> list[Loan]:
+    """Loans that can be prepaid; a new notice would take the place of one that can still be kept, and its days."""
+    before = [each for each in outstanding(town, due=False) if each.prepayment != "none"]
+    return [each for each in before if each.notice is Absent or not notice_amount(each)]
+
+
+@order(do.PrepayLoan, prepayable, often=2)
 def prepay(town: Town, loan: Loan, choose: Choices) -> Any:
     chosen = choose.one([each for each in loan.draws if each.outstanding_minor])
     if choose.either():
@@ -327,7 +333,7 @@ def notice_amount(loan: Loan) -> int:
     return notice.amount_minor if notice.amount_minor <= outstanding else 0
 
 
-@order(do.ReceivePrepayment, announced)
+@order(do.ReceivePrepayment, announced, often=2)
 def receive_prepayment(town: Town, loan: Loan, choose: Choices) -> Any:
     """The notice's principal, with the interest and the fee that the ledger names when they are left out."""
     paid = do.ReceivePrepayment(loan.id, notice_amount(loan), *town.entry())

@@ -12,7 +12,7 @@ from collections.abc import Callable, Set
 from typing import Any
 
 import msgspec
-from hypothesis import HealthCheck, note, settings
+from hypothesis import HealthCheck, note, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 
@@ -173,8 +173,13 @@ def test_a_move_is_of_an_instruction_that_there_is() -> None:
     assert set(MOVES) <= set(RULEBOOK_1.rules)
 
 
-SIZES = {"dev": (4, 200), "ci": (45, 320), "nightly": (600, 480)}
+SIZES = {"dev": (4, 200), "ci": (60, 320), "nightly": (600, 480)}
 """Runs, and steps of each, by profile; Hypothesis gives up a run whose choices take more than 8,192 bytes."""
+
+ANEW = 10
+"""Runs of one search. From its eleventh on Hypothesis makes most by changing a step or two of another: of 45 runs of a
+search about ten were not nearly copies, and in three of sixteen such searches no guarantor got anything back of a loan.
+"""
 
 NEVER = frozenset({do.CreateLedger})
 """What is applied in block 0 and is refused ever after."""
@@ -187,9 +192,12 @@ def test_everything(record_property: Callable[[str, object], None]) -> None:
     runs, steps = SIZES[PROFILE]
     # A run is meant to be long, and its quickest form is not short.
     sized = settings(
-        max_examples=runs, stateful_step_count=steps, suppress_health_check=[HealthCheck.large_base_example]
+        max_examples=min(ANEW, runs), stateful_step_count=steps, suppress_health_check=[HealthCheck.large_base_example]
     )  # fmt: skip
-    run_state_machine_as_test(Everything, settings=sized)
+    for number in range(0, runs, ANEW):
+        # What is the same every time is not the same in each search.
+        machine = seed(number)(Everything) if sized.derandomize else Everything
+        run_state_machine_as_test(machine, settings=sized)
     shares = {str(each.__struct_config__.tag): f"{APPLIED[each]} of {TRIED[each]}" for each in ORDERS}
     record_property("applied", shares)
     table = "\n".join(f"{tag:28} {share}" for tag, share in sorted(shares.items()))
