@@ -25,6 +25,7 @@ from finchain.domain.guarantee import Guarantee
 from finchain.domain.rule import Instruction
 from finchain.errors import Refused
 from invariants import check_all
+from machine import search
 from stories import GUARANTEE, ISSUE, MATURITY, but
 
 CREDITORS = ("shop", "tier2", "payee", "maker")
@@ -233,4 +234,5 @@ class Defaults(RuleBasedStateMachine):
             assert sum(self.due(guarantee.id).values()) <= guarantee.room_minor
 
 
-TestDefaults = Defaults.TestCase
+def test_whoever_answers_for_a_default() -> None:
+    search(Defaults)

@@ -53,6 +53,7 @@ from finchain.report.flows import Node, money_of
 from finchain.report.holdings import holdings_of
 from finchain.report.scope import Scope
 from finchain.report.trace import trace_of
+from machine import search
 from remembering import Remembering
 from test_default_machine import Defaults, village
 from test_holdings import check_whole
@@ -219,5 +220,9 @@ class DefaultedPast(Defaults):
         check_past(self.ledger)
 
 
-TestBentPast = BentPast.TestCase
-TestDefaultedPast = DefaultedPast.TestCase
+def test_the_past_of_a_bent_deal() -> None:
+    search(BentPast)
+
+
+def test_the_past_of_a_default() -> None:
+    search(DefaultedPast)

@@ -12,9 +12,9 @@ from collections.abc import Callable, Set
 from typing import Any
 
 import msgspec
-from hypothesis import HealthCheck, note, seed, settings
+from hypothesis import HealthCheck, note
 from hypothesis import strategies as st
-from hypothesis.stateful import invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import invariant, rule
 
 import on_disk
 import orders_claims
@@ -29,7 +29,7 @@ from finchain.domain.founding import LedgerRecord
 from finchain.domain.rule import Instruction
 from finchain.domain.rulebook import RULEBOOK_1
 from finchain.money import AMOUNT_MAX_MINOR
-from machine import Watched
+from machine import Watched, search
 from orders import ORDERS, Choices, Order, Town, ready
 from strategies import member
 
@@ -176,11 +176,6 @@ def test_a_move_is_of_an_instruction_that_there_is() -> None:
 SIZES = {"dev": (4, 200), "ci": (60, 320), "nightly": (600, 480)}
 """Runs, and steps of each, by profile; Hypothesis gives up a run whose choices take more than 8,192 bytes."""
 
-ANEW = 10
-"""Runs of one search. From its eleventh on Hypothesis makes most by changing a step or two of another: of 45 runs of a
-search about ten were not nearly copies, and in three of sixteen such searches no guarantor got anything back of a loan.
-"""
-
 NEVER = frozenset({do.CreateLedger})
 """What is applied in block 0 and is refused ever after."""
 
@@ -189,15 +184,8 @@ def test_everything(record_property: Callable[[str, object], None]) -> None:
     """Runs the machine; then every instruction was applied, as almost every order that was sent as it was meant."""
     TRIED.clear()
     APPLIED.clear()
-    runs, steps = SIZES[PROFILE]
     # A run is meant to be long, and its quickest form is not short.
-    sized = settings(
-        max_examples=min(ANEW, runs), stateful_step_count=steps, suppress_health_check=[HealthCheck.large_base_example]
-    )  # fmt: skip
-    for number in range(0, runs, ANEW):
-        # What is the same every time is not the same in each search.
-        machine = seed(number)(Everything) if sized.derandomize else Everything
-        run_state_machine_as_test(machine, settings=sized)
+    search(Everything, *SIZES[PROFILE], suppress=[HealthCheck.large_base_example])
     shares = {str(each.__struct_config__.tag): f"{APPLIED[each]} of {TRIED[each]}" for each in ORDERS}
     record_property("applied", shares)
     table = "\n".join(f"{tag:28} {share}" for tag, share in sorted(shares.items()))
