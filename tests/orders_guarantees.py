@@ -305,14 +305,9 @@ def receive_recovery(town: Town, guarantee: Guarantee, choose: Choices) -> Any:
     if ahead := loan.outstanding_minor + loan.due_minor:
         return do.ReceiveRepayment(loan.id, ahead, *town.entry()), [loan.lender]
     own = guarantee if guarantee.behind is Absent else town.get(Guarantee, guarantee.behind)
-    first = own if recoverable_minor(town, own) else guarantee
-    amount = choose.some(recoverable_minor(town, first))
+    first = own if own.owed_minor(town.today) else guarantee
+    amount = choose.some(first.owed_minor(town.today))
     return do.ReceiveRecovery(first.id, amount, *town.entry()), [first.guarantor]
-
-
-def recoverable_minor(town: Town, guarantee: Guarantee) -> int:
-    """What a guarantor is owed, interest included."""
-    return guarantee.subrogated_minor + guarantee.interest_owed_minor(town.today)
 
 
 @order(do.WaiveRecovery, took_over_loans)

@@ -237,6 +237,10 @@ class Guarantee(Record, frozen=True, kw_only=True):
         days = count_days(since, on, day_count)
         return owed + interest(self.subrogated_minor, rate, days, DAYS_IN_YEAR[day_count])
 
+    def owed_minor(self, on: date) -> int:
+        """All that the debtor owes the guarantor up to a day: what it paid and did not get back, and the interest."""
+        return self.subrogated_minor + self.interest_owed_minor(on)
+
     def __str__(self) -> str:
         covered = format_minor(self.covered_minor, self.currency)
         return f"{self.id} {self.status}: {self.guarantor} covers {covered} {self.currency} of {self.debt}"

@@ -65,7 +65,7 @@ def _receive_recovery(do: ReceiveRecovery, book: Book) -> None:
     if ahead:
         refuse("guarantee.rank", f"{ahead} of {loan.id} rank before {do.id}", rule="Civil Code 700", field="id",
                value=do.id, advice="let those before it be paid first, the lender before all", on=str(on))  # fmt: skip
-    owed = guarantee.interest_owed_minor(on) + guarantee.subrogated_minor
+    owed = guarantee.owed_minor(on)
     if do.amount_minor > owed:
         refuse("guarantee.over_recover", f"{owed} were owed under {do.id} on {on}", rule="domain.md I-8",
                field="amount_minor", value=do.amount_minor, advice=f"state up to {owed}, and give the rest back",
@@ -163,7 +163,7 @@ def recover_from(book: Book, id: str, payer: str, money: int, on: date) -> int:
     Those of one rank share it by rule P over what they are owed, interest included; a guarantor's own comes after it.
     """
     for tier in guarantors_of(book, book.get(Loan, id)):
-        owed = [each.interest_owed_minor(on) + each.subrogated_minor for each in tier]
+        owed = [each.owed_minor(on) for each in tier]
         paid = min(money, sum(owed))
         for guarantee, share in zip(tier, share_pro_rata(paid, owed), strict=True):
             if share:
@@ -184,6 +184,5 @@ def _owed_before(guarantee: Guarantee, loan: Loan, on: date, book: Book) -> int:
     loan = posted_up_to(loan, on)
     ahead = loan.outstanding_minor + loan.due_minor
     if guarantee.behind is not Absent:
-        own = book.get(Guarantee, guarantee.behind)
-        ahead += own.subrogated_minor + own.interest_owed_minor(on)
+        ahead += book.get(Guarantee, guarantee.behind).owed_minor(on)
     return ahead
