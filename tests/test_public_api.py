@@ -24,7 +24,9 @@ SIGNATURES = {
     "create":
         "(path, *, name, operator, keys, clock, hash_suite, time_zone_minutes, policy, rulebook, durability, "
         "predecessor, checkpoint_suite)",
-    "open": "(path, *, read_only, operator, keys, clock, after_silence, progress, rulebooks, durability)",
+    "open":
+        "(path, *, read_only, operator, keys, clock, after_silence, progress, rulebooks, durability, verified, "
+        "own_index)",
     "predecessor": "(path, *, checkpoint, trust)",
     "repair": "(path, source, *, write, checkpoint, keys, rulebooks, progress)",
     "request_enrolment": "(ledger, party_id, holders, *, threshold)",
@@ -44,7 +46,7 @@ SIGNATURES = {
     "Reading.find": "(self, kind, where)",
     "Reading.find_all": "(self)",
     "Reading.totals": "(self, as_of)",
-    "Reading.history": "(self, kind, id, *, limit)",
+    "Reading.history": "(self, kind, id, *, limit, replayed)",
     "Reading.changes": "(self)",
     "Reading.resolve": "(self, ticket)",
     "Reading.close": "(self)",

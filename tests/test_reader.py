@@ -155,21 +155,49 @@ def test_a_record_that_was_changed_in_the_index_is_found_by_verify(home: Path) -
         reader.verify()
 
 
-def test_an_index_that_cannot_be_read_is_said_and_mended_by_the_command(home: Path) -> None:
-    """The library says so; the command opens the ledger for writing, because nobody else has it open."""
+def content(home: Path) -> dict[str, tuple[int, bytes]]:
+    """Every file of the ledger with the time of its last change and its bytes."""
+    files = [path for path in folder(home).rglob("*") if path.is_file()]
+    return {str(path.relative_to(home)): (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+
+
+@pytest.mark.parametrize("changes", [True, False], ids=["with changes", "blocks alone"])
+def test_an_index_that_cannot_be_read_is_made_elsewhere(
+    home: Path, changes: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
     with reopen(home) as ledger:
-        height = ledger.height
-    shutil.rmtree(folder(home) / "index")
-    with pytest.raises(fc.StorageError, match="holds no index"):
-        fc.open(folder(home), read_only=True)
-    assert cli.run(["show", str(folder(home)), "--keys", str(home / "keys")]) == 0
-    with fc.open(folder(home), read_only=True) as reader:
-        assert reader.height == height
+        ledger.submit(claim("r-1"), by=key("shop"))
+        height, state_root = ledger.height, ledger.state_root
     (folder(home) / "index" / "mark").write_text("torn")
-    with pytest.raises(fc.StorageError, match="made anew"):
-        fc.open(folder(home), read_only=True)
+    if not changes:
+        shutil.rmtree(folder(home) / "changes")
+    told: list[tuple[int, int]] = []
+    for missing in (False, True):
+        if missing:
+            shutil.rmtree(folder(home) / "index")
+        before = names(home), content(home)
+        with fc.open(folder(home), read_only=True, progress=lambda *done: told.append(done)) as reader:
+            assert (reader.height, reader.state_root) == (height, state_root)
+            assert reader.made_anew and reader.verified and told[-1] == (height, height)
+            assert reader._own is not None
+            place = reader._own.path
+            assert place.is_dir()
+        assert not place.exists()
+        for words in (
+            ["show"], ["show", "receivable", "r-1"], ["history", "receivable", "r-1"], ["totals"], ["due"],
+            ["positions", "shop"], ["trace", "r-1"], ["postings"], ["check"],
+        ):  # fmt: skip
+            assert cli.run([words[0], str(folder(home)), *words[1:]]) == 0, words
+        assert "temporary index" in capsys.readouterr().err
+        assert (names(home), content(home)) == before, "reading wrote into the folder"
     with pytest.raises(fc.NotFound):
         fc.open(home / "nothing", read_only=True)
+
+
+def test_only_reading_is_verified_or_has_an_index_of_its_own(home: Path) -> None:
+    for option in ("verified", "own_index"):
+        with pytest.raises(fc.ConfigError, match="speak of reading only"):
+            fc.open(folder(home), **{option: True})  # type: ignore[call-overload]
 
 
 def test_an_index_that_a_crash_left_behind_is_noticed(home: Path, tmp_path: Path) -> None:
@@ -181,8 +209,12 @@ def test_an_index_that_a_crash_left_behind_is_noticed(home: Path, tmp_path: Path
     shutil.copytree(old, folder(home) / "index")
     with fc.open(folder(home), read_only=True) as reader:
         assert reader.behind and reader.height == 3
-    assert cli.run(["show", str(folder(home)), "receivable", "r-1", "--keys", str(home / "keys")]) == 0
-    with fc.open(folder(home), read_only=True) as reader:
+    before = content(home)
+    assert cli.run(["show", str(folder(home)), "receivable", "r-1"]) == 0
+    assert {name: each for name, each in content(home).items() if "lock.mdb" not in name} == {
+        name: each for name, each in before.items() if "lock.mdb" not in name
+    }
+    with fc.open(folder(home), read_only=True, own_index=True) as reader:
         assert not reader.behind and reader.height == 4
 
 

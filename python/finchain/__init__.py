@@ -23,9 +23,9 @@ _HOMES: Final = {
     "domain.receivable": ("Receivable",),
     "domain.rulebook": ("RULEBOOK_1", "Rulebook"),
     "errors": (
-        "Busy", "ConfigError", "DamageError", "Fault", "FinchainError", "ForkError", "KeyFileError", "LockedError",
-        "NotFound", "Refused", "Rejected", "StorageError", "TamperError", "UnconfirmedError", "Unknown", "Unreachable",
-        "VersionError",
+        "Busy", "ConfigError", "DamageError", "FalseIndexError", "Fault", "FinchainError", "ForkError", "KeyFileError",
+        "LockedError", "NotFound", "Refused", "Rejected", "StorageError", "TamperError", "UnconfirmedError", "Unknown",
+        "Unreachable", "VersionError",
     ),
     "following": ("Follower", "follow"),
     "keys": ("EnrolmentRequest", "Holder", "Key", "request_enrolment"),

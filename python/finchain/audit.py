@@ -1,29 +1,51 @@
 """Audit: a whole ledger verified from its blocks alone, by the same pipe that wrote it.
 
-Signatures, hashes, rules and state roots are checked again, block by block, with an index of the audit's own; the
-ledger's index and cache are not looked at. It writes nothing into the ledger's folder, which may be in use. Where it
-finds damage it goes on, and says of the rest what hashes and a checkpoint can still show.
+Signatures, hashes, rules and state roots are checked again, block by block, with an index of the audit's own. The
+ledger's index, out of which questions are answered, is then compared with it, row by row. It writes nothing into the
+ledger's folder, which may be in use. Where it finds damage it goes on, and says of the rest what hashes and a
+checkpoint can still show.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 from finchain import _core
 from finchain.domain.founding import LedgerRecord
 from finchain.domain.rulebook import Rulebook
-from finchain.errors import ConfigError, DamageError, Fault, FinchainError, StorageError, TamperError
+from finchain.errors import (
+    ConfigError,
+    DamageError,
+    FalseIndexError,
+    Fault,
+    FinchainError,
+    StorageError,
+    TamperError,
+)
 from finchain.opening import Progress
 from finchain.pipe import Pipe
 from finchain.replay import founding_keys, opened_blocks
 
 CHECKPOINT = "checkpoint"
 """The file of a ledger's newest checkpoint."""
+
+DIFFERENCES_NAMED = 100
+"""Rows of a false index that are named; all are counted."""
+
+INDEX_LOOKS = 20
+"""How often an index that is behind is looked at for movement: a living writer's is behind by milliseconds."""
+
+INDEX_PAUSE_SECONDS = 0.05
+
+IndexState = Literal["agrees", "behind", "absent", "unreadable", "open here", "not compared"]
+"""What an audit found of the ledger's index, where it did not find it false."""
 
 
 class Audit(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +65,9 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
         other_rules: Whether the rule files here have another digest than those the ledger is under. Every state root
             agrees all the same, so the rules made no difference to this ledger.
         predecessor: Name of the ledger that this one continues; empty where there is none.
+        index: `agrees`: each row of the ledger's index is what the blocks make. `behind`, `absent`, `unreadable`: no
+            question is answered out of it until it is made anew. `open here`: this process has it open. `not compared`:
+            only the first blocks were verified.
     """
 
     ledger: str
@@ -57,6 +82,7 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     former_checkpoint_keys: list[str] = []
     other_rules: bool = False
     predecessor: str = ""
+    index: IndexState = "not compared"
 
     def __str__(self) -> str:
         covered = (
@@ -66,8 +92,19 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
         before = f"; continues {self.predecessor.partition('#')[0]}" if self.predecessor else ""
         return (
             f"{self.ledger.partition('#')[0]}: {self.blocks} blocks, {self.transactions} transactions, "
-            f"{self.instructions} instructions verified; {self.records} records, {covered}{before}{rules}"
+            f"{self.instructions} instructions verified; {self.records} records, {covered}{before}{rules}; "
+            f"{_INDEX_SAID[self.index]}"
         )
+
+
+_INDEX_SAID: dict[IndexState, str] = {
+    "agrees": "the index agrees",
+    "behind": "the index is behind, and no question is answered out of it",
+    "absent": "there is no index",
+    "unreadable": "the index cannot be read, and no question is answered out of it",
+    "open here": "the index was not compared, because this process has it open",
+    "not compared": "the index was not compared",
+}
 
 
 def check(
@@ -77,7 +114,7 @@ def check(
     rulebooks: Sequence[Rulebook] = (),
     other_rules: bool = False,
 ) -> Audit:
-    """Verifies every block of a ledger.
+    """Verifies every block of a ledger, and that its index is what the blocks make.
 
     Args:
         path: The ledger's folder.
@@ -89,6 +126,7 @@ def check(
     Raises:
         DamageError: Something is not what was signed or what the rules make: every damaged place, and what still
             stands.
+        FalseIndexError: The blocks are sound, and the index is not what they make: which rows, by name.
         TamperError: The checkpoint is not that of these blocks, or `ledger.json` is not what it should be.
         ConfigError: The rule files here are not the ledger's.
         VersionError: A later version wrote it.
@@ -98,6 +136,8 @@ def check(
     verifying = _Verifying(folder, rulebooks, progress)
     try:
         return verifying.run(other_rules=other_rules)
+    except FalseIndexError:
+        raise
     except (TamperError, StorageError) as error:
         # A sector that cannot be read is damage as well, and has a place.
         damage = verifying.damage(error)
@@ -128,41 +168,86 @@ class _Verifying:
         self._rulebooks = rulebooks
         self._progress = progress
         self._opened = False
-        self._verified = 0
+        self._verified = self._transactions = self._instructions = 0
         self._keys: list[str] = []
         """Of the checkpoints, whenever in force: what an earlier one signed stays signed."""
 
     def run(self, *, other_rules: bool, blocks_max: int | None = None) -> Audit:
         """Verifies all blocks, or those before `blocks_max`."""
-        transactions = instructions = 0
         with opened_blocks(self._folder, self._rulebooks, blocks_max=blocks_max) as (core, blocks, pipe):
             self._opened = True
-            try:
-                for height in range(blocks):
-                    more = pipe.replay(height, until=blocks, verify_signatures=True)
-                    transactions, instructions = transactions + more[0], instructions + more[1]
-                    self._note_keys(pipe)
-                    pipe.records.trim()
-                    if self._progress is not None:
-                        self._progress(height + 1, blocks)
-            finally:
-                # What was executed before the fault may still be on its way.
-                with suppress(FinchainError):
-                    core.wait_indexed()
-                self._verified = core.log_root[0]
-            core.wait_indexed()
-            size, log_root = core.log_root
+            self._replay(core, pipe, blocks)
             record = pipe.records.find(LedgerRecord, "ledger")
             assert isinstance(record, LedgerRecord)
             differs = _rules_differ(pipe, record, other_rules=other_rules)
-            covered = None if blocks_max is not None else self._compare_checkpoint(core)
+            whole = blocks_max is None
+            covered = self._compare_checkpoint(core) if whole else None
+            index: IndexState = self._compare_index(core, pipe) if whole else "not compared"
+            # Blocks may have come meanwhile, and a checkpoint key with them.
+            record = pipe.records.find(LedgerRecord, "ledger")
+            assert isinstance(record, LedgerRecord)
+            size, log_root = core.log_root
             return Audit(
-                ledger=core.name, blocks=size, transactions=transactions, instructions=instructions,
+                ledger=core.name, blocks=size, transactions=self._transactions, instructions=self._instructions,
                 records=core.records_count, state_root=core.state_root.hex(), log_root=log_root.hex(),
                 checkpoint_size=covered, checkpoint_keys=record.checkpoint_keys, other_rules=differs,
                 former_checkpoint_keys=[key for key in self._keys if key not in record.checkpoint_keys],
-                predecessor=record.predecessor.ledger if record.predecessor else "",
+                predecessor=record.predecessor.ledger if record.predecessor else "", index=index,
             )  # fmt: skip
+
+    def _replay(self, core: _core.Ledger, pipe: Pipe, until: int) -> None:
+        """Verifies the blocks below `until` that were not verified yet."""
+        try:
+            for height in range(core.height, until):
+                more = pipe.replay(height, until=until, verify_signatures=True)
+                self._transactions, self._instructions = self._transactions + more[0], self._instructions + more[1]
+                self._note_keys(pipe)
+                pipe.records.trim()
+                if self._progress is not None:
+                    self._progress(height + 1, until)
+        finally:
+            # What was executed before the fault may still be on its way.
+            with suppress(FinchainError):
+                core.wait_indexed()
+            self._verified = core.log_root[0]
+        core.wait_indexed()
+
+    def _compare_index(self, core: _core.Ledger, pipe: Pipe) -> IndexState:
+        """Compares the ledger's index with the audit's own, as of the block that the ledger's index has.
+
+        Raises:
+            FalseIndexError: They differ.
+        """
+        index = self._folder / "index"
+        try:
+            reader = _core.Reader.open(self._folder, index)
+        except StorageError:
+            return "unreadable" if (index / "data.mdb").exists() else "absent"
+        except ConfigError:
+            return "open here"
+        view = None
+        try:
+            view = _view_of(reader, core.height)
+            if view is None:
+                return "behind"
+            if view.height > core.height:
+                # It was written meanwhile. What the index holds now is compared, and so its blocks come first.
+                core.look_further()
+                self._replay(core, pipe, view.height)
+            count, rows = view.compare(core, DIFFERENCES_NAMED)
+        except StorageError:
+            return "unreadable"
+        finally:
+            if view is not None:
+                view.close()
+            reader.close()
+        if count:
+            raise FalseIndexError(
+                f"the {core.height} blocks of {core.name.partition('#')[0]} are sound, and the index beside them is "
+                f"not what they make: {count} row{'s' * (count > 1)} differ{'s' * (count == 1)}",
+                count=count, differences=tuple(rows),
+            )  # fmt: skip
+        return "agrees"
 
     def _note_keys(self, pipe: Pipe) -> None:
         record = pipe.records.find(LedgerRecord, "ledger")
@@ -220,6 +305,17 @@ class _Verifying:
             return None, None
         found = survey.root_at(size)
         return size, None if found is None else found == expected
+
+
+def _view_of(reader: _core.Reader, height: int) -> _core.View | None:
+    """The newest state in the index that has at least so many blocks, or `None` where it stays behind."""
+    for _ in range(INDEX_LOOKS):
+        view = reader.view()
+        if view.height >= height:
+            return view
+        view.close()
+        time.sleep(INDEX_PAUSE_SECONDS)
+    return None
 
 
 def _rules_differ(pipe: Pipe, record: LedgerRecord, *, other_rules: bool) -> bool:

@@ -17,7 +17,8 @@
     │   ├── TooManyLanes        the sender has all the lanes it may have
     │   └── InternalError       a rule failed unexpectedly; the transaction was dropped
     ├── TamperError             bytes that are not what was signed, sealed or committed to
-    │   └── DamageError         every damaged place of a ledger, and what of it still stands
+    │   ├── DamageError         every damaged place of a ledger, and what of it still stands
+    │   └── FalseIndexError     the blocks are sound, and the index beside them is not what they make
     ├── Unknown                 sent, and nobody knows what became of it; its ticket finds out
     ├── Busy                    too much waits already; to be sent again in a moment
     ├── Unreachable             no process serves the ledger, or it does not answer
@@ -282,6 +283,32 @@ class DamageError(TamperError):
             verdict = {True: "agrees", False: "does not agree", None: "cannot be compared"}[self.checkpoint_agrees]
             stands.append(f"the checkpoint over {self.checkpoint_size} blocks {verdict}")
         return "\n".join([*lines, "still stands: " + ", ".join(stands), f"try: {self.advice}"])
+
+
+class FalseIndexError(TamperError):
+    """The blocks of a ledger are sound, and the index beside them, out of which questions are answered, is not theirs.
+
+    Attributes:
+        count: Rows of the index that differ from what the blocks make.
+        differences: The first of them: table, what the row is about, and whether it is changed, missing or added.
+    """
+
+    usual_advice = (
+        "keep a copy of the folder, and find out who can write there; then remove index/, and opening the ledger makes "
+        "it anew from the blocks"
+    )
+
+    def __init__(self, message: str, *, count: int, differences: tuple[tuple[str, str, str], ...]) -> None:
+        rows = [{"table": table, "about": about, "fault": fault} for table, about, fault in differences]
+        super().__init__(message, facts={"count": count, "differences": rows})
+        self.count = count
+        self.differences = differences
+
+    def __str__(self) -> str:
+        lines = [f"  {fault}: {about} ({table})" for table, about, fault in self.differences]
+        if self.count > len(lines):
+            lines.append(f"  and {self.count - len(lines)} more")
+        return "\n".join([self.message, *lines, f"try: {self.advice}"])
 
 
 class Unknown(FinchainError):

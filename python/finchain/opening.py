@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal, overload
 
@@ -23,8 +24,8 @@ from finchain.key_folder import CheckpointSuite, KeyFolder
 from finchain.keys import Holder, Key, founding_key
 from finchain.ledger import Ledger
 from finchain.pipe import Pipe
-from finchain.reader import Reader
-from finchain.replay import first_block_zone
+from finchain.reader import OwnIndex, Reader
+from finchain.replay import first_block_zone, make_index
 from finchain.transaction import Transaction
 
 SILENCE_MAX_MS: Final = 31 * 24 * 3_600_000
@@ -159,7 +160,10 @@ def open(
     *,
     read_only: Literal[True],
     clock: Clock | None = None,
+    progress: Progress | None = None,
     rulebooks: Sequence[Rulebook] = (),
+    verified: bool = False,
+    own_index: bool = False,
 ) -> Reader: ...
 def open(
     path: str | os.PathLike[str],
@@ -172,14 +176,19 @@ def open(
     progress: Progress | None = None,
     rulebooks: Sequence[Rulebook] = (),
     durability: Durability | None = None,
+    verified: bool = False,
+    own_index: bool = False,
 ) -> Ledger | Reader:
     """Opens a ledger for writing, recovering what a crash left; or for reading only, beside whoever writes.
+
+    Reading writes nothing into the ledger's folder but a place in the index's table of readers. Where there is no index
+    that can be read, one is made from the blocks in a temporary folder, which takes the time of an opening for writing.
 
     A copy that `backup` or `restore` made is opened for reading alone, until `confirm` says that nothing is missing.
 
     Args:
         path: The ledger's folder.
-        read_only: Gives a `Reader`: no lock, no recovery, nothing written, answers as of the last block in the index.
+        read_only: Gives a `Reader`: no lock, no recovery, answers as of the last block in the index.
         operator: The operator's key; from the key folder where absent, once it is needed.
         keys: The key folder of all ledgers.
         clock: As in `create`; a simulated ledger goes on from its last block where absent.
@@ -187,6 +196,9 @@ def open(
         progress: Called while blocks are replayed.
         rulebooks: Those that the ledger was or will be under, beside the built-in one.
         durability: `single` or `double` from now on, as in `create`; what the ledger has where absent.
+        verified: With `read_only`: verifies each state, as `Reader.verify` does, before anything is answered out of it.
+        own_index: With `read_only`: makes an index from the blocks, also where there is one, for example because it is
+            behind.
 
     Raises:
         NotFound: There is no ledger in this folder.
@@ -195,12 +207,16 @@ def open(
         ConfigError: The clock is of the wrong kind, or the rulebook in force is not here; or, with `read_only`, this
             process has the ledger open already.
         VersionError: A later version wrote it.
-        StorageError: With `read_only`: the index is missing or cannot be believed; opening for writing mends that.
+        StorageError: The disk failed, or `$TMPDIR` has no room for an index.
         ForkError: With `read_only`: the process that this one was forked from had the ledger open.
     """
     target = Path(path)
     if read_only:
-        return _reader(target, clock, rulebooks)
+        return _reader(target, clock, rulebooks, progress, verified=verified, own_index=own_index)
+    if verified or own_index:
+        raise ConfigError(
+            "verified and own_index speak of reading only", advice="add read_only=True, or leave them out"
+        )
     folder = KeyFolder.of(keys, target)
     core, recovery = _core.Ledger.open(
         target, target / "index", read_only=False, durable_height=folder.durable_height(),
@@ -234,15 +250,45 @@ def open(
         raise
 
 
-def _reader(path: Path, clock: Clock | None, rulebooks: Sequence[Rulebook]) -> Reader:
-    core = _core.Reader.open(path, path / "index")
+def _reader(
+    path: Path,
+    clock: Clock | None,
+    rulebooks: Sequence[Rulebook],
+    progress: Progress | None,
+    *,
+    verified: bool,
+    own_index: bool,
+) -> Reader:
+    if not own_index:
+        with suppress(StorageError):
+            return _reader_of(path, None, clock, rulebooks, verified=verified)
+    own = OwnIndex()
+    try:
+        make_index(path, own.path, rulebooks=rulebooks, progress=progress)
+        # It holds what the blocks commit to; there is nothing to verify a second time.
+        return _reader_of(path, own, clock, rulebooks, verified=True)
+    except BaseException:
+        own.remove()
+        raise
+
+
+def _reader_of(
+    path: Path, own: OwnIndex | None, clock: Clock | None, rulebooks: Sequence[Rulebook], *, verified: bool
+) -> Reader:
+    core = _core.Reader.open(path, path / "index" if own is None else own.path)
     try:
         view = core.view()
         text = view.record(LedgerRecord.kind, "ledger")
         if text is None:
             raise StorageError(f"the index of {path} has no record of the ledger", advice="open it once for writing")
         record = msgspec.json.decode(text, type=LedgerRecord)
-        return Reader(path, core, record, clock_for(record, clock, view.time_ms, True), [RULEBOOK_1, *rulebooks])
+        at = clock_for(record, clock, view.time_ms, True)
+        view.close()
+        reader = Reader(path, core, record, at, [RULEBOOK_1, *rulebooks], verified=verified, own=own)
+        if verified and own is None:
+            # What it is opened with, the ledger's own record among it, is verified as well.
+            reader.snapshot().close()
+        return reader
     except BaseException:
         core.close()
         raise

@@ -1,13 +1,18 @@
 """Reading a ledger beside the process that writes it: no lock, no waiting, nothing written but a place among readers.
 
 Answers come from the index that the writer keeps, which may lag behind its last block by a moment; `height` says what
-it has. Each question sees one state, and `snapshot` holds one state for several. Blocks are compared with the hashes in
-the index. Records are what the index says: whoever may write the ledger's folder could change them there, and
-`verify` hashes them all against the header. Proofs and the newest block are the writer's to give: `finchain.connect`.
+it has. Where there is none that can be read, one is made from the blocks in a temporary folder. Each question sees one
+state, and `snapshot` holds one state for several. Whoever may write the ledger's folder could change records in the
+index. A reader that is opened `verified` hashes all of them against the header of the last block before it answers, and
+any reader does so with `verify`. Proofs and the newest block are the writer's to give: `finchain.connect`.
 """
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+import weakref
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -57,8 +62,8 @@ class _Viewing(Reading):
     def verify(self) -> int:
         """Hashes every record and compares the state root with the last block's header; gives the number of blocks.
 
-        It takes about half a second a million records. The header is one that the blocks hold; that these are the
-        ledger's own history is what an audit and a checkpoint show.
+        That each record is found by its key is seen, too. It takes about half a second a million records. The header is
+        one that the blocks hold; that these are the ledger's own history is what an audit and a checkpoint show.
 
         Raises:
             TamperError: The records in the index are not those that the header commits to.
@@ -66,6 +71,25 @@ class _Viewing(Reading):
         with self._asking() as view:
             view.verify()
             return view.height
+
+
+class OwnIndex:
+    """A temporary folder for an index, removed with `remove` or at the end of the process that made it."""
+
+    def __init__(self) -> None:
+        folder = tempfile.mkdtemp(prefix="finchain-index-")
+        self.path = Path(folder) / "index"
+        self._remove = weakref.finalize(self, _remove, folder, os.getpid())
+
+    def remove(self) -> None:
+        """Removes it; twice does nothing."""
+        self._remove()
+
+
+def _remove(folder: str, pid: int) -> None:
+    # A forked child ends as well, and the folder is its parent's.
+    if os.getpid() == pid:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Snapshot(_Viewing):
@@ -78,6 +102,7 @@ class Snapshot(_Viewing):
         super().__init__(reader.path, reader._record, reader.clock, reader._rulebooks.values())
         self._held = view
         self._time_ms = view.time_ms
+        self.verified = reader.verified
 
     def _now_ms(self) -> int:
         # A report asks for today at each loan, and the last block, which has the time, may be large.
@@ -96,13 +121,38 @@ class Snapshot(_Viewing):
 
 
 class Reader(_Viewing):
-    """A ledger that another process may be writing. Made by `open(path, read_only=True)`; safe in several threads."""
+    """A ledger that another process may be writing. Made by `open(path, read_only=True)`; safe in several threads.
+
+    Attributes:
+        verified: Whether each state is verified before anything is answered out of it.
+    """
 
     def __init__(
-        self, path: Path, core: _core.Reader, record: LedgerRecord, clock: Clock, rulebooks: Iterable[Rulebook]
+        self,
+        path: Path,
+        core: _core.Reader,
+        record: LedgerRecord,
+        clock: Clock,
+        rulebooks: Iterable[Rulebook],
+        *,
+        verified: bool = False,
+        own: OwnIndex | None = None,
     ) -> None:
         super().__init__(path, record, clock, rulebooks)
         self._core = core
+        self._own = own
+        self._verified_height = 0
+        self.verified = verified
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether the folder is a copy that nobody has confirmed (`docs/format.md` 7.3)."""
+        return (self.path / "copy").exists()
+
+    @property
+    def made_anew(self) -> bool:
+        """Whether it answers out of an index of its own, made from the blocks that were there when it was opened."""
+        return self._own is not None
 
     def snapshot(self) -> Snapshot:
         """The ledger as it is in the index now, for several questions about one and the same state.
@@ -111,10 +161,19 @@ class Reader(_Viewing):
             StorageError: The index cannot be read, or is being made anew.
         """
         self._check_process()
-        return Snapshot(self, self._core.view())
+        return Snapshot(self, self._view())
 
     def _view(self) -> _core.View:
-        return self._core.view()
+        view = self._core.view()
+        # What an index of its own holds was compared with the blocks when it was made.
+        if self.verified and self._own is None and view.height > self._verified_height:
+            try:
+                view.verify()
+            except BaseException:
+                view.close()
+                raise
+            self._verified_height = view.height
+        return view
 
     def _done(self, view: _core.View) -> None:
         view.close()
@@ -123,3 +182,5 @@ class Reader(_Viewing):
         """Lets go of the index. Closing twice does nothing."""
         self._check_process()
         self._core.close()
+        if self._own is not None:
+            self._own.remove()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from datetime import date
@@ -22,7 +23,7 @@ from finchain.domain.founding import LedgerRecord
 from finchain.domain.rule import Record, business_date
 from finchain.domain.rulebook import Rulebook, by_number
 from finchain.domain.totals import Totals, totals_of
-from finchain.errors import Expired, ForkError, LaneConflict, NotFound, WrongLedger
+from finchain.errors import Expired, ForkError, LaneConflict, NotFound, TamperError, WrongLedger
 from finchain.outcome import Change, Outcome, Step, Ticket
 from finchain.pipe import rulebook_of
 from finchain.replay import SCAN_PAGE, all_records, blocks_until, replayed_changes, replayed_records
@@ -158,16 +159,38 @@ class Reading(ABC):
         records = replayed_records(self.path, until=height, rulebooks=list(self._rulebooks.values()))
         return totals_of(records, today=as_of, height=height)
 
-    def history(self, kind: type[Record], id: str, *, limit: int = 1_000) -> list[Step]:
+    def history(self, kind: type[Record], id: str, *, limit: int = 1_000, replayed: bool = False) -> list[Step]:
         """The instructions that wrote a record, oldest first; the newest `limit` of them.
+
+        Args:
+            kind: Type of the record.
+            id: Its id.
+            limit: Steps at most.
+            replayed: Executes every block again, so that no word of the index is believed. Which instruction wrote
+                which record stands in no block, and so nothing quicker can show it.
 
         Raises:
             NotFound: There is no such record.
         """
         self.get(kind, id)
+        if replayed:
+            touches = self._replayed_touches(kind, id, limit)
+            with self._asking() as source:
+                return [self._step(source, *touch) for touch in touches]
         with self._asking() as source:
             steps = [self._step(source, *touch) for touch in source.history(kind.kind, id, limit)]
         return steps[::-1]
+
+    def _replayed_touches(self, kind: type[Record], id: str, limit: int) -> Iterable[tuple[int, int, list[int]]]:
+        """The newest places that wrote a record, oldest first: height, entry, instructions."""
+        touches: deque[tuple[int, int, list[int]]] = deque(maxlen=limit)
+        for change in self.changes():
+            if any(after.id == id for _, after in change.of(kind)):
+                if touches and touches[-1][:2] == (change.height, change.entry):
+                    touches[-1][2].append(change.index)
+                else:
+                    touches.append((change.height, change.entry, [change.index]))
+        return touches
 
     def _step(self, source: Source, height: int, entry: int, indices: list[int]) -> Step:
         entered = source.entered(height, entry)
@@ -194,6 +217,7 @@ class Reading(ABC):
 
         Raises:
             WrongLedger: The ticket is for another ledger.
+            TamperError: The index names a place at which another transaction is.
             StorageError: The ledger has failed; open it again and ask then.
         """
         self._check_process()
@@ -203,7 +227,9 @@ class Reading(ABC):
                 raise WrongLedger(f"the ticket is for {ticket.ledger}", advice=f"this ledger is {source.name}")
             place = source.lane_place(f"{ticket.sender} {ticket.lane}", ticket.sequence)
             if place is not None:
-                return _entered(ticket, place, source.entered(*place))
+                entered = source.entered(*place)
+                _check_place(ticket, place, entered)
+                return _entered(ticket, place, entered)
         if ticket.expires_ms < over_ms:
             error = Expired(
                 f"transaction {ticket.id} is in no block, and its time ended at {ticket.expires_ms} ms",
@@ -252,6 +278,18 @@ class Reading(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._record.origin}, {self.height} blocks, {os.fspath(self.path)!r})"
+
+
+def _check_place(ticket: Ticket, place: tuple[int, int], entered: dict[str, Any]) -> None:
+    """Refuses a place at which the block has a transaction of another lane or number: no word of an index decides."""
+    header = msgspec.json.decode(entered["header"])
+    found, asked = (header["by"][0], header["lane"], header["sequence"]), (ticket.sender, ticket.lane, ticket.sequence)
+    if found != asked:
+        raise TamperError(
+            f"the index has sequence {ticket.sequence} of lane {ticket.lane} of {ticket.sender} in block {place[0]}, "
+            f"entry {place[1]}, and the block has sequence {found[2]} of lane {found[1]} of {found[0]} there",
+            advice="run finchain check; without index/ the index is made anew from the blocks",
+        )
 
 
 def _entered(ticket: Ticket, place: tuple[int, int], entered: dict[str, Any]) -> Outcome:

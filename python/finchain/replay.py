@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -73,6 +73,24 @@ def replayed(
         yield core
 
 
+def make_index(
+    path: Path, at: Path, *, rulebooks: Sequence[Rulebook] = (), progress: Callable[[int, int], None] | None = None
+) -> None:
+    """Makes an index of all blocks of a ledger, of which nothing is taken but what the blocks commit to.
+
+    Args:
+        path: The ledger's folder, into which nothing is written.
+        at: Where the index is made, a folder that does not exist.
+        rulebooks: Those that the ledger was under, beside the built-in one.
+        progress: Called with blocks done and blocks in all.
+
+    Raises:
+        TamperError: A block is not what its transactions and the rules make.
+    """
+    with _opened(path, at, rulebooks, None) as (_, blocks, pipe):
+        pipe.catch_up(0, blocks, None if progress is None else lambda done: progress(done, blocks))
+
+
 @contextmanager
 def opened_blocks(
     path: Path, rulebooks: Sequence[Rulebook] = (), *, blocks_max: int | None = None
@@ -84,14 +102,24 @@ def opened_blocks(
         rulebooks: Those that the ledger was under, beside the built-in one.
         blocks_max: Blocks behind these are not even read, because they may be damaged.
     """
-    with tempfile.TemporaryDirectory(prefix="finchain-audit-") as folder:
-        core, recovery = _core.Ledger.open(path, Path(folder) / "index", read_only=True, blocks_max=blocks_max)
-        try:
-            pipe = Pipe(core, 0, rulebooks)
-            pipe.zone_minutes = first_block_zone(core, pipe, recovery)
-            yield core, recovery["blocks"], pipe
-        finally:
-            core.close()
+    with (
+        tempfile.TemporaryDirectory(prefix="finchain-audit-") as folder,
+        _opened(path, Path(folder) / "index", rulebooks, blocks_max) as opened,
+    ):
+        yield opened
+
+
+@contextmanager
+def _opened(
+    path: Path, index: Path, rulebooks: Sequence[Rulebook], blocks_max: int | None
+) -> Iterator[tuple[_core.Ledger, int, Pipe]]:
+    core, recovery = _core.Ledger.open(path, index, read_only=True, blocks_max=blocks_max)
+    try:
+        pipe = Pipe(core, 0, rulebooks)
+        pipe.zone_minutes = first_block_zone(core, pipe, recovery)
+        yield core, recovery["blocks"], pipe
+    finally:
+        core.close()
 
 
 def blocks_until(core: Source, day: date, zone_minutes: int) -> int:

@@ -19,6 +19,7 @@ import click
 import msgspec
 
 import finchain as fc
+from finchain.audit import INDEX_LOOKS, INDEX_PAUSE_SECONDS
 from finchain.cli.screen import Screen
 from finchain.domain.rule import Instruction, Record
 from finchain.domain.rulebook import RULEBOOK_1
@@ -26,10 +27,7 @@ from finchain.errors import Malformed
 from finchain.key_folder import FOLLOWED
 from finchain.reading import Reading
 
-INDEX_LOOKS = 20
-"""How often an index that is behind is looked at for movement: a living writer's is behind by milliseconds."""
-
-INDEX_PAUSE_SECONDS = 0.05
+_COPY = "{} is a copy that was not confirmed: it can be read, and nothing else"
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -71,6 +69,21 @@ def opens(command: F) -> F:
     return opening  # type: ignore[return-value]  # click calls it with options by name
 
 
+def reads(command: F) -> F:
+    """Options with which a ledger is only read, those of `opens` among them, handed on as `ledger_options`."""
+
+    @click.option(
+        "--verified/--unverified", default=True, show_default=True,
+        help="Compares all records in the index with the last block first, half a second a million.",
+    )  # fmt: skip
+    @opens
+    @functools.wraps(command)
+    def reading(*args: Any, verified: bool, ledger_options: dict[str, Any], **rest: Any) -> Any:
+        return command(*args, ledger_options=ledger_options | {"verified": verified}, **rest)
+
+    return reading  # type: ignore[return-value]  # click calls it with options by name
+
+
 def signs(command: F) -> F:
     """The keys that sign, handed on as `signers`."""
 
@@ -89,14 +102,14 @@ def open_ledger(screen: Screen, path: Path, options: dict[str, Any]) -> fc.Ledge
     """Opens a ledger, with a bar while blocks are replayed, moves its clock, and says what had to be mended."""
     named = {name: value for name, value in options.items() if name != "today"}
     with screen.progress("replaying blocks") as advance:
-        ledger = fc.open(path, progress=advance, **named)
+        ledger: fc.Ledger = fc.open(path, progress=advance, **named)
     try:
         _move_clock(ledger, options["today"])
     except BaseException:
         ledger.close()
         raise
     if ledger.recovery["copy"]:
-        screen.talk(f"{path} is a copy that was not confirmed: it can be read, and nothing else")
+        screen.talk(_COPY.format(path))
     if ledger.recovery["cut"]:
         screen.talk(f"recovered: {ledger.recovery['cut']}")
     if ledger.recovery["index_rebuilt_because"]:
@@ -133,39 +146,46 @@ def _connected(path: Path, options: dict[str, Any]) -> fc.Connection:
 def reads_ledger(screen: Screen, path: Path, options: dict[str, Any]) -> Iterator[Reading]:
     """One state of a ledger, out of its index: without the lock, so that no question holds up who writes.
 
-    Where the index is missing, cannot be believed or was left behind by a crash, and nobody has the ledger open, it is
-    opened for writing, which mends that. A folder that a ledger is followed into answers through its socket.
+    Nothing is written into the ledger's folder. Where the index is missing, cannot be read or was left behind by a
+    crash, one is made from the blocks in a temporary folder. A folder that a ledger is followed into answers through
+    its socket.
     """
     with ExitStack() as stack:
         if (path / FOLLOWED).exists():
-            yield stack.enter_context(_connected(path, options))
+            connection = stack.enter_context(_connected(path, options))
+            screen.stands({"verified": True}, "answered by the process that verifies each block", doubtful=False)
+            yield connection
             return
-        ledger: Reading | None = _moving(path, stack)
-        if ledger is None:
-            stack.pop_all().close()
-            try:
-                ledger = stack.enter_context(open_ledger(screen, path, options))
-            except fc.LockedError:
-                reader = stack.enter_context(fc.open(path, read_only=True))
-                ledger = stack.enter_context(reader.snapshot())
-                screen.talk(f"as of {ledger.height} blocks: the ledger is open elsewhere, and its index is behind")
-        if isinstance(ledger, fc.Snapshot):
-            _move_clock(ledger, options["today"])
-        yield ledger
+        with screen.progress("making an index of the blocks") as advance:
+            reader = stack.enter_context(fc.open(path, read_only=True, verified=options["verified"], progress=advance))
+            if not _keeps_up(reader):
+                reader.close()
+                reader = stack.enter_context(fc.open(path, read_only=True, own_index=True, progress=advance))
+        if reader.is_copy:
+            screen.talk(_COPY.format(path))
+        if reader.made_anew:
+            screen.talk("answered out of a temporary index: the ledger's own is missing, cannot be read or is behind")
+        snapshot = stack.enter_context(reader.snapshot())
+        _move_clock(snapshot, options["today"])
+        _say_what_stands(screen, snapshot)
+        yield snapshot
 
 
-def _moving(path: Path, stack: ExitStack) -> fc.Snapshot | None:
-    """The newest state in the index, or `None` where no index keeps up with the blocks."""
-    try:
-        reader = stack.enter_context(fc.open(path, read_only=True))
-        before = reader.height
-        for _ in range(INDEX_LOOKS):
-            if not reader.behind or reader.height > before:
-                return stack.enter_context(reader.snapshot())
-            time.sleep(INDEX_PAUSE_SECONDS)
-    except fc.StorageError:
-        pass
-    return None
+def _keeps_up(reader: fc.Reader) -> bool:
+    """Whether the index has all blocks, or is getting more while it is looked at."""
+    before = reader.height
+    for _ in range(INDEX_LOOKS):
+        if not reader.behind or reader.height > before:
+            return True
+        time.sleep(INDEX_PAUSE_SECONDS)
+    return False
+
+
+def _say_what_stands(screen: Screen, snapshot: fc.Snapshot) -> None:
+    text = f"every record is what block {snapshot.height - 1} commits to"
+    if not snapshot.verified:
+        text = f"NOT VERIFIED: records are what the index says, as of block {snapshot.height - 1}"
+    screen.stands({"verified": snapshot.verified}, text, doubtful=not snapshot.verified)
 
 
 def _move_clock(ledger: Reading, today: date | None) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 import msgspec
 
-from finchain.cli.options import FOLDER, opens, reads_ledger, talks
+from finchain.cli.options import FOLDER, reads, reads_ledger, talks
 from finchain.cli.screen import Screen
 from finchain.errors import TamperError
 from finchain.money import format_minor
@@ -35,7 +35,7 @@ def _list(screen: Screen, path: Path, options: dict[str, Any], ask: Callable[[Re
 @click.command()
 @click.argument("path", type=FOLDER, metavar="LEDGER")
 @click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="At the end of this day, by a replay until then.")
-@opens
+@reads
 @talks
 def totals(screen: Screen, path: Path, as_of: datetime | None, ledger_options: dict[str, Any]) -> None:
     """Shows claims, certificates, loans, guarantees, accounts and cash in one balanced table per currency."""
@@ -52,7 +52,7 @@ def totals(screen: Screen, path: Path, as_of: datetime | None, ledger_options: d
 @click.command()
 @click.argument("path", type=FOLDER, metavar="LEDGER")
 @click.argument("party")
-@opens
+@reads
 @talks
 def positions(screen: Screen, path: Path, party: str, ledger_options: dict[str, Any]) -> None:
     """Lists what PARTY holds and owes of claims, certificates and loans."""
@@ -62,7 +62,7 @@ def positions(screen: Screen, path: Path, party: str, ledger_options: dict[str, 
 @click.command()
 @click.argument("path", type=FOLDER, metavar="LEDGER")
 @click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="The last day that is asked for.")
-@opens
+@reads
 @talks
 def due(screen: Screen, path: Path, until: datetime | None, ledger_options: dict[str, Any]) -> None:
     """Lists what is to be paid on claims, certificates and loans, the earliest first."""
@@ -72,7 +72,7 @@ def due(screen: Screen, path: Path, until: datetime | None, ledger_options: dict
 @click.command()
 @click.argument("path", type=FOLDER, metavar="LEDGER")
 @click.argument("guarantor")
-@opens
+@reads
 @talks
 def promises(screen: Screen, path: Path, guarantor: str, ledger_options: dict[str, Any]) -> None:
     """Lists what GUARANTOR owes under each of its guarantees, and what it may recover."""
@@ -82,7 +82,7 @@ def promises(screen: Screen, path: Path, guarantor: str, ledger_options: dict[st
 @click.command()
 @click.argument("path", type=FOLDER, metavar="LEDGER")
 @click.argument("loan")
-@opens
+@reads
 @talks
 def security(screen: Screen, path: Path, loan: str, ledger_options: dict[str, Any]) -> None:
     """Shows what secures LOAN, and what may still be drawn."""
@@ -99,7 +99,7 @@ def security(screen: Screen, path: Path, loan: str, ledger_options: dict[str, An
 @click.command()
 @click.argument("path", type=FOLDER, metavar="LEDGER")
 @click.argument("certificate")
-@opens
+@reads
 @talks
 def holdings(screen: Screen, path: Path, certificate: str, ledger_options: dict[str, Any]) -> None:
     """Lists who holds which units of CERTIFICATE, with recourse to whom, and through whose hands they came."""
@@ -110,7 +110,7 @@ def holdings(screen: Screen, path: Path, certificate: str, ledger_options: dict[
 @click.argument("path", type=FOLDER, metavar="LEDGER")
 @click.argument("id")
 @click.option("--kind", type=click.Choice([each.kind for each in KINDS]), help="Where several records have this id.")
-@opens
+@reads
 @talks
 def trace(screen: Screen, path: Path, id: str, kind: str | None, ledger_options: dict[str, Any]) -> None:
     """Follows the receivable, certificate, loan or payment ID: what was made of it, and who got and who paid money.
@@ -135,7 +135,7 @@ def trace(screen: Screen, path: Path, id: str, kind: str | None, ledger_options:
 @click.option("--party", help="Whose books; all where absent.")
 @click.option("--from", "since", type=click.DateTime(["%Y-%m-%d"]), help="The first day of blocks.")
 @click.option("--to", "until", type=click.DateTime(["%Y-%m-%d"]), help="The last day of blocks.")
-@opens
+@reads
 @talks
 def postings(
     screen: Screen, path: Path, party: str | None, since: datetime | None, until: datetime | None,

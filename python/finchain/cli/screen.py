@@ -33,12 +33,31 @@ class Screen:
     def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
         self.as_json = as_json
         self.quiet = quiet
+        self._standing: dict[str, Any] = {}
 
     def show(self, content: Any, text: str) -> None:
         """Writes one piece of data: `content` as JSON, or `text`."""
         if self.as_json:
+            if self._standing:
+                content = msgspec.to_builtins(content, enc_hook=_plain) | self._standing
             text = msgspec.json.encode(content, enc_hook=_plain).decode()
         click.echo(text)
+
+    def stands(self, members: dict[str, Any], text: str, *, doubtful: bool) -> None:
+        """Says on what all that is shown from here on rests: in every JSON object, and once to a person.
+
+        Args:
+            members: What each JSON object says of it.
+            text: The same for people.
+            doubtful: The text is part of the data then, so that it is read wherever they are.
+        """
+        self._standing |= members
+        if self.as_json:
+            return
+        if doubtful:
+            click.echo(text)
+        else:
+            self.talk(text)
 
     def talk(self, text: str) -> None:
         """Tells a person what is going on."""

@@ -224,6 +224,11 @@ pub trait RecordIndex: Send + Sync {
     /// # Errors
     /// The index failed or is damaged, or `visit` said so.
     fn for_each_record(&self, visit: &mut Visit<'_>) -> Result<(), IndexFailure>;
+    /// Checks that every record is found by its key, and nothing else is, for who has no state map.
+    ///
+    /// # Errors
+    /// The index failed or is damaged, or that is not so.
+    fn check_keys(&self) -> Result<(), IndexFailure>;
     /// Places that touched a record, newest first.
     ///
     /// # Errors

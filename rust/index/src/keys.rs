@@ -14,7 +14,7 @@ use heed::{RoTxn, WithoutTls};
 
 use crate::error::IndexError;
 use crate::rows::{decode_record_key, record_key, record_of_key, seal};
-use crate::tables::Tables;
+use crate::tables::{Table, Tables};
 
 /// Records of a row.
 const RUN: u32 = 1 << 16;
@@ -115,6 +115,26 @@ pub(crate) fn rows_between(
         Ok((first, row))
     };
     (before / RUN..next / RUN).map(row).collect()
+}
+
+/// Checks that records are numbered without a gap, and that what finds them by their keys is what their rows give.
+pub(crate) fn check(tables: &Tables, txn: &RoTxn<WithoutTls>) -> Result<(), IndexError> {
+    let next = tables.tip(txn)?.map_or(0, |tip| tip.next_number);
+    let count = |table: &Table| table.len(txn).map_err(IndexError::lmdb("read"));
+    if count(&tables.records)? != u64::from(next) {
+        return Err(IndexError::damaged(format!("it has another number of records than the {next} that it states")));
+    }
+    if count(&tables.keys)? != u64::from(next / RUN) {
+        return Err(IndexError::damaged("a row of keys is missing, or one too many is there"));
+    }
+    for run in 0..next / RUN {
+        for (first, row) in rows_between(tables, txn, run * RUN, (run + 1) * RUN)? {
+            if tables.keys.get(txn, &record_key(first)).map_err(IndexError::lmdb("read"))? != Some(&row[..]) {
+                return Err(IndexError::damaged(format!("the row of keys from record {first} on is not theirs")));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// How far from the first of a row's records those are whose keys begin as this one does.

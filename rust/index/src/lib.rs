@@ -32,6 +32,7 @@
 #![deny(unsafe_code)]
 
 mod apply;
+mod compare;
 mod error;
 mod header;
 mod index;
@@ -45,6 +46,7 @@ mod rows;
 mod sum;
 mod tables;
 
+pub use compare::{Difference, Differences, Fault};
 pub use error::{IndexError, RowFault};
 pub use finchain_core::index::{BlockRow, BlockRows, LaneRow, Stored, Touch, Write};
 pub use index::{Index, MapSize, Meta, Opened};

@@ -26,6 +26,14 @@ impl Index {
         self.read(|tables, txn| keys::number_of(tables, txn, &self.tail, key))
     }
 
+    /// Checks that every record is found by its key, and nothing else is.
+    ///
+    /// # Errors
+    /// As `number_of`; `Damaged` where that is not so.
+    pub fn check_keys(&self) -> Result<(), IndexError> {
+        self.read(keys::check)
+    }
+
     /// The record with that number, if one was born with it.
     ///
     /// # Errors

@@ -59,6 +59,10 @@ impl RecordIndex for Index {
         stopped
     }
 
+    fn check_keys(&self) -> Result<(), IndexFailure> {
+        Ok(self.check_keys()?)
+    }
+
     fn history(&self, number: u32, limit: usize) -> Result<Vec<Touch>, IndexFailure> {
         Ok(self.history(number, limit)?)
     }

@@ -1,7 +1,7 @@
 //! The ledger machine, as Python drives it.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::thread::JoinHandle;
 
 use finchain_core::block::Refusal;
@@ -98,11 +98,14 @@ pub(crate) struct CheckingBlock(Mutex<Option<JoinHandle<Result<ledger::CheckedBl
 #[pyclass(frozen, module = "finchain._core")]
 pub(crate) struct Ledger {
     ledger: OfProcess<ledger::Ledger>,
+    /// The index that the ledger has open, for who compares it with another one; the ledger alone keeps it open.
+    index: Weak<Index>,
 }
 
 impl Ledger {
-    fn of(ledger: ledger::Ledger) -> Self {
-        Self { ledger: OfProcess::new(ledger) }
+    /// The index, while the ledger is open.
+    pub(crate) fn index(&self) -> PyResult<Arc<Index>> {
+        self.index.upgrade().ok_or_else(|| ledger_error(LedgerError::Closed))
     }
 }
 
@@ -135,7 +138,7 @@ const fn durability(double: bool) -> Durability {
     if double { Durability::Double } else { Durability::Single }
 }
 
-fn open_index(dir: &std::path::Path, fresh: bool) -> Result<Arc<dyn RecordIndex>, LedgerError> {
+fn open_index(dir: &std::path::Path, fresh: bool) -> Result<Arc<Index>, LedgerError> {
     if fresh {
         Index::wipe(dir).map_err(|e| LedgerError::Storage(e.to_string()))?;
     }
@@ -162,9 +165,10 @@ impl Ledger {
         let options = Options { durability: Some(durability(double)), ..Options::default() };
         py.detach(|| {
             let index = open_index(&dir.join("index"), true)?;
-            ledger::Ledger::create(&dir, origin, hash_suite, rulebook, index, &options)
+            let kept = Arc::downgrade(&index);
+            let ledger = ledger::Ledger::create(&dir, origin, hash_suite, rulebook, index, &options)?;
+            Ok(Self { ledger: OfProcess::new(ledger), index: kept })
         })
-        .map(Self::of)
         .map_err(ledger_error)
     }
 
@@ -185,16 +189,20 @@ impl Ledger {
     ) -> PyResult<(Self, Bound<'_, PyDict>)> {
         let durability = double.map(durability);
         let options = Options { read_only, follow, durable_height, durability, blocks_max, ..Options::default() };
-        let (ledger, recovery) = py
-            .detach(|| ledger::Ledger::open(&dir, |fresh| open_index(&index_dir, fresh), &options))
-            .map_err(ledger_error)?;
+        let mut kept = Weak::new();
+        let opening = |fresh: bool| {
+            let index = open_index(&index_dir, fresh)?;
+            kept = Arc::downgrade(&index);
+            Ok(index as Arc<dyn RecordIndex>)
+        };
+        let (ledger, recovery) = py.detach(|| ledger::Ledger::open(&dir, opening, &options)).map_err(ledger_error)?;
         let found = PyDict::new(py);
         found.set_item("blocks", recovery.blocks)?;
         found.set_item("replay_from", recovery.replay_from)?;
         found.set_item("cut", recovery.cut)?;
         found.set_item("index_rebuilt_because", recovery.index_stale)?;
         found.set_item("copy", recovery.copy)?;
-        Ok((Self::of(ledger), found))
+        Ok((Self { ledger: OfProcess::new(ledger), index: kept }, found))
     }
 
     /// Looks for blocks that were written since; gives how many there are in all.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use finchain_core::index::RecordIndex;
 use finchain_core::ledger::{self, LedgerError};
 use finchain_core::log::Storage;
 use finchain_index::{Index, IndexError};
@@ -10,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use crate::error::{ConfigError, ForkError, StorageError, ledger_error, locked};
-use crate::ledger::{Page, entered_of, page_of, touches_of};
+use crate::ledger::{Ledger, Page, entered_of, page_of, touches_of};
 use crate::process::{OfProcess, is_forked};
 
 /// Name, blocks and index of a ledger, for reading only.
@@ -31,7 +32,17 @@ enum Slot {
 
 /// A ledger as of one height. It holds a place among the readers of the index until it is closed.
 #[pyclass(frozen, module = "finchain._core")]
-pub(crate) struct View(OfProcess<Mutex<Option<Arc<ledger::View>>>>);
+pub(crate) struct View(OfProcess<Mutex<Option<Pinned>>>);
+
+/// The view, and the index that it is a view of.
+#[derive(Clone)]
+struct Pinned {
+    view: Arc<ledger::View>,
+    index: Arc<Index>,
+}
+
+/// A row of an index that differs: its table, what it is about, what is wrong with it.
+type DifferenceRow = (&'static str, String, &'static str);
 
 fn index_error(error: IndexError) -> PyErr {
     let text = error.to_string();
@@ -74,9 +85,9 @@ impl Reader {
                 *slot = Slot::Open(open_index(&self.index_dir)?);
             }
             let Slot::Open(index) = &*slot else { return Err(ledger_error(LedgerError::Closed)) };
-            let pinned = index.pin().map_err(index_error)?;
-            let view = self.blocks.view(Arc::new(pinned)).map_err(ledger_error)?;
-            Ok(View(OfProcess::new(Mutex::new(Some(Arc::new(view))))))
+            let index = Arc::new(index.pin().map_err(index_error)?);
+            let view = self.blocks.view(Arc::clone(&index) as Arc<dyn RecordIndex>).map_err(ledger_error)?;
+            Ok(View(OfProcess::new(Mutex::new(Some(Pinned { view: Arc::new(view), index })))))
         })
     }
 
@@ -87,8 +98,12 @@ impl Reader {
 }
 
 impl View {
-    fn of(&self) -> PyResult<Arc<ledger::View>> {
+    fn pinned(&self) -> PyResult<Pinned> {
         locked(&self.0).clone().ok_or_else(|| ledger_error(LedgerError::Closed))
+    }
+
+    fn of(&self) -> PyResult<Arc<ledger::View>> {
+        Ok(self.pinned()?.view)
     }
 
     fn ask<T: Send>(
@@ -142,6 +157,14 @@ impl View {
     /// Hashes every record and compares the root with the last block's header.
     fn verify(&self, py: Python<'_>) -> PyResult<()> {
         self.ask(py, ledger::View::verify)
+    }
+
+    /// Compares every row of the index with those that a ledger of the same blocks has made: how many differ, and for
+    /// the first `most` of them the table, what the row is about, and what is wrong with it.
+    fn compare(&self, py: Python<'_>, made: &Ledger, most: usize) -> PyResult<(u64, Vec<DifferenceRow>)> {
+        let (found, made) = (self.pinned()?.index, made.index()?);
+        let all = py.detach(|| found.compare(&made, most)).map_err(index_error)?;
+        Ok((all.count, all.first.into_iter().map(|row| (row.table, row.about, row.fault.name())).collect()))
     }
 
     /// A record by kind and id, as JSON or `None`.

@@ -32,7 +32,7 @@ impl Ledger {
     /// What is wrong with folder or blocks, or that another writes; or what `open_index` failed with.
     pub fn open(
         dir: &Path,
-        open_index: impl Fn(bool) -> Result<Arc<dyn RecordIndex>, LedgerError>,
+        mut open_index: impl FnMut(bool) -> Result<Arc<dyn RecordIndex>, LedgerError>,
         options: &Options,
     ) -> Result<(Self, Recovery), LedgerError> {
         let io = options.storage.io.as_ref();

@@ -2,7 +2,8 @@
 //! the state map.
 //!
 //! Blocks are checked against the hashes that the index has of them. Records are what the index says: to know that they
-//! are those that the last header commits to, [`View::verify`] hashes every one of them.
+//! are those that the last header commits to, [`View::verify`] hashes every one of them. A history is what the index
+//! says: which instruction wrote a record is known by executing it alone.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -171,7 +172,8 @@ impl View {
         Ok(Entered { height, entry, time_ms: header.time_ms, transaction, refused: view.refused })
     }
 
-    /// Hashes every record and compares the state's root with the last block's header.
+    /// Hashes every record and compares the state's root with the last block's header; and sees that each of them is
+    /// found by its key, so that none passes for absent.
     ///
     /// # Errors
     /// [`LedgerError::Tampered`] where the index does not hold what the header commits to.
@@ -181,10 +183,10 @@ impl View {
         let mut map = StateMap::new(self.reader.suite);
         fill_hashed(&mut map, self.index.as_ref(), self.reader.suite, &mut |_, _, _| Ok(()))
             .map_err(|failure| tampered(failure.to_string()))?;
-        if map.root_hash() == header.state {
-            return Ok(());
+        if map.root_hash() != header.state {
+            return Err(tampered("the records in the index do not give the state root of its header".to_owned()));
         }
-        Err(tampered("the records in the index do not give the state root of its header".to_owned()))
+        self.index.check_keys().map_err(|failure| tampered(failure.to_string()))
     }
 
     fn number_of(&self, kind: &str, id: &str) -> Result<Option<u32>, LedgerError> {
