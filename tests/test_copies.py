@@ -58,7 +58,7 @@ def test_a_backup_is_the_ledger_without_what_can_be_made_again(kept: Kept) -> No
     assert blocks_of(copy) == blocks_of(kept.folder)
     assert done.size_bytes == len(blocks_of(copy)) == (copy / "blocks" / "00000000.blk").stat().st_size
     assert (copy / "checkpoint").read_bytes() == note
-    assert str(fc.check(copy)) == str(fc.check(kept.folder))
+    assert str(fc.check(copy)) == str(fc.check(kept.folder)).replace("the index agrees", "there is no index")
 
 
 def test_a_second_backup_brings_only_what_is_new(kept: Kept) -> None:

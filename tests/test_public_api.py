@@ -19,14 +19,14 @@ SIGNATURES = {
     "connect": "(path, *, operator, keys, timeout_seconds, rulebooks)",
     "follow": "(path, into, *, clock, progress, rulebooks)",
     "backup": "(path, to, *, progress)",
-    "check": "(path, *, progress, rulebooks, other_rules)",
+    "check": "(path, *, progress, rulebooks, other_rules, trust, checkpoints, receipts)",
     "confirm": "(path, *, checkpoint, by_mark, witnesses, witnesses_needed, keys, rulebooks, progress)",
     "create":
         "(path, *, name, operator, keys, clock, hash_suite, time_zone_minutes, policy, rulebook, durability, "
         "predecessor, checkpoint_suite)",
     "open":
         "(path, *, read_only, operator, keys, clock, after_silence, progress, rulebooks, durability, verified, "
-        "own_index)",
+        "own_index, trust, checkpoints, receipts)",
     "predecessor": "(path, *, checkpoint, trust)",
     "repair": "(path, source, *, write, checkpoint, keys, rulebooks, progress)",
     "request_enrolment": "(ledger, party_id, holders, *, threshold)",

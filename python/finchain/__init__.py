@@ -23,9 +23,9 @@ _HOMES: Final = {
     "domain.receivable": ("Receivable",),
     "domain.rulebook": ("RULEBOOK_1", "Rulebook"),
     "errors": (
-        "Busy", "ConfigError", "DamageError", "FalseIndexError", "Fault", "FinchainError", "ForkError", "KeyFileError",
-        "LockedError", "NotFound", "Refused", "Rejected", "StorageError", "TamperError", "UnconfirmedError", "Unknown",
-        "Unreachable", "VersionError",
+        "AnchorError", "Busy", "ConfigError", "DamageError", "FalseIndexError", "Fault", "FinchainError", "ForkError",
+        "KeyFileError", "LockedError", "NotFound", "Refused", "Rejected", "StorageError", "TamperError",
+        "UnconfirmedError", "Unknown", "Unreachable", "VersionError",
     ),
     "following": ("Follower", "follow"),
     "keys": ("EnrolmentRequest", "Holder", "Key", "request_enrolment"),
@@ -36,6 +36,7 @@ _HOMES: Final = {
     "receipt": ("Receipt", "Verified", "verify", "verify_all"),
     "serving": ("Server",),
     "transaction": ("Transaction",),
+    "trust": ("Vouched", "Voucher"),
 }  # fmt: skip
 """The public names, by the module of this package that has them."""
 

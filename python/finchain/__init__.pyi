@@ -9,6 +9,7 @@ from finchain.domain.party import Party
 from finchain.domain.receivable import Receivable
 from finchain.domain.rulebook import RULEBOOK_1, Rulebook
 from finchain.errors import (
+    AnchorError,
     Busy,
     ConfigError,
     DamageError,
@@ -37,11 +38,13 @@ from finchain.reader import Reader, Snapshot
 from finchain.receipt import Receipt, Verified, verify, verify_all
 from finchain.serving import Server
 from finchain.transaction import Transaction
+from finchain.trust import Vouched, Voucher
 
 __version__: str
 
 __all__ = [
     "RULEBOOK_1",
+    "AnchorError",
     "Applied",
     "Audit",
     "Backup",
@@ -87,6 +90,8 @@ __all__ = [
     "Unreachable",
     "Verified",
     "VersionError",
+    "Vouched",
+    "Voucher",
     "backup",
     "check",
     "confirm",

@@ -21,6 +21,7 @@ from finchain import _core
 from finchain.domain.founding import LedgerRecord
 from finchain.domain.rulebook import Rulebook
 from finchain.errors import (
+    AnchorError,
     ConfigError,
     DamageError,
     FalseIndexError,
@@ -32,9 +33,7 @@ from finchain.errors import (
 from finchain.opening import Progress
 from finchain.pipe import Pipe
 from finchain.replay import founding_keys, opened_blocks
-
-CHECKPOINT = "checkpoint"
-"""The file of a ledger's newest checkpoint."""
+from finchain.trust import CHECKPOINT, Anchors, PathLike, Vouched, vouch
 
 DIFFERENCES_NAMED = 100
 """Rows of a false index that are named; all are counted."""
@@ -68,6 +67,7 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
         index: `agrees`: each row of the ledger's index is what the blocks make. `behind`, `absent`, `unreadable`: no
             question is answered out of it until it is made anew. `open here`: this process has it open. `not compared`:
             only the first blocks were verified.
+        vouched: Who vouches for the blocks, apart from the folder itself.
     """
 
     ledger: str
@@ -83,6 +83,7 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     other_rules: bool = False
     predecessor: str = ""
     index: IndexState = "not compared"
+    vouched: Vouched = Vouched()
 
     def __str__(self) -> str:
         covered = (
@@ -93,7 +94,7 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
         return (
             f"{self.ledger.partition('#')[0]}: {self.blocks} blocks, {self.transactions} transactions, "
             f"{self.instructions} instructions verified; {self.records} records, {covered}{before}{rules}; "
-            f"{_INDEX_SAID[self.index]}"
+            f"{_INDEX_SAID[self.index]}; {self.vouched}"
         )
 
 
@@ -113,8 +114,14 @@ def check(
     progress: Progress | None = None,
     rulebooks: Sequence[Rulebook] = (),
     other_rules: bool = False,
+    trust: str | Sequence[str] = (),
+    checkpoints: Sequence[PathLike] = (),
+    receipts: Sequence[PathLike] = (),
 ) -> Audit:
     """Verifies every block of a ledger, and that its index is what the blocks make.
+
+    Without an anchor, one of the last three arguments, that shows a ledger that is sound in itself, and not whose it
+    is: anybody can make one under the same name.
 
     Args:
         path: The ledger's folder.
@@ -122,8 +129,13 @@ def check(
         rulebooks: Those that the ledger was under, beside the built-in one.
         other_rules: Goes on where the rule files here have another digest than the ledger's, and compares the state
             roots; the answer says so.
+        trust: Verifier key of the log, or several: one must have signed each of the given checkpoints and receipts,
+            or, where none is given, the checkpoint in the folder.
+        checkpoints: Files of checkpoints that the ledger must hold.
+        receipts: Files of receipts that must be of this ledger, and whose checkpoints it must hold.
 
     Raises:
+        AnchorError: An anchor is of another ledger or another history, or is not signed by a trusted key.
         DamageError: Something is not what was signed or what the rules make: every damaged place, and what still
             stands.
         FalseIndexError: The blocks are sound, and the index is not what they make: which rows, by name.
@@ -133,10 +145,10 @@ def check(
         NotFound: There is no ledger in this folder.
     """
     folder = Path(path)
-    verifying = _Verifying(folder, rulebooks, progress)
+    verifying = _Verifying(folder, rulebooks, progress, Anchors.of(trust, checkpoints, receipts))
     try:
         return verifying.run(other_rules=other_rules)
-    except FalseIndexError:
+    except (AnchorError, FalseIndexError):
         raise
     except (TamperError, StorageError) as error:
         # A sector that cannot be read is damage as well, and has a place.
@@ -150,7 +162,7 @@ def checkpoint_keys_in(path: Path, rulebooks: Sequence[Rulebook] = ()) -> list[s
     Raises:
         FinchainError: Not even block 0 is whole, or a block is not what the rules make.
     """
-    audit = _Verifying(path, rulebooks, None).run(other_rules=True, blocks_max=_core.Survey(path).whole)
+    audit = _Verifying(path, rulebooks, None, Anchors()).run(other_rules=True, blocks_max=_core.Survey(path).whole)
     return audit.checkpoint_keys + audit.former_checkpoint_keys
 
 
@@ -161,9 +173,13 @@ class _Verifying:
         folder: The ledger's folder.
         rulebooks: Those that the ledger was under.
         progress: Called after each block.
+        anchors: What the ledger is compared with, beside itself.
     """
 
-    def __init__(self, folder: Path, rulebooks: Sequence[Rulebook], progress: Progress | None) -> None:
+    def __init__(
+        self, folder: Path, rulebooks: Sequence[Rulebook], progress: Progress | None, anchors: Anchors
+    ) -> None:
+        self._anchors = anchors
         self._folder = folder
         self._rulebooks = rulebooks
         self._progress = progress
@@ -187,12 +203,16 @@ class _Verifying:
             record = pipe.records.find(LedgerRecord, "ledger")
             assert isinstance(record, LedgerRecord)
             size, log_root = core.log_root
+            vouched = vouch(
+                self._anchors, self._folder, name=core.name, blocks=size, keys=self._keys, root_at=core.root_at
+            )
             return Audit(
                 ledger=core.name, blocks=size, transactions=self._transactions, instructions=self._instructions,
                 records=core.records_count, state_root=core.state_root.hex(), log_root=log_root.hex(),
                 checkpoint_size=covered, checkpoint_keys=record.checkpoint_keys, other_rules=differs,
                 former_checkpoint_keys=[key for key in self._keys if key not in record.checkpoint_keys],
                 predecessor=record.predecessor.ledger if record.predecessor else "", index=index,
+                vouched=vouched,
             )  # fmt: skip
 
     def _replay(self, core: _core.Ledger, pipe: Pipe, until: int) -> None:

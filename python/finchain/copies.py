@@ -18,7 +18,7 @@ from typing import Literal
 import msgspec
 
 from finchain import _core
-from finchain.audit import CHECKPOINT, Audit, check, checkpoint_keys_in
+from finchain.audit import Audit, check, checkpoint_keys_in
 from finchain.domain.founding import Predecessor
 from finchain.domain.rulebook import Rulebook
 from finchain.errors import ConfigError, Fault, FinchainError, NotFound, TamperError
@@ -27,6 +27,7 @@ from finchain.opening import Progress, sync_folder
 from finchain.outcome import Backup
 from finchain.receipt import read_file
 from finchain.replay import founding_keys
+from finchain.trust import CHECKPOINT
 
 ALL_DURABLE = 2**63 - 1
 """As a height up to which blocks are durable, where nobody writes."""

@@ -18,7 +18,8 @@
     │   └── InternalError       a rule failed unexpectedly; the transaction was dropped
     ├── TamperError             bytes that are not what was signed, sealed or committed to
     │   ├── DamageError         every damaged place of a ledger, and what of it still stands
-    │   └── FalseIndexError     the blocks are sound, and the index beside them is not what they make
+    │   ├── FalseIndexError     the blocks are sound, and the index beside them is not what they make
+    │   └── AnchorError         a key, a checkpoint or a receipt that is held apart speaks of another ledger or history
     ├── Unknown                 sent, and nobody knows what became of it; its ticket finds out
     ├── Busy                    too much waits already; to be sent again in a moment
     ├── Unreachable             no process serves the ledger, or it does not answer
@@ -309,6 +310,15 @@ class FalseIndexError(TamperError):
         if self.count > len(lines):
             lines.append(f"  and {self.count - len(lines)} more")
         return "\n".join([self.message, *lines, f"try: {self.advice}"])
+
+
+class AnchorError(TamperError):
+    """The ledger is not the one that an anchor of trust speaks of, or does not hold it.
+
+    An anchor is what somebody holds apart from the ledger's folder: a verifier key, a checkpoint, a receipt.
+    """
+
+    usual_advice = "see that the file and the ledger belong together; if they do, keep both, and ask the operator"
 
 
 class Unknown(FinchainError):

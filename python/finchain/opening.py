@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, Literal, overload
+from typing import Final, Literal, NamedTuple, overload
 
 import msgspec
 
@@ -19,7 +19,7 @@ from finchain.domain.key import Suite, set_possession_verifier
 from finchain.domain.policy import DEFAULT_POLICY, PolicyTerms
 from finchain.domain.rule import Absent, business_date
 from finchain.domain.rulebook import RULEBOOK_1, Rulebook
-from finchain.errors import ConfigError, StorageError
+from finchain.errors import ConfigError, StorageError, TamperError
 from finchain.key_folder import CheckpointSuite, KeyFolder
 from finchain.keys import Holder, Key, founding_key
 from finchain.ledger import Ledger
@@ -27,6 +27,7 @@ from finchain.pipe import Pipe
 from finchain.reader import OwnIndex, Reader
 from finchain.replay import first_block_zone, make_index
 from finchain.transaction import Transaction
+from finchain.trust import Anchors, PathLike, Vouched, vouch
 
 SILENCE_MAX_MS: Final = 31 * 24 * 3_600_000
 """A block this much later than the one before needs the operator's word: a wrong clock would end every open offer."""
@@ -164,6 +165,9 @@ def open(
     rulebooks: Sequence[Rulebook] = (),
     verified: bool = False,
     own_index: bool = False,
+    trust: str | Sequence[str] = (),
+    checkpoints: Sequence[PathLike] = (),
+    receipts: Sequence[PathLike] = (),
 ) -> Reader: ...
 def open(
     path: str | os.PathLike[str],
@@ -178,6 +182,9 @@ def open(
     durability: Durability | None = None,
     verified: bool = False,
     own_index: bool = False,
+    trust: str | Sequence[str] = (),
+    checkpoints: Sequence[PathLike] = (),
+    receipts: Sequence[PathLike] = (),
 ) -> Ledger | Reader:
     """Opens a ledger for writing, recovering what a crash left; or for reading only, beside whoever writes.
 
@@ -199,8 +206,13 @@ def open(
         verified: With `read_only`: verifies each state, as `Reader.verify` does, before anything is answered out of it.
         own_index: With `read_only`: makes an index from the blocks, also where there is one, for example because it is
             behind.
+        trust: With `read_only`: an anchor, as for `check`; and so are
+        checkpoints: signed checkpoints, and
+        receipts: receipts. The blocks that are there when it is opened are compared with them, and each is read for
+            that; what is written later is taken as it comes.
 
     Raises:
+        AnchorError: An anchor is of another ledger or another history, or is not signed by a trusted key.
         NotFound: There is no ledger in this folder.
         LockedError: Another process has it open for writing.
         TamperError: Blocks are damaged, missing, or not what was signed.
@@ -212,10 +224,12 @@ def open(
     """
     target = Path(path)
     if read_only:
-        return _reader(target, clock, rulebooks, progress, verified=verified, own_index=own_index)
-    if verified or own_index:
+        anchors = Anchors.of(trust, checkpoints, receipts)
+        return _reader(_Read(target, clock, rulebooks, anchors, verified), own_index, progress)
+    if verified or own_index or trust or checkpoints or receipts:
         raise ConfigError(
-            "verified and own_index speak of reading only", advice="add read_only=True, or leave them out"
+            "verified, own_index and anchors of trust speak of reading only",
+            advice="add read_only=True, or leave them out; fc.check compares a ledger with anchors as well",
         )
     folder = KeyFolder.of(keys, target)
     core, recovery = _core.Ledger.open(
@@ -250,48 +264,69 @@ def open(
         raise
 
 
-def _reader(
-    path: Path,
-    clock: Clock | None,
-    rulebooks: Sequence[Rulebook],
-    progress: Progress | None,
-    *,
-    verified: bool,
-    own_index: bool,
-) -> Reader:
+class _Read(NamedTuple):
+    """How a ledger is opened for reading."""
+
+    path: Path
+    clock: Clock | None
+    rulebooks: Sequence[Rulebook]
+    anchors: Anchors
+    verified: bool
+
+
+def _reader(asked: _Read, own_index: bool, progress: Progress | None) -> Reader:
     if not own_index:
         with suppress(StorageError):
-            return _reader_of(path, None, clock, rulebooks, verified=verified)
+            return _reader_of(asked, None)
     own = OwnIndex()
     try:
-        make_index(path, own.path, rulebooks=rulebooks, progress=progress)
+        make_index(asked.path, own.path, rulebooks=asked.rulebooks, progress=progress)
         # It holds what the blocks commit to; there is nothing to verify a second time.
-        return _reader_of(path, own, clock, rulebooks, verified=True)
+        return _reader_of(asked._replace(verified=True), own)
     except BaseException:
         own.remove()
         raise
 
 
-def _reader_of(
-    path: Path, own: OwnIndex | None, clock: Clock | None, rulebooks: Sequence[Rulebook], *, verified: bool
-) -> Reader:
+def _reader_of(asked: _Read, own: OwnIndex | None) -> Reader:
+    path = asked.path
     core = _core.Reader.open(path, path / "index" if own is None else own.path)
+    view = None
     try:
         view = core.view()
         text = view.record(LedgerRecord.kind, "ledger")
         if text is None:
             raise StorageError(f"the index of {path} has no record of the ledger", advice="open it once for writing")
         record = msgspec.json.decode(text, type=LedgerRecord)
-        at = clock_for(record, clock, view.time_ms, True)
-        view.close()
-        reader = Reader(path, core, record, at, [RULEBOOK_1, *rulebooks], verified=verified, own=own)
-        if verified and own is None:
+        reader = Reader(
+            path, core, record, clock_for(record, asked.clock, view.time_ms, True), [RULEBOOK_1, *asked.rulebooks],
+            verified=asked.verified, own=own,
+        )  # fmt: skip
+        if asked.verified:
             # What it is opened with, the ledger's own record among it, is verified as well.
             reader.snapshot().close()
+        if asked.anchors:
+            reader.vouched = _vouched(path, view, record, asked.anchors)
         return reader
     except BaseException:
         core.close()
         raise
+    finally:
+        if view is not None:
+            view.close()
+
+
+def _vouched(path: Path, view: _core.View, record: LedgerRecord, anchors: Anchors) -> Vouched:
+    """Who vouches for the blocks up to those that the view has; every block is read for it."""
+    survey = _core.Survey(path)
+    if survey.whole < view.height or survey.hash(view.height - 1) != view.block_hash:
+        raise TamperError(
+            f"block {view.height - 1} in the index is not the one that the blocks before it lead to",
+            advice="finchain check says what is damaged",
+        )
+    return vouch(
+        anchors, path, name=view.name, blocks=survey.whole, keys=record.checkpoint_keys, root_at=survey.root_at
+    )
 
 
 def clock_for(record: LedgerRecord, clock: Clock | None, last_ms: int, after_silence: bool) -> Clock:

@@ -24,6 +24,7 @@ from finchain.domain.founding import LedgerRecord
 from finchain.domain.rulebook import Rulebook
 from finchain.reading import Reading
 from finchain.replay import SCAN_PAGE
+from finchain.trust import Vouched
 
 
 class _Viewing(Reading):
@@ -102,7 +103,7 @@ class Snapshot(_Viewing):
         super().__init__(reader.path, reader._record, reader.clock, reader._rulebooks.values())
         self._held = view
         self._time_ms = view.time_ms
-        self.verified = reader.verified
+        self.verified, self.vouched = reader.verified, reader.vouched
 
     def _now_ms(self) -> int:
         # A report asks for today at each loan, and the last block, which has the time, may be large.
@@ -125,6 +126,7 @@ class Reader(_Viewing):
 
     Attributes:
         verified: Whether each state is verified before anything is answered out of it.
+        vouched: Who vouches for the blocks that were there when it was opened, apart from the folder itself.
     """
 
     def __init__(
@@ -143,6 +145,7 @@ class Reader(_Viewing):
         self._own = own
         self._verified_height = 0
         self.verified = verified
+        self.vouched = Vouched()
 
     @property
     def is_copy(self) -> bool:

@@ -58,6 +58,7 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
         height: The block it speaks about.
         time: That block's time: the claim holds as of then, not as of now.
         size: Blocks under the checkpoint.
+        root_hash: Root of the block log over them, in hex.
         witnessed_by: Name and Unix time of each witness that counts, 0 where an ML-DSA-44 witness stated none; empty
             means the operator alone.
         kind: Kind of the record.
@@ -79,6 +80,7 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
     height: int
     time: datetime
     size: int
+    root_hash: str = ""
     witnessed_by: tuple[tuple[str, int], ...] = ()
     kind: str = ""
     id: str = ""
@@ -216,7 +218,7 @@ def read_file(path: str | os.PathLike[str], what: str, bytes_max: int) -> bytes:
         with open(path, "rb") as file:
             text = file.read(bytes_max + 1)
     except FileNotFoundError:
-        raise NotFound(f"there is no {what} {os.fspath(path)}") from None
+        raise NotFound(f"there is no {what} {os.fspath(path)}", advice=f"name the file of a {what}") from None
     if len(text) > bytes_max:
         raise TamperError(f"{os.fspath(path)} is larger than a {what}", advice=f"at most {bytes_max} bytes")
     return text

@@ -10,7 +10,7 @@ import msgspec
 
 import finchain as fc
 from finchain.cli.exit_codes import DONE, TAMPERED
-from finchain.cli.options import FILE, FOLDER, talks
+from finchain.cli.options import FILE, FOLDER, anchored, talks
 from finchain.cli.screen import Screen
 
 KEYS = click.option("--keys", type=FOLDER, help="Key folder of all ledgers. [$FINCHAIN_KEYS]")
@@ -90,10 +90,15 @@ def repair(
 @click.option(
     "--other-rules", is_flag=True, help="Goes on where the rule files here are not the ledger's, and says so."
 )  # fmt: skip
+@anchored
 @talks
-def check(screen: Screen, path: Path, other_rules: bool) -> None:
-    """Verifies a whole ledger from its blocks: hashes, signatures, rules, state roots. Writes nothing."""
-    _verify(screen, path, other_rules=other_rules)
+def check(screen: Screen, path: Path, other_rules: bool, anchors: dict[str, Any]) -> None:
+    """Verifies a whole ledger from its blocks: hashes, signatures, rules, state roots, index. Writes nothing.
+
+    That shows a ledger that is sound in itself. Whose it is, is shown by --trust, --checkpoint or --receipt: what you
+    hold that did not come with the folder.
+    """
+    _verify(screen, path, other_rules=other_rules, **anchors)
 
 
 def _verify(screen: Screen, path: Path, **options: Any) -> None:

@@ -69,17 +69,37 @@ def opens(command: F) -> F:
     return opening  # type: ignore[return-value]  # click calls it with options by name
 
 
+def anchored(command: F) -> F:
+    """What somebody holds apart from the ledger's folder, handed on as `anchors`, arguments of the library."""
+
+    @click.option("--trust", multiple=True, help="Verifier key of the log, which must have signed what vouches for it.")
+    @click.option("--checkpoint", "checkpoints", type=FILE, multiple=True, help="A checkpoint that it must hold.")
+    @click.option("--receipt", "receipts", type=FILE, multiple=True, help="A receipt that must be of this ledger.")
+    @functools.wraps(command)
+    def trusting(
+        *args: Any, trust: tuple[str, ...], checkpoints: tuple[Path, ...], receipts: tuple[Path, ...], **rest: Any
+    ) -> Any:
+        anchors = {"trust": trust, "checkpoints": checkpoints, "receipts": receipts}
+        return command(*args, anchors={name: given for name, given in anchors.items() if given}, **rest)
+
+    return trusting  # type: ignore[return-value]  # click calls it with options by name
+
+
 def reads(command: F) -> F:
     """Options with which a ledger is only read, those of `opens` among them, handed on as `ledger_options`."""
 
+    @anchored
     @click.option(
         "--verified/--unverified", default=True, show_default=True,
         help="Compares all records in the index with the last block first, half a second a million.",
     )  # fmt: skip
     @opens
     @functools.wraps(command)
-    def reading(*args: Any, verified: bool, ledger_options: dict[str, Any], **rest: Any) -> Any:
-        return command(*args, ledger_options=ledger_options | {"verified": verified}, **rest)
+    def reading(
+        *args: Any, verified: bool, anchors: dict[str, Any], ledger_options: dict[str, Any], **rest: Any
+    ) -> Any:
+        options = ledger_options | {"verified": verified, "anchors": anchors}
+        return command(*args, ledger_options=options, **rest)
 
     return reading  # type: ignore[return-value]  # click calls it with options by name
 
@@ -151,16 +171,27 @@ def reads_ledger(screen: Screen, path: Path, options: dict[str, Any]) -> Iterato
     its socket.
     """
     with ExitStack() as stack:
+        anchors = options["anchors"]
         if (path / FOLLOWED).exists():
+            if anchors:
+                raise fc.ConfigError(
+                    f"{path} follows a ledger and has no blocks of its own", advice="ask the ledger's own folder"
+                )
             connection = stack.enter_context(_connected(path, options))
-            screen.stands({"verified": True}, "answered by the process that verifies each block", doubtful=False)
+            screen.stands(
+                {"verified": True, "vouched_blocks": 0},
+                "answered by the process that verifies each block",
+                doubtful=False,
+            )
             yield connection
             return
         with screen.progress("making an index of the blocks") as advance:
-            reader = stack.enter_context(fc.open(path, read_only=True, verified=options["verified"], progress=advance))
+            reader = stack.enter_context(
+                fc.open(path, read_only=True, verified=options["verified"], progress=advance, **anchors)
+            )
             if not _keeps_up(reader):
                 reader.close()
-                reader = stack.enter_context(fc.open(path, read_only=True, own_index=True, progress=advance))
+                reader = stack.enter_context(fc.open(path, read_only=True, own_index=True, progress=advance, **anchors))
         if reader.is_copy:
             screen.talk(_COPY.format(path))
         if reader.made_anew:
@@ -182,10 +213,12 @@ def _keeps_up(reader: fc.Reader) -> bool:
 
 
 def _say_what_stands(screen: Screen, snapshot: fc.Snapshot) -> None:
+    vouched = snapshot.vouched
     text = f"every record is what block {snapshot.height - 1} commits to"
     if not snapshot.verified:
         text = f"NOT VERIFIED: records are what the index says, as of block {snapshot.height - 1}"
-    screen.stands({"verified": snapshot.verified}, text, doubtful=not snapshot.verified)
+    members = {"verified": snapshot.verified, "vouched_blocks": vouched.blocks}
+    screen.stands(members, f"{text}; {vouched}", doubtful=not snapshot.verified)
 
 
 def _move_clock(ledger: Reading, today: date | None) -> None:

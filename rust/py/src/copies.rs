@@ -64,6 +64,11 @@ impl Survey {
         self.0.root_at(size).map(|hash| PyBytes::new(py, &hash))
     }
 
+    /// Hash of a block that is held, or that the block behind it gives.
+    fn hash<'py>(&self, py: Python<'py>, height: u64) -> Option<Bound<'py, PyBytes>> {
+        self.0.hash(height).map(|hash| PyBytes::new(py, &hash))
+    }
+
     /// Block file and offset of a block that is held.
     fn place(&self, height: u64) -> Option<(PathBuf, u64)> {
         self.0.place(height)

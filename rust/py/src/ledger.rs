@@ -351,6 +351,11 @@ impl Ledger {
         (size, PyBytes::new(py, &hash))
     }
 
+    /// Root of the block log over so many blocks; `None` where there are fewer.
+    fn root_at<'py>(&self, py: Python<'py>, size: u64) -> Option<Bound<'py, PyBytes>> {
+        self.ledger.root_at(size).map(|hash| PyBytes::new(py, &hash))
+    }
+
     /// Last sequence of a lane, 0 where it has not begun.
     fn lane_sequence(&self, lane_id: &str) -> u64 {
         self.ledger.lane_sequence(lane_id)

@@ -36,7 +36,7 @@ mod _core {
     #[pymodule_export]
     use crate::reader::{Reader, View};
     #[pymodule_export]
-    use crate::receipt::{verify_checkpoint, verify_receipt, verify_receipts};
+    use crate::receipt::{checkpoint_parts, verify_checkpoint, verify_receipt, verify_receipts};
     #[pymodule_export]
     use crate::transaction::{transaction_header, transaction_parts};
 

@@ -136,6 +136,12 @@ impl View {
         Ok(self.of()?.height())
     }
 
+    /// Hash of the last block.
+    #[getter]
+    fn block_hash<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        Ok(PyBytes::new(py, &self.of()?.block_hash()))
+    }
+
     /// Time of the last block.
     #[getter]
     fn time_ms(&self, py: Python<'_>) -> PyResult<u64> {

@@ -1,7 +1,8 @@
 //! Verifying receipts: bytes and trust in, facts out.
 
+use finchain_core::checkpoint::Checkpoint;
 use finchain_core::encoding;
-use finchain_core::note::VerifierKey;
+use finchain_core::note::{Note, VerifierKey};
 use finchain_core::receipt::{self, Outcome, ReceiptError, Signers, Trust, Verified, What};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -39,6 +40,15 @@ pub(crate) fn verify_checkpoint<'py>(
     let trust = trusted(&log_keys, &witnesses, witnesses_needed, operator_alone)?;
     let (checkpoint, witnessed_by) = receipt::verify_checkpoint(note, &trust).map_err(tampered)?;
     Ok((checkpoint.origin, checkpoint.size, PyBytes::new(py, &checkpoint.root_hash), witnessed_by))
+}
+
+/// Origin, size and root that a checkpoint states, whoever signed it; raises `TamperError` where it is no checkpoint.
+#[pyfunction]
+pub(crate) fn checkpoint_parts<'py>(py: Python<'py>, note: &[u8]) -> PyResult<(String, u64, Bound<'py, PyBytes>)> {
+    let wrong = |e: &dyn std::fmt::Display| TamperError::new_err(format!("this is no checkpoint: {e}"));
+    let note = Note::parse(note).map_err(|e| wrong(&e))?;
+    let stated = Checkpoint::parse_text(note.text()).map_err(|e| wrong(&e))?;
+    Ok((stated.origin, stated.size, PyBytes::new(py, &stated.root_hash)))
 }
 
 /// What a receipt proves, as a dictionary; raises `TamperError` where it proves nothing.
@@ -86,6 +96,7 @@ fn facts(py: Python<'_>, verified: Verified) -> PyResult<Bound<'_, PyDict>> {
     out.set_item("height", verified.height)?;
     out.set_item("time_ms", verified.time_ms)?;
     out.set_item("size", verified.size)?;
+    out.set_item("root_hash", encoding::hex(&verified.root_hash))?;
     out.set_item("witnessed_by", verified.witnessed_by)?;
     match verified.what {
         What::Record { kind, id, record } => {

@@ -368,6 +368,12 @@ impl Ledger {
         (sealed.blocks.size(), sealed.blocks.root_hash())
     }
 
+    /// Root of the block log over the first `size` blocks; `None` where there are fewer.
+    #[must_use]
+    pub fn root_at(&self, size: u64) -> Option<Hash> {
+        self.shared.sealed().blocks.root_at(size).ok()
+    }
+
     /// State root after the last sealed block.
     #[must_use]
     pub fn state_root(&self) -> Hash {

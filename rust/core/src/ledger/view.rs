@@ -79,6 +79,12 @@ impl View {
         self.meta.height.saturating_add(1)
     }
 
+    /// Hash of the last block, as the index has it; [`View::tip`] reads the block that has it.
+    #[must_use]
+    pub fn block_hash(&self) -> Hash {
+        self.meta.block_hash
+    }
+
     /// Header of the last block.
     ///
     /// # Errors

@@ -58,6 +58,8 @@ pub struct Verified {
     pub time_ms: u64,
     /// Blocks under the checkpoint.
     pub size: u64,
+    /// Root of the block log over them, as the checkpoint has it.
+    pub root_hash: Hash,
     /// Name of each witness that cosigned, and its Unix time in seconds, 0 where it stated none.
     pub witnessed_by: Vec<(String, u64)>,
     /// What is shown.

@@ -68,8 +68,8 @@ fn verify_under(judged: &mut Option<Judged>, bytes: &[u8], trust: &Trust) -> Res
     let (what, signers) = verify_form(&inner)?;
     let header = inner.block.header;
     let (ledger, height, time_ms) = (header.ledger, header.height, header.time_ms);
-    let (size, witnessed_by) = (judged.checkpoint.size, judged.witnessed_by.clone());
-    Ok(Verified { ledger, height, time_ms, size, witnessed_by, what, signers })
+    let (Checkpoint { size, root_hash, .. }, witnessed_by) = (&judged.checkpoint, judged.witnessed_by.clone());
+    Ok(Verified { ledger, height, time_ms, size: *size, root_hash: *root_hash, witnessed_by, what, signers })
 }
 
 /// Verifies a checkpoint alone: what it says, and the name and Unix time in seconds of each witness that cosigned.
