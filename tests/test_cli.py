@@ -174,7 +174,7 @@ def test_several_sign_one_after_the_other(deal: Path, run: Run) -> None:
     assert run("submit", ledger, unsent).code == 8, "nobody has signed yet"
     for party in ("shop", "buyer"):
         signed = run("sign", unsent, "--key", deal / f"{party}.pem", "--yes")
-        assert signed.code == 0 and "value_minor=120000000" in signed.err
+        assert signed.code == 0 and "value=1,200,000.00 CNY" in signed.err
     assert run("submit", ledger, unsent, "--json").rows[0]["status"] == "applied"
     assert run("submit", ledger, unsent, "--json").rows[0]["status"] == "already"
 

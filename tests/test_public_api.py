@@ -48,6 +48,7 @@ SIGNATURES = {
     "Reading.totals": "(self, as_of)",
     "Reading.history": "(self, kind, id, *, limit, replayed)",
     "Reading.changes": "(self)",
+    "Reading.log": "(self, *, party, code, order, status, since, until, start, texts)",
     "Reading.resolve": "(self, ticket)",
     "Reading.close": "(self)",
     "Reader.snapshot": "(self)",

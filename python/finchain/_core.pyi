@@ -7,6 +7,7 @@ from typing import Any, final
 from finchain.errors import TamperError
 
 __all__ = [
+    "Chain",
     "Checked",
     "Checking",
     "CheckingBlock",
@@ -205,6 +206,11 @@ class View:
     def lane_sequence(self, lane_id: str) -> int: ...
     def lane_place(self, lane_id: str, sequence: int) -> tuple[int, int] | None: ...
     def close(self) -> None: ...
+
+@final
+class Chain:
+    def __new__(cls, dir: Path) -> Chain: ...
+    def next(self, until: int) -> list[dict[str, Any]]: ...
 
 @final
 class Survey:

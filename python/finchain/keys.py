@@ -18,7 +18,7 @@ import msgspec
 from finchain import _core
 from finchain.domain.key import Duty, NewKey, Suite, possession_message
 from finchain.domain.rule import Absent
-from finchain.errors import ConfigError
+from finchain.errors import ConfigError, KeyFileError
 
 
 class Key:
@@ -65,7 +65,12 @@ class Key:
             ConfigError: The identity is not 1 to 64 printable ASCII characters, or the key is of another suite.
             KeyFileError: There is no key in it, others may read it, or the passphrase does not fit.
         """
-        return cls(_core.SecretKey.load(Path(path), passphrase, identity))
+        try:
+            return cls(_core.SecretKey.load(Path(path), passphrase, identity))
+        except KeyFileError as error:
+            # Whoever loads several keys has to know which one it was.
+            named = error.message if os.fspath(path) in error.message else f"{os.fspath(path)}: {error.message}"
+            raise KeyFileError(named, advice=error.advice) from None
 
     def save(self, path: str | os.PathLike[str], passphrase: bytes | None = None) -> None:
         """Writes a new PKCS#8 file with mode 600, encrypted where there is a passphrase.

@@ -126,6 +126,53 @@ class Step(msgspec.Struct, frozen=True):
     by: tuple[str, ...]
 
 
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One instruction that was sent and entered a block, whatever became of it.
+
+    Attributes:
+        height: The block.
+        entry: The transaction's place in it.
+        index: The instruction's place in its transaction.
+        time_ms: The block's time.
+        day: Its date in the ledger's zone.
+        transaction: Id of the transaction in hex.
+        by: The parties that signed; the first is the sender.
+        lane: The sender's series, and `sequence` the number in it.
+        mode: `all`: the transaction's instructions hold together or not at all; `each`: every one by itself.
+        instruction: What was ordered.
+        status: `applied`; `refused`; `held_back`, where another one of its transaction was refused and they hold
+            together only.
+        code: The code of the refusal, also of the one that holds it back; empty where it was applied.
+        refusal: The refusal of this instruction with its facts; `None` where it was not refused, or where only the code
+            was asked for.
+    """
+
+    height: int
+    entry: int
+    index: int
+    time_ms: int
+    day: date
+    transaction: str
+    by: tuple[str, ...]
+    lane: str
+    sequence: int
+    mode: Literal["all", "each"]
+    instruction: Instruction
+    status: Literal["applied", "refused", "held_back"]
+    code: str = ""
+    refusal: Refused | None = None
+
+    @property
+    def order(self) -> str:
+        """The instruction's tag, for example `payment.request`."""
+        return str(self.instruction.__struct_config__.tag)
+
+    @property
+    def place(self) -> str:
+        """Block, entry and index, as `finchain prove --at` takes them."""
+        return f"{self.height}.{self.entry}.{self.index}"
+
+
 class Change(msgspec.Struct, frozen=True):
     """What one instruction did to the records.
 

@@ -270,6 +270,14 @@ class Pipe:
         self._replay(height, until, False, _Block(found))
         return found
 
+    def refusals(self, height: int) -> dict[tuple[int, int], Refused]:
+        """Executes a stored block again, as `replay` does, and gives its refusals by entry and instruction."""
+        block = _Block()
+        self._replay(height, height + 1, False, block)
+        return {
+            (entry, refusal.instruction): refusal for entry, refusals in block.refusals.items() for refusal in refusals
+        }
+
     def _replay(self, height: int, until: int, verify_signatures: bool, block: _Block) -> list[list[Instruction]]:
         ahead, self._ahead = self._ahead, None
         opened = self.core.open_stored(height, verify_signatures, ahead)

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import msgspec
 
@@ -24,9 +24,17 @@ from finchain.domain.rule import Record, business_date
 from finchain.domain.rulebook import Rulebook, by_number
 from finchain.domain.totals import Totals, totals_of
 from finchain.errors import Expired, ForkError, LaneConflict, NotFound, TamperError, WrongLedger
-from finchain.outcome import Change, Outcome, Step, Ticket
+from finchain.outcome import Attempt, Change, Outcome, Step, Ticket
 from finchain.pipe import rulebook_of
-from finchain.replay import SCAN_PAGE, all_records, blocks_until, replayed_changes, replayed_records
+from finchain.replay import (
+    SCAN_PAGE,
+    all_records,
+    attempts,
+    blocks_until,
+    replayed_changes,
+    replayed_records,
+    with_refusals,
+)
 from finchain.source import Source
 from finchain.transaction import content_of
 
@@ -205,6 +213,48 @@ class Reading(ABC):
         height = self.height
         yield from replayed_changes(self.path, until=height, rulebooks=list(self._rulebooks.values()))
 
+    def log(
+        self,
+        *,
+        party: str | None = None,
+        code: str | None = None,
+        order: str | None = None,
+        status: Literal["applied", "refused", "held_back"] | None = None,
+        since: date | None = None,
+        until: date | None = None,
+        start: tuple[int, int] = (0, 0),
+        texts: bool = True,
+    ) -> Iterator[Attempt]:
+        """Every instruction that was sent and entered a block, in order, whatever became of it.
+
+        The blocks of now are read, and no word of the index is taken. What a refusal said stands in no block: for the
+        first refused one that is given the blocks before it are taken over or executed again, and so on from there.
+
+        Args:
+            party: One that signed.
+            code: The code of a refusal, such as `payment.not_whitelisted`; or how codes begin, such as `payment`.
+            order: The kind of order, such as `payment.request`; or how tags begin, such as `payment`.
+            status: What became of it.
+            since: The first day of blocks, in the ledger's zone.
+            until: The last day of blocks.
+            start: Height and entry of the first transaction that is looked at.
+            texts: Whether each refusal comes with all that it said, or with its code alone.
+
+        Raises:
+            TamperError: A block is damaged.
+        """
+        wanted = (
+            each
+            for each in attempts(
+                self.path, until=self.height, zone_minutes=self._record.time_zone_minutes, rulebooks=self._rulebooks,
+                start=start,
+            )
+            if (since is None or since <= each.day) and (until is None or each.day <= until)
+            and (party is None or party in each.by) and (status is None or status == each.status)
+            and _begins(each.code, code) and _begins(each.order, order)
+        )  # fmt: skip
+        return with_refusals(self.path, wanted, list(self._rulebooks.values())) if texts else wanted
+
     # ---- what became of a submission
 
     def resolve(self, ticket: Ticket) -> Outcome:
@@ -278,6 +328,11 @@ class Reading(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._record.origin}, {self.height} blocks, {os.fspath(self.path)!r})"
+
+
+def _begins(name: str, beginning: str | None) -> bool:
+    """Whether a name with dots is the asked one, or begins with it."""
+    return beginning is None or name == beginning or name.startswith(f"{beginning}.")
 
 
 def _check_place(ticket: Ticket, place: tuple[int, int], entered: dict[str, Any]) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -16,9 +16,9 @@ from finchain import _core
 from finchain.domain.founding import CreateLedger, LedgerRecord
 from finchain.domain.rule import Record, business_date
 from finchain.domain.rulebook import RULEBOOK_1, Rulebook, by_number
-from finchain.errors import FinchainError
-from finchain.outcome import Change
-from finchain.pipe import Pipe
+from finchain.errors import FinchainError, Refused
+from finchain.outcome import Attempt, Change
+from finchain.pipe import Pipe, rulebook_of
 from finchain.source import Source
 
 SCAN_PAGE: Final = 1_000
@@ -133,6 +133,76 @@ def blocks_until(core: Source, day: date, zone_minutes: int) -> int:
     return bisect_right(
         range(core.height), day, key=lambda height: business_date(core.entered(height, 0)["time_ms"], zone_minutes)
     )
+
+
+def attempts(
+    path: Path, *, until: int, zone_minutes: int, rulebooks: Mapping[int, Rulebook], start: tuple[int, int] = (0, 0)
+) -> Iterator[Attempt]:
+    """Every instruction that entered a block before block `until`, in order, without the texts of refusals.
+
+    The blocks alone are read: each is whole by its hashes and follows the one before it.
+
+    Args:
+        path: The ledger's folder.
+        until: Height of the first block that is left out.
+        zone_minutes: Offset east of UTC in which the ledger's days begin.
+        rulebooks: All rulebooks that are here, by their numbers.
+        start: Height and entry of the first transaction that is given.
+
+    Raises:
+        TamperError: A block is damaged.
+        ConfigError: A transaction was made for a rulebook that is not here.
+    """
+    chain = _core.Chain(path)
+    while blocks := chain.next(until):
+        for entered in blocks:
+            if (entered["height"], entered["entry"]) >= start:
+                yield from _attempts_of(entered, zone_minutes, rulebooks)
+
+
+def _attempts_of(entered: dict[str, Any], zone_minutes: int, rulebooks: Mapping[int, Rulebook]) -> Iterator[Attempt]:
+    header = msgspec.json.decode(entered["header"])
+    refused = dict(entered["refused"])
+    others: Literal["held_back", "applied"] = "held_back" if header["mode"] == "all" and refused else "applied"
+    day = business_date(entered["time_ms"], zone_minutes)
+    instructions = rulebook_of(rulebooks, header["rulebook"]).decode_one(entered["instructions"])
+    for index, instruction in enumerate(instructions):
+        code = refused.get(index, "")
+        yield Attempt(
+            height=entered["height"], entry=entered["entry"], index=index, time_ms=entered["time_ms"], day=day,
+            transaction=entered["id"], by=tuple(header["by"]), lane=header["lane"], sequence=header["sequence"],
+            mode=header["mode"], instruction=instruction, status="refused" if code else others,
+            code=code or (next(iter(refused.values())) if others == "held_back" else ""),
+        )  # fmt: skip
+
+
+def with_refusals(path: Path, found: Iterable[Attempt], rulebooks: Sequence[Rulebook]) -> Iterator[Attempt]:
+    """Attempts, in order, with what each refusal said: the rules say it again, in the state of that time.
+
+    Nothing is executed before the first one that was refused. What was kept of other blocks is taken over.
+
+    Args:
+        path: The ledger's folder.
+        found: Attempts, in the order of their places.
+        rulebooks: Those that the ledger was under, beside the built-in one.
+
+    Raises:
+        TamperError: A block is not what its transactions and the rules make.
+    """
+    with ExitStack() as stack:
+        pipe: Pipe | None = None
+        height, refusals = -1, dict[tuple[int, int], Refused]()
+        for attempt in found:
+            if attempt.status == "refused":
+                if pipe is None:
+                    _, _, pipe = stack.enter_context(opened_blocks(path, rulebooks))
+                if attempt.height != height:
+                    height = attempt.height
+                    pipe.catch_up(pipe.core.height, height)
+                    refusals = pipe.refusals(height)
+                refusal = refusals[attempt.entry, attempt.index]
+                attempt = msgspec.structs.replace(attempt, refusal=refusal)
+            yield attempt
 
 
 def replayed_records(path: Path, *, until: int, rulebooks: Sequence[Rulebook] = ()) -> Iterator[Record]:

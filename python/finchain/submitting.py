@@ -24,6 +24,7 @@ from finchain.keys import EnrolmentRequest, Holder, Key, enrolment_key
 from finchain.outcome import Applied, Outcome, RefusedRow
 from finchain.reading import Reading
 from finchain.transaction import EXPIRY_MS, Mode, Transaction
+from finchain.wording import currency_of
 
 Send = Callable[[list[bytes]], list[Outcome]]
 """Sends transactions; gives their outcomes, in order, once they are durable or known not to be known."""
@@ -195,7 +196,12 @@ class Submitting(Reading):
         lane_name = lane or f"act/{secrets.token_hex(8)}"
         with self._in_turn() as (lane_sequence, _):
             sequence = lane_sequence(f"{by[0]} {lane_name}") + 1
-        return self._build(several, by, lane_name, sequence, mode, key_ids, expires_ms)
+        transaction = self._build(several, by, lane_name, sequence, mode, key_ids, expires_ms)
+        for index, instruction in enumerate(several):
+            currency = currency_of(instruction, self.look)
+            if currency is not None and not hasattr(instruction, "currency"):
+                transaction.currencies[index] = currency
+        return transaction
 
     def _build(
         self,

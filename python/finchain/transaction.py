@@ -37,7 +37,7 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 class Transaction:
     """A transaction with the signatures it has so far. Made by `Ledger.prepare`, `build` or `load`."""
 
-    __slots__ = ("_instructions", "_salt", "_signatures", "header", "id", "key_ids")
+    __slots__ = ("_instructions", "_salt", "_signatures", "currencies", "header", "id", "key_ids")
 
     def __init__(
         self,
@@ -55,6 +55,9 @@ class Transaction:
         self.id = id.hex()
         self._signatures: dict[str, bytes] = dict(signatures or {})
         self.key_ids: dict[bytes, str] = dict(key_ids or {})
+        self.currencies: dict[int, str] = {}
+        """Currencies of instructions that state none, by their places, as who prepared the transaction found them on
+        the ledger. They help a signer to read amounts, and nobody has signed them."""
 
     @classmethod
     def build(
@@ -191,8 +194,9 @@ class Transaction:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the transaction with the key ids that may sign it, for the next signer."""
         keys = {base64.b64encode(public).decode(): id for public, id in self.key_ids.items()}
-        text = b'{"keys":%b,"transaction":%b,"type":"finchain.unsent.1"}\n' % (_encode(keys), self.to_bytes())
-        Path(path).write_bytes(text)
+        stated = {str(index): currency for index, currency in self.currencies.items()}
+        parts = (b'"currencies":%b,' % _encode(stated) if stated else b"", _encode(keys), self.to_bytes())
+        Path(path).write_bytes(b'{%b"keys":%b,"transaction":%b,"type":"finchain.unsent.1"}\n' % parts)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, hash_suite: str = "blake3") -> Transaction:
@@ -211,7 +215,9 @@ class Transaction:
             key_ids = {base64.b64decode(public, validate=True): id for public, id in saved.keys.items()}
         except ValueError as error:
             raise ConfigError(f"{path}: a public key is not Base64: {error}") from None
-        return cls.parse(bytes(saved.transaction), hash_suite=hash_suite, key_ids=key_ids)
+        loaded = cls.parse(bytes(saved.transaction), hash_suite=hash_suite, key_ids=key_ids)
+        loaded.currencies = saved.currencies
+        return loaded
 
     @classmethod
     def parse(
@@ -242,3 +248,4 @@ class _Saved(msgspec.Struct, forbid_unknown_fields=True):
     keys: dict[str, str]
     transaction: msgspec.Raw
     type: Literal["finchain.unsent.1"]
+    currencies: dict[int, str] = {}

@@ -17,7 +17,7 @@ from types import FrameType
 import click
 
 from finchain import __version__
-from finchain.cli import copies, demo, keys, ledgers, load, proofs, reports, serving, transactions
+from finchain.cli import copies, demo, keys, ledgers, load, log, proofs, reports, serving, transactions
 from finchain.cli.exit_codes import BUSY, DONE, FAILED, NOTHING_COMMITTED, TAMPERED
 from finchain.cli.screen import Screen
 from finchain.errors import Busy, FinchainError, LockedError, Refused, Rejected, TamperError, Unreachable
@@ -44,7 +44,7 @@ def finchain() -> None:
 for command in (
     demo.demo, ledgers.init, keys.key, ledgers.register, transactions.submit, transactions.explain,
     transactions.prepare, transactions.sign, load.load, ledgers.show, ledgers.history, reports.totals,
-    reports.positions, reports.due, reports.promises, reports.security, reports.holdings, reports.trace,
+    log.log, reports.positions, reports.due, reports.promises, reports.security, reports.holdings, reports.trace,
     reports.postings, proofs.prove, proofs.verify, serving.serve, serving.resolve, serving.follow, copies.backup,
     copies.restore, copies.confirm, copies.repair, copies.check,
 ):  # fmt: skip

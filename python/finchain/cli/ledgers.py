@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,6 +14,7 @@ import finchain as fc
 from finchain.cli.options import (
     FILE,
     FOLDER,
+    currency_in,
     kind_of,
     load_key,
     opens,
@@ -22,12 +23,14 @@ from finchain.cli.options import (
     reads,
     reads_ledger,
     said,
+    short,
     talks,
 )
-from finchain.cli.screen import Screen
+from finchain.cli.screen import Screen, at_utc
 from finchain.domain.party import Role
 from finchain.key_folder import CheckpointSuite
 from finchain.reading import Reading
+from finchain.wording import worded
 
 
 @click.command()
@@ -84,6 +87,7 @@ def init(
 @click.option("--role", "roles", multiple=True, required=True, type=click.Choice(get_args(Role)))
 @click.option("--request", type=FILE, help="The party's enrolment request, made where its keys are.")
 @click.option("--key", type=FILE, help="Its key file instead, where it is on this machine.")
+@click.option("--passphrase-file", type=FILE, help="File whose first line is the passphrase of that key file.")
 @opens
 @talks
 def register(
@@ -94,12 +98,16 @@ def register(
     roles: tuple[Any, ...],
     request: Path | None,
     key: Path | None,
+    passphrase_file: Path | None,
     ledger_options: dict[str, Any],
 ) -> None:
     """Registers PARTY with its legal NAME, signed by the operator as registrar."""
+    if passphrase_file is not None and key is None:
+        raise click.UsageError("--passphrase-file speaks about --key")
+    loaded = None if key is None else load_key(key, passphrase_file)
     with reach_ledger(screen, path, ledger_options) as ledger:
         outcome = ledger.register(
-            party, name, roles=list(roles), key=None if key is None else load_key(key),
+            party, name, roles=list(roles), key=loaded,
             request=None if request is None else fc.EnrolmentRequest.load(request),
         )  # fmt: skip
         screen.show(msgspec.to_builtins(outcome), f"{party} is registered, in block {outcome.height}")
@@ -143,12 +151,8 @@ def _summary(screen: Screen, ledger: Reading) -> None:
 def _members(record: Any) -> str:
     members = plain(record)
     width = max(map(len, members))
-    lines = [f"{name.ljust(width)}  {_short(value)}" for name, value in members.items()]
+    lines = [f"{name.ljust(width)}  {short(value)}" for name, value in members.items()]
     return "\n".join([said(record), *(f"  {line}" for line in lines)])
-
-
-def _short(value: Any) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 @click.command()
@@ -168,9 +172,8 @@ def history(screen: Screen, path: Path, kind: str, id: str, limit: int, ledger_o
         # A follower executed every block itself, and keeps none to do so again.
         replayed = ledger_options["verified"] and isinstance(ledger, fc.Snapshot)
         for step in ledger.history(kind_of(kind), id, limit=limit, replayed=replayed):
-            at = datetime.fromtimestamp(step.time_ms / 1000, UTC)
-            what = "; ".join(str(instruction) for instruction in step.instructions)
+            what = "; ".join(worded(each, currency_in(ledger, each)) for each in step.instructions)
             screen.show(
                 msgspec.to_builtins(step),
-                f"{at:%Y-%m-%d %H:%M:%S} UTC  block {step.height}, entry {step.entry}  {', '.join(step.by)}: {what}",
+                f"{at_utc(step.time_ms)}  block {step.height}, entry {step.entry}  {', '.join(step.by)}: {what}",
             )

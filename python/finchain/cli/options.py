@@ -26,6 +26,7 @@ from finchain.domain.rulebook import RULEBOOK_1
 from finchain.errors import Malformed
 from finchain.key_folder import FOLLOWED
 from finchain.reading import Reading
+from finchain.wording import currency_of
 
 _COPY = "{} is a copy that was not confirmed: it can be read, and nothing else"
 
@@ -286,12 +287,31 @@ def read_instructions(path: Path) -> list[Instruction]:
     return read if isinstance(read, list) else [read]
 
 
+def currency_in(ledger: Reading, instruction: Instruction) -> str | None:
+    """The currency of an instruction's amounts: its own, or that of the records that it names."""
+    return currency_of(instruction, ledger.look)
+
+
 def plain(record: Record) -> dict[str, Any]:
     """A record as a dictionary with its kind first."""
     return {"kind": record.kind, **msgspec.to_builtins(record)}
 
 
+PARTIES = ("creditor", "debtor", "issuer", "holder", "guarantor", "beneficiary", "lender", "borrower", "owner", "payee")
+"""Members of records that say whose it is, and against whom."""
+
+
 def said(record: Record) -> str:
-    """A record as a line for people."""
+    """A record as a line for people, with the parties that it is between."""
     text = str(record)
-    return f"{record.kind} {text.partition('(')[2].removesuffix(')')}" if text == repr(record) else text
+    if text == repr(record):
+        members = {name: value for name, value in plain(record).items() if name != "kind"}
+        return f"{record.kind} {' '.join(f'{name}={short(value)}' for name, value in members.items())}"
+    parties = [(name, getattr(record, name, None)) for name in PARTIES]
+    between = ", ".join(f"{name} {party}" for name, party in parties if isinstance(party, str))
+    return f"{text}; {between}" if between else text
+
+
+def short(value: Any) -> str:
+    """A member of a record: text as it is, everything else as JSON."""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

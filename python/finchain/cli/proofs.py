@@ -11,12 +11,14 @@ import msgspec
 import finchain as fc
 from finchain.cli.options import FILE, FOLDER, kind_of, opens, reach_ledger, talks
 from finchain.cli.screen import Screen
+from finchain.domain.rule import Record
 
 
 @click.command()
 @click.argument("path", type=FOLDER, metavar="LEDGER")
-@click.argument("kind")
-@click.argument("id")
+@click.argument("kind", required=False)
+@click.argument("id", required=False)
+@click.option("--at", help="Proves an instruction by its place BLOCK.ENTRY.INDEX, refused ones too: see finchain log.")
 @click.option("--absent", is_flag=True, help="Proves that there is no such record.")
 @click.option("--step", type=int, help="Proves a step of the record's history instead: 0 is the oldest, -1 the newest.")
 @click.option("--change", is_flag=True, help="With --step: what the record was after that step, not the instruction.")
@@ -27,8 +29,9 @@ from finchain.cli.screen import Screen
 def prove(
     screen: Screen,
     path: Path,
-    kind: str,
-    id: str,
+    kind: str | None,
+    id: str | None,
+    at: str | None,
     absent: bool,
     step: int | None,
     change: bool,
@@ -36,18 +39,27 @@ def prove(
     out: Path,
     ledger_options: dict[str, Any],
 ) -> None:
-    """Writes a receipt that a record is what it is, or is not there, or how it came to be."""
-    if absent and step is not None:
-        raise click.UsageError("--absent and --step exclude each other")
-    if step is None and (change or signers):
+    """Writes a receipt that a record is what it is, or is not there, or how it came to be; or of an instruction."""
+    if at is not None and kind is not None:
+        raise click.UsageError("--at speaks about an instruction, and KIND and ID about a record: name one of them")
+    if at is None and (kind is None or id is None):
+        raise click.UsageError("name KIND and ID of a record, or the place of an instruction with --at")
+    if (absent and step is not None) or (at is not None and (absent or step is not None or change)):
+        raise click.UsageError("--at, --absent and --step exclude each other")
+    if step is None and (change or (signers and at is None)):
         raise click.UsageError("--change and --signers speak about a --step")
+    place = None if at is None else _place(at)
+    named = None if kind is None or id is None else (kind_of(kind), id)
     with reach_ledger(screen, path, ledger_options) as ledger:
-        if absent:
-            receipt = ledger.prove_absent(kind_of(kind), id)
-        elif step is None:
-            receipt = ledger.prove(kind_of(kind), id)
-        else:
-            receipt = _step(ledger, kind, id, step, change, signers)
+        if place is not None:
+            height, entry, index = place
+            receipt = ledger.prove_instruction(
+                fc.Outcome(status="already", height=height, entry=entry), index, signers=signers
+            )
+        elif named is not None and step is not None:
+            receipt = _step(ledger, *named, step, change, signers)
+        elif named is not None:
+            receipt = ledger.prove_absent(*named) if absent else ledger.prove(*named)
         trust = ledger.verifier_key
     receipt.save(out)
     screen.show(
@@ -56,18 +68,26 @@ def prove(
     )
 
 
+def _place(text: str) -> tuple[int, int, int]:
+    parts = text.split(".")
+    if len(parts) not in (2, 3) or not all(part.isdecimal() for part in parts):
+        raise click.BadParameter(f"{text!r} is no place; BLOCK.ENTRY.INDEX, such as 41.0.0", param_hint="--at")
+    height, entry, index = map(int, [*parts, "0"][:3])
+    return height, entry, index
+
+
 def _step(
-    ledger: fc.Ledger | fc.Connection, kind: str, id: str, number: int, change: bool, signers: bool
+    ledger: fc.Ledger | fc.Connection, kind: type[Record], id: str, number: int, change: bool, signers: bool
 ) -> fc.Receipt:
-    steps = ledger.history(kind_of(kind), id)
+    steps = ledger.history(kind, id)
     try:
         step = steps[number]
     except IndexError:
-        raise fc.NotFound(f"{kind} {id} has {len(steps)} steps, and no step {number}") from None
+        raise fc.NotFound(f"{kind.kind} {id} has {len(steps)} steps, and no step {number}") from None
     if change:
-        return ledger.prove_change(step, kind_of(kind), id)
+        return ledger.prove_change(step, kind, id)
     if not step.indices:
-        raise fc.NotFound(f"no instruction wrote {kind} {id} in that step")
+        raise fc.NotFound(f"no instruction wrote {kind.kind} {id} in that step")
     return ledger.prove_instruction(step, step.indices[0], signers=signers)
 
 

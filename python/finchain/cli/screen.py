@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -20,6 +21,11 @@ LINE_EVERY = 1_000
 
 Advance = Callable[[int, int | None], None]
 """Called with what is done and, where it is known, with how much there is."""
+
+
+def at_utc(time_ms: int) -> str:
+    """A block's time, as people read it."""
+    return f"{datetime.fromtimestamp(time_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 class Screen:

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
 import finchain as fc
 from finchain.cli.exit_codes import NOT_ALL, NOTHING_COMMITTED
 from finchain.cli.options import FILE, FOLDER, opens, plain, reach_ledger, read_instructions, said, signs, talks
 from finchain.cli.screen import Screen
-from finchain.domain.rule import Absent
+from finchain.wording import worded
 
 
 @click.command()
@@ -143,7 +142,9 @@ def sign(screen: Screen, file: Path, key_id: str | None, yes: bool, signers: lis
         raise click.UsageError("nobody signs: give --key")
     transaction = fc.Transaction.load(file)
     for number, instruction in enumerate(transaction.instructions):
-        screen.talk(f"{number}: {_members(instruction)}")
+        screen.talk(f"{number}: {worded(instruction, transaction.currencies.get(number))}")
+    if transaction.currencies:
+        screen.talk("currencies of instructions that state none are those that whoever prepared this found")
     if not yes and sys.stdin.isatty():
         click.confirm(f"Sign for {', '.join(transaction.by)}?", abort=True, err=True)
     for key in signers:
@@ -152,10 +153,3 @@ def sign(screen: Screen, file: Path, key_id: str | None, yes: bool, signers: lis
     screen.show(
         {"id": transaction.id, "signed_by": transaction.signed_by}, f"signed by {', '.join(transaction.signed_by)}"
     )
-
-
-def _members(instruction: Any) -> str:
-    """Every member of an instruction that is set: what a signer must have seen."""
-    members = ((name, getattr(instruction, name)) for name in instruction.__struct_fields__)
-    texts = (f"{name}={msgspec.json.encode(value).decode()}" for name, value in members if value is not Absent)
-    return f"{instruction.__struct_config__.tag} {' '.join(texts)}"

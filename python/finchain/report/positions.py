@@ -30,6 +30,8 @@ class Position(msgspec.Struct, frozen=True):
     Attributes:
         kind: Kind of the record in which it stands, and `id` its id.
         amount_minor: What is open of it; of a loan the principal that is not repaid and the charges that are due.
+        counterparty: Who owes what is held, or who is owed: of a certificate its holders, of a claim its creditor and
+            the holders of its parts.
     """
 
     side: Side
@@ -37,9 +39,12 @@ class Position(msgspec.Struct, frozen=True):
     id: str
     currency: str
     amount_minor: int
+    counterparty: str
 
     def __str__(self) -> str:
-        return f"{self.side:<5}  {self.kind:<11}  {self.id:<24}  {self._money:>22} {self.currency}"
+        # The amount stands where no terminal breaks the line.
+        with_whom = f"{'from' if self.side == 'holds' else 'to'} {self.counterparty}"
+        return f"{self.side:<5}  {self._money:>22} {self.currency}  {self.kind} {self.id} {with_whom}"
 
     @property
     def _money(self) -> str:
@@ -93,7 +98,8 @@ class Due(msgspec.Struct, frozen=True, order=True):
 
     def __str__(self) -> str:
         money = format_minor(self.amount_minor, self.currency)
-        return f"{self.day}  {self.kind:<11}  {self.id:<24}  {self.debtor:<16}  {money:>22} {self.currency}"
+        # The amount stands where no terminal breaks the line.
+        return f"{self.day}  {money:>22} {self.currency}  {self.kind} {self.id} from {self.debtor}"
 
 
 class Promise(msgspec.Struct, frozen=True):
@@ -139,19 +145,29 @@ def _positions(ledger: Reading, party: str) -> Iterator[Position]:
     for claim in ledger.find(Receivable, lambda each: party in (each.creditor, each.debtor)):
         own = claim.free + claim.reserved + claim.disputed_free
         if claim.creditor == party:
-            yield Position("holds", claim.kind, claim.id, claim.currency, own)
+            yield Position("holds", claim.kind, claim.id, claim.currency, own, claim.debtor)
         if claim.debtor == party:
-            yield Position("owes", claim.kind, claim.id, claim.currency, claim.open + claim.disputed_post)
+            owed, owners = claim.open + claim.disputed_post, {claim.creditor} if own else set()
+            owners |= {ledger.get(Part, id).holder for id in claim.parts}
+            yield Position("owes", claim.kind, claim.id, claim.currency, owed, ", ".join(sorted(owners)))
     for part in ledger.find(Part, lambda each: each.holder == party):
-        yield Position("holds", part.kind, part.id, part.currency, part.amount_minor + part.disputed_minor)
+        debtor = ledger.get(Receivable, part.receivable).debtor
+        yield Position("holds", part.kind, part.id, part.currency, part.amount_minor + part.disputed_minor, debtor)
+    holders: defaultdict[str, set[str]] = defaultdict(set)
+    for lot in ledger.find(Lot, lambda each: each.live_minor > 0):
+        holders[lot.certificate].add(lot.holder)
     for certificate in ledger.find(Certificate, lambda each: each.issuer == party):
-        yield Position("owes", certificate.kind, certificate.id, certificate.currency, certificate.live_minor)
+        others = ", ".join(sorted(holders[certificate.id]))
+        yield Position("owes", certificate.kind, certificate.id, certificate.currency, certificate.live_minor, others)
     for lot in ledger.find(Lot, lambda each: each.holder == party):
-        currency = ledger.get(Certificate, lot.certificate).currency
-        yield Position("holds", lot.kind, lot.id, currency, lot.live_minor)
+        certificate = ledger.get(Certificate, lot.certificate)
+        yield Position("holds", lot.kind, lot.id, certificate.currency, lot.live_minor, certificate.issuer)
     for loan in ledger.find(Loan, lambda each: party in (each.lender, each.borrower)):
-        side: Side = "holds" if loan.lender == party else "owes"
-        yield Position(side, loan.kind, loan.id, loan.currency, loan.outstanding_minor + loan.due_minor)
+        owed = loan.outstanding_minor + loan.due_minor
+        if loan.lender == party:
+            yield Position("holds", loan.kind, loan.id, loan.currency, owed, loan.borrower)
+        else:
+            yield Position("owes", loan.kind, loan.id, loan.currency, owed, loan.lender)
 
 
 def security(ledger: Reading, id: str) -> Security:

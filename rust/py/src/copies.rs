@@ -1,13 +1,15 @@
 //! Copies of a ledger: what block files still hold, putting blocks back, backups, and confirming a restored one.
 
 use std::path::PathBuf;
+use std::sync::Mutex;
 
 use finchain_core::ledger::{self, Shown, SignedMark};
 use finchain_core::log::{Fault, Storage};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
-use crate::error::ledger_error;
+use crate::error::{ledger_error, locked};
+use crate::ledger::entered_of;
 
 /// A fault as Python gets it: file, offset, height, until, why.
 type FaultRow = (PathBuf, u64, u64, Option<u64>, String);
@@ -72,6 +74,26 @@ impl Survey {
     /// Block file and offset of a block that is held.
     fn place(&self, height: u64) -> Option<(PathBuf, u64)> {
         self.0.place(height)
+    }
+}
+
+/// A walk over the blocks of a ledger, without its index and beside whoever has it open.
+#[pyclass(frozen, module = "finchain._core")]
+pub(crate) struct Chain(Mutex<ledger::Chain>);
+
+#[pymethods]
+impl Chain {
+    /// Before block 0 of the ledger in that folder.
+    #[new]
+    fn new(py: Python<'_>, dir: PathBuf) -> PyResult<Self> {
+        let opened = py.detach(|| ledger::Chain::open(&Storage::default(), &dir)).map_err(ledger_error)?;
+        Ok(Self(Mutex::new(opened)))
+    }
+
+    /// The transactions of the next blocks below `until`, in order; none at the end.
+    fn next<'py>(&self, py: Python<'py>, until: u64) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let blocks = py.detach(|| locked(&self.0).next_blocks(until)).map_err(ledger_error)?;
+        blocks.iter().flatten().map(|entered| entered_of(py, entered)).collect()
     }
 }
 

@@ -112,6 +112,8 @@ impl Ledger {
 /// A transaction as a block holds it.
 pub(crate) fn entered_of<'py>(py: Python<'py>, entered: &ledger::Entered) -> PyResult<Bound<'py, PyDict>> {
     let out = PyDict::new(py);
+    out.set_item("height", entered.height)?;
+    out.set_item("entry", entered.entry)?;
     out.set_item("id", encoding::hex(&entered.transaction.id))?;
     out.set_item("time_ms", entered.time_ms)?;
     out.set_item("header", PyBytes::new(py, entered.transaction.header()))?;

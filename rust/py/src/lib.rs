@@ -22,7 +22,7 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 mod _core {
     #[pymodule_export]
-    use crate::copies::{Survey, backup, confirm_copy, repair, signed_mark};
+    use crate::copies::{Chain, Survey, backup, confirm_copy, repair, signed_mark};
     #[pymodule_export]
     use crate::key::{
         SecretKey, signature_from_der, signature_from_raw, signature_to_der, verify_batch, verify_signature,

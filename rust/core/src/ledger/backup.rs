@@ -251,7 +251,7 @@ impl Copying<'_> {
     ) -> Result<(), LedgerError> {
         super::refuse_later(height, payload.split(|byte| *byte == b'\n').next().unwrap_or_default())?;
         let tampered = |message: String| LedgerError::Tampered { height, message };
-        let (header, hash) = self.content.judge(self.identity, height, payload.clone()).map_err(tampered)?;
+        let (header, hash, _) = self.content.judge(self.identity, height, payload.clone()).map_err(tampered)?;
         if standing.tip.is_some_and(|(_, _, before)| before != header.previous) {
             return Err(tampered(format!("it does not follow the block before it in {}", self.identity.name)));
         }

@@ -7,6 +7,7 @@
 mod authorities;
 mod backup;
 mod by_key;
+mod chain;
 mod check;
 mod columns;
 mod fill;
@@ -31,6 +32,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 pub use backup::{Copied, backup, confirm};
+pub use chain::Chain;
 pub use check::{Checked, CheckedBlock, CheckedTransaction};
 pub use columns::{Columns, RECORD_BYTES_MAX};
 pub use lanes::Position;

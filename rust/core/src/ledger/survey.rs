@@ -78,7 +78,7 @@ impl Survey {
         };
         match content.judge(&self.identity, height, payload) {
             Err(why) => self.faults.push(fault(height, place.offset, height + 1, why)),
-            Ok((header, hash)) => {
+            Ok((header, hash, _)) => {
                 let before = height.checked_sub(1).and_then(|before| self.held.get(&before));
                 // One block that was exchanged breaks the chain behind it, so it is the first to be doubted.
                 if let Some(before) = before.filter(|before| before.hash != header.previous) {
@@ -160,8 +160,18 @@ pub(super) struct Content {
 }
 
 impl Content {
-    /// The header of a payload and its hash, once everything under it hashes to it; else what is wrong.
-    pub fn judge(&mut self, identity: &Identity, height: u64, payload: Vec<u8>) -> Result<(BlockHeader, Hash), String> {
+    /// The hash suite of the payloads that were judged, once one was.
+    pub fn suite(&self) -> Option<&'static dyn HashSuite> {
+        self.suite
+    }
+
+    /// The header of a payload, its hash and the payload, once everything under it hashes to it; else what is wrong.
+    pub fn judge(
+        &mut self,
+        identity: &Identity,
+        height: u64,
+        payload: Vec<u8>,
+    ) -> Result<(BlockHeader, Hash, Payload), String> {
         let payload = Payload::parse(payload).map_err(|e| e.to_string())?;
         let (header, hash) = judge_header(identity, height, payload.header())?;
         if header.entries != payload.count() as u64 {
@@ -178,7 +188,7 @@ impl Content {
             payload.transaction(index, suite).map_err(|e| format!("entry {index}: {e}"))?;
         }
         self.suite = Some(suite);
-        Ok((header, hash))
+        Ok((header, hash, payload))
     }
 }
 
