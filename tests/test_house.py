@@ -45,7 +45,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"following"}),
     frozenset({"batch", "interop"}),
     frozenset({"audit", "supervision"}),
-    frozenset({"copies"}),
+    frozenset({"copies", "examination"}),
     frozenset({"report", "demo_deal", "demo"}),
     frozenset({""}),
     frozenset({"cli"}),

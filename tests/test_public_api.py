@@ -20,6 +20,7 @@ SIGNATURES = {
     "follow": "(path, into, *, clock, progress, rulebooks)",
     "backup": "(path, to, *, progress)",
     "check": "(path, *, progress, rulebooks, other_rules, trust, checkpoints, receipts)",
+    "examine": "(path, *, trust, checkpoints, receipts, rulebooks, other_rules, progress)",
     "confirm": "(path, *, checkpoint, by_mark, witnesses, witnesses_needed, keys, rulebooks, progress)",
     "create":
         "(path, *, name, operator, keys, clock, hash_suite, time_zone_minutes, policy, rulebook, durability, "

@@ -29,11 +29,12 @@ from finchain.errors import (
     Unreachable,
     VersionError,
 )
+from finchain.examination import Examination, examine
 from finchain.following import Follower, follow
 from finchain.keys import EnrolmentRequest, Holder, Key, request_enrolment
 from finchain.ledger import Ledger
 from finchain.opening import create, open
-from finchain.outcome import Applied, Backup, Explanation, Outcome, RefusedRow, Step, Ticket
+from finchain.outcome import Applied, Attempt, Backup, Explanation, Outcome, RefusedRow, Step, Ticket
 from finchain.reader import Reader, Snapshot
 from finchain.receipt import Receipt, Verified, verify, verify_all
 from finchain.serving import Server
@@ -46,6 +47,7 @@ __all__ = [
     "RULEBOOK_1",
     "AnchorError",
     "Applied",
+    "Attempt",
     "Audit",
     "Backup",
     "Busy",
@@ -53,6 +55,7 @@ __all__ = [
     "Connection",
     "DamageError",
     "EnrolmentRequest",
+    "Examination",
     "Explanation",
     "FalseIndexError",
     "Fault",
@@ -97,6 +100,7 @@ __all__ = [
     "confirm",
     "connect",
     "create",
+    "examine",
     "follow",
     "open",
     "predecessor",

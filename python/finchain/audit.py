@@ -43,8 +43,8 @@ INDEX_LOOKS = 20
 
 INDEX_PAUSE_SECONDS = 0.05
 
-IndexState = Literal["agrees", "behind", "absent", "unreadable", "open here", "not compared"]
-"""What an audit found of the ledger's index, where it did not find it false."""
+IndexState = Literal["agrees", "false", "behind", "absent", "unreadable", "open here", "not compared"]
+"""What an audit found of the ledger's index."""
 
 
 class Audit(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +66,7 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
         predecessor: Name of the ledger that this one continues; empty where there is none.
         index: `agrees`: each row of the ledger's index is what the blocks make. `behind`, `absent`, `unreadable`: no
             question is answered out of it until it is made anew. `open here`: this process has it open. `not compared`:
-            only the first blocks were verified.
+            only the first blocks were verified. `false`: it was compared, and an examination goes on all the same.
         vouched: Who vouches for the blocks, apart from the folder itself.
     """
 
@@ -85,6 +85,11 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     index: IndexState = "not compared"
     vouched: Vouched = Vouched()
 
+    @property
+    def index_said(self) -> str:
+        """What was found of the index, in words."""
+        return _INDEX_SAID[self.index]
+
     def __str__(self) -> str:
         covered = (
             "no checkpoint" if self.checkpoint_size is None else f"checkpoint over {self.checkpoint_size} blocks agrees"
@@ -94,12 +99,13 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
         return (
             f"{self.ledger.partition('#')[0]}: {self.blocks} blocks, {self.transactions} transactions, "
             f"{self.instructions} instructions verified; {self.records} records, {covered}{before}{rules}; "
-            f"{_INDEX_SAID[self.index]}; {self.vouched}"
+            f"{self.index_said}; {self.vouched}"
         )
 
 
 _INDEX_SAID: dict[IndexState, str] = {
     "agrees": "the index agrees",
+    "false": "the index is not what the blocks make",
     "behind": "the index is behind, and no question is answered out of it",
     "absent": "there is no index",
     "unreadable": "the index cannot be read, and no question is answered out of it",
@@ -144,10 +150,25 @@ def check(
         VersionError: A later version wrote it.
         NotFound: There is no ledger in this folder.
     """
-    folder = Path(path)
-    verifying = _Verifying(folder, rulebooks, progress, Anchors.of(trust, checkpoints, receipts))
+    return verified(
+        Path(path), Anchors.of(trust, checkpoints, receipts), rulebooks=rulebooks, progress=progress,
+        other_rules=other_rules,
+    )  # fmt: skip
+
+
+def verified(
+    folder: Path,
+    anchors: Anchors,
+    *,
+    rulebooks: Sequence[Rulebook],
+    progress: Progress | None,
+    other_rules: bool = False,
+    faults: list[FinchainError] | None = None,
+) -> Audit:
+    """As `check`; what is wrong with the index and with anchors goes to `faults`, where that is given."""
+    verifying = _Verifying(folder, rulebooks, progress, anchors)
     try:
-        return verifying.run(other_rules=other_rules)
+        return verifying.run(other_rules=other_rules, faults=faults)
     except (AnchorError, FalseIndexError):
         raise
     except (TamperError, StorageError) as error:
@@ -188,8 +209,10 @@ class _Verifying:
         self._keys: list[str] = []
         """Of the checkpoints, whenever in force: what an earlier one signed stays signed."""
 
-    def run(self, *, other_rules: bool, blocks_max: int | None = None) -> Audit:
-        """Verifies all blocks, or those before `blocks_max`."""
+    def run(
+        self, *, other_rules: bool, blocks_max: int | None = None, faults: list[FinchainError] | None = None
+    ) -> Audit:
+        """Verifies all blocks, or those before `blocks_max`; what is wrong with index and anchors goes to `faults`."""
         with opened_blocks(self._folder, self._rulebooks, blocks_max=blocks_max) as (core, blocks, pipe):
             self._opened = True
             self._replay(core, pipe, blocks)
@@ -198,13 +221,26 @@ class _Verifying:
             differs = _rules_differ(pipe, record, other_rules=other_rules)
             whole = blocks_max is None
             covered = self._compare_checkpoint(core) if whole else None
-            index: IndexState = self._compare_index(core, pipe) if whole else "not compared"
+            index: IndexState = "not compared"
+            try:
+                index = self._compare_index(core, pipe) if whole else index
+            except FalseIndexError as error:
+                if faults is None:
+                    raise
+                faults.append(error)
+                index = "false"
             # Blocks may have come meanwhile, and a checkpoint key with them.
             record = pipe.records.find(LedgerRecord, "ledger")
             assert isinstance(record, LedgerRecord)
             size, log_root = core.log_root
             vouched = vouch(
-                self._anchors, self._folder, name=core.name, blocks=size, keys=self._keys, root_at=core.root_at
+                self._anchors,
+                self._folder,
+                name=core.name,
+                blocks=size,
+                keys=self._keys,
+                root_at=core.root_at,
+                faults=faults,
             )
             return Audit(
                 ledger=core.name, blocks=size, transactions=self._transactions, instructions=self._instructions,

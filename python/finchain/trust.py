@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
 
 from finchain import _core
-from finchain.errors import AnchorError, NotFound, TamperError
+from finchain.errors import AnchorError, FinchainError, NotFound, TamperError
 from finchain.receipt import RECEIPT_BYTES_MAX, read_file
 
 CHECKPOINT: Final = "checkpoint"
@@ -103,6 +104,7 @@ def vouch(
     blocks: int,
     keys: Sequence[str],
     root_at: Callable[[int], bytes | None],
+    faults: list[FinchainError] | None = None,
 ) -> Vouched:
     """Compares a ledger with every anchor.
 
@@ -113,6 +115,7 @@ def vouch(
         blocks: How many blocks it has.
         keys: Its own verifier keys, which judge a receipt where no key is trusted.
         root_at: The root of its block log over so many blocks, from blocks that were read and follow one another.
+        faults: Takes what is wrong with an anchor, so that the others are compared as well; else it is raised.
 
     Raises:
         AnchorError: An anchor is of another ledger or another history, names more blocks than there are, or is not
@@ -120,17 +123,30 @@ def vouch(
         NotFound: A file is not there; or only keys are given, and the folder has no checkpoint.
     """
     comparing = _Comparing(anchors, name, blocks, root_at)
-    by = [comparing.checkpoint("checkpoint", path) for path in anchors.checkpoints]
-    by += [comparing.receipt(path, keys) for path in anchors.receipts]
-    if anchors.trust and not by:
-        own = folder / CHECKPOINT
-        if not own.exists():
-            raise NotFound(
-                f"{folder} has no checkpoint, so the trusted key shows nothing of it",
-                advice="give a checkpoint or a receipt that you hold, or have the operator sign a checkpoint",
-            )
-        by.append(comparing.checkpoint("key", own))
+    asked: list[Callable[[], Voucher]] = [
+        *(partial(comparing.checkpoint, "checkpoint", path) for path in anchors.checkpoints),
+        *(partial(comparing.receipt, path, keys) for path in anchors.receipts),
+    ]
+    if anchors.trust and not asked:
+        asked.append(partial(_own_checkpoint, comparing, folder / CHECKPOINT))
+    by: list[Voucher] = []
+    for ask in asked:
+        try:
+            by.append(ask())
+        except FinchainError as error:
+            if faults is None:
+                raise
+            faults.append(error)
     return Vouched(blocks=max((each.size for each in by), default=0), by=tuple(by), of=blocks)
+
+
+def _own_checkpoint(comparing: _Comparing, own: Path) -> Voucher:
+    if not own.exists():
+        raise NotFound(
+            f"{own.parent} has no checkpoint, so the trusted key shows nothing of it",
+            advice="give a checkpoint or a receipt that you hold, or have the operator sign a checkpoint",
+        )
+    return comparing.checkpoint("key", own)
 
 
 class _Comparing:

@@ -46,7 +46,7 @@ for command in (
     transactions.prepare, transactions.sign, load.load, ledgers.show, ledgers.history, reports.totals,
     log.log, reports.positions, reports.due, reports.promises, reports.security, reports.holdings, reports.trace,
     reports.postings, proofs.prove, proofs.verify, serving.serve, serving.resolve, serving.follow, copies.backup,
-    copies.restore, copies.confirm, copies.repair, copies.check,
+    copies.restore, copies.confirm, copies.repair, copies.check, copies.audit,
 ):  # fmt: skip
     finchain.add_command(command)
 

@@ -101,6 +101,25 @@ def check(screen: Screen, path: Path, other_rules: bool, anchors: dict[str, Any]
     _verify(screen, path, other_rules=other_rules, **anchors)
 
 
+@click.command()
+@click.argument("path", type=FOLDER, metavar="LEDGER")
+@click.option(
+    "--other-rules", is_flag=True, help="Goes on where the rule files here are not the ledger's, and says so."
+)
+@anchored
+@talks
+def audit(screen: Screen, path: Path, other_rules: bool, anchors: dict[str, Any]) -> int:
+    """An auditor's page: trust, blocks, rules, index, receipts, and what is unusual. Writes nothing.
+
+    Give what you hold that did not come with the folder: --trust, --checkpoint, --receipt. Exit code 12: something is
+    not what it should be, and the page says what.
+    """
+    with screen.progress("verifying blocks") as advance:
+        found = fc.examine(path, progress=advance, other_rules=other_rules, **anchors)
+    screen.show(msgspec.to_builtins(found), str(found))
+    return TAMPERED if found.faults else DONE
+
+
 def _verify(screen: Screen, path: Path, **options: Any) -> None:
     with screen.progress("verifying blocks") as advance:
         audit = fc.check(path, progress=advance, **options)
