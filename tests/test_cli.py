@@ -253,7 +253,7 @@ def test_talk_goes_to_stderr_and_quiet_ends_it(deal: Path, run: Run) -> None:
 def test_the_installed_command_and_the_module_are_the_same() -> None:
     told = subprocess.run([sys.executable, "-m", "finchain", "--help"], capture_output=True, text=True, check=True)
     names = [line.split()[0] for line in told.stdout.partition("Commands:\n")[2].splitlines()]
-    assert names[:3] == ["demo", "init", "key"] and names[-1] == "check"
+    assert names[:3] == ["demo", "init", "key"] and names[-1] == "audit"
     assert "\\" not in told.stdout, "what only click reads is not for people"
 
 

@@ -37,10 +37,10 @@ SIGNATURES = {
     "Ledger.backup": "(self, to)",
     "Submitting.register":
         "(self, party_id, name, *, roles, key, keys, threshold, request, identifiers, registrar)",
-    "Submitting.submit": "(self, what, *, by, lane)",
-    "Submitting.submit_each": "(self, instructions, *, by, lane)",
+    "Submitting.submit": "(self, what, *, by, lane, idempotency_key)",
+    "Submitting.submit_each": "(self, instructions, *, by, lane, idempotency_key)",
     "Submitting.submit_all": "(self, transactions)",
-    "Submitting.prepare": "(self, instructions, *, by, lane, mode, expires_ms)",
+    "Submitting.prepare": "(self, instructions, *, by, lane, mode, expires_ms, idempotency_key)",
     "Submitting.explain": "(self, what, *, by)",
     "Reading.get": "(self, kind, id)",
     "Reading.look": "(self, kind, id)",

@@ -24,8 +24,8 @@ _HOMES: Final = {
     "domain.rulebook": ("RULEBOOK_1", "Rulebook"),
     "errors": (
         "AnchorError", "Busy", "ConfigError", "DamageError", "FalseIndexError", "Fault", "FinchainError", "ForkError",
-        "KeyFileError", "LockedError", "NotFound", "Refused", "Rejected", "StorageError", "TamperError",
-        "UnconfirmedError", "Unknown", "Unreachable", "VersionError",
+        "IdempotencyConflict", "KeyFileError", "LockedError", "NotFound", "Refused", "Rejected", "StorageError",
+        "TamperError", "UnconfirmedError", "Unknown", "Unreachable", "VersionError",
     ),
     "examination": ("Examination", "examine"),
     "following": ("Follower", "follow"),

@@ -8,8 +8,10 @@ does nothing.
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date
@@ -25,7 +27,7 @@ from finchain.domain.founding import LedgerRecord
 from finchain.domain.rule import Instruction, Record
 from finchain.domain.rulebook import RULEBOOK_1, Rulebook
 from finchain.domain.totals import Totals
-from finchain.errors import Busy, FinchainError, LimitExceeded, NotFound, Unreachable
+from finchain.errors import Busy, FinchainError, LaneConflict, LimitExceeded, NotFound, Unreachable
 from finchain.key_folder import KeyFolder
 from finchain.keys import Key
 from finchain.outcome import Explanation, Outcome, Step, Ticket
@@ -40,6 +42,13 @@ TIMEOUT_SECONDS: Final = 60.0
 
 KNOCK_SECONDS: Final = 0.01
 """Between two attempts to connect where too many callers wait: some are accepted in that time."""
+
+LANES_BY_CHANCE: Final = 256
+"""Lanes among which a connection chooses for what names none: several times the connections that a server has at once,
+and few beside the lanes that a party may have."""
+
+LANE_TRIES: Final = 64
+"""How often a number that somebody else took is given up for another lane: each time somebody got on."""
 
 _PAGE: Final[Any] = tuple[list[tuple[str, msgspec.Raw]], int | None]
 
@@ -222,6 +231,20 @@ class _ServedClock:
         return self._remote.facts().now_ms
 
 
+class _OwnLane:
+    """A lane that a connection uses while nobody else does.
+
+    Attributes:
+        following: The number that comes next in it; 0 where that has to be asked.
+    """
+
+    __slots__ = ("following", "name")
+
+    def __init__(self) -> None:
+        self.name = f"any/{secrets.randbelow(LANES_BY_CHANCE)}"
+        self.following = 0
+
+
 class Connection(Submitting):
     """A ledger that another process serves. Made by `connect`; a context manager, safe to use from several threads."""
 
@@ -243,6 +266,7 @@ class Connection(Submitting):
         self._name = facts.name
         self._hash_suite = facts.hash_suite
         self._signing = threading.Lock()
+        self._own_lanes: defaultdict[str, list[_OwnLane]] = defaultdict(list)
 
     @property
     def name(self) -> str:
@@ -287,6 +311,31 @@ class Connection(Submitting):
         self._check_process()
         with self._signing:
             yield self._remote.lane_sequence, self._send
+
+    def _submit_anywhere(self, sender: str, signed: Callable[[str, int], Transaction]) -> Outcome:
+        """As in `Submitting`: in a lane that is this thread's meanwhile, and by chance nobody else's.
+
+        Where somebody else took the number, this one is certainly in no block, and goes into another lane.
+        """
+        idle = self._own_lanes[sender]
+        for _ in range(LANE_TRIES):
+            try:
+                lane = idle.pop()
+            except IndexError:
+                lane = _OwnLane()
+            number = lane.following or self._remote.lane_sequence(f"{sender} {lane.name}") + 1
+            transaction = signed(lane.name, number)
+            outcome = self._send([transaction.to_bytes()])[0]
+            # Somebody else's may have the same content, and would pass for this one.
+            if isinstance(outcome.error, LaneConflict) or (
+                outcome.status == "already" and outcome.id != transaction.id
+            ):
+                continue
+            lane.following = number + 1 if outcome.height >= 0 else 0
+            idle.append(lane)
+            return outcome
+        message = f"{LANE_TRIES} numbers in lanes of {sender} were taken by others; nothing was sent that is in a block"
+        return Outcome(status="rejected", error=LaneConflict(message, advice="submit again"))
 
     def _send(self, texts: list[bytes]) -> list[Outcome]:
         self._check_process()

@@ -14,6 +14,7 @@
     │   ├── SuperfluousSignature more signatures than asked, or of a party not in `by`
     │   ├── LaneGap             a sequence of the lane was left out
     │   ├── LaneConflict        the sequence is taken by another content
+    │   │   └── IdempotencyConflict  the idempotency key was used for another order
     │   ├── TooManyLanes        the sender has all the lanes it may have
     │   └── InternalError       a rule failed unexpectedly; the transaction was dropped
     ├── TamperError             bytes that are not what was signed, sealed or committed to
@@ -184,6 +185,10 @@ class LaneConflict(Rejected):
     """The sequence of the lane is taken by a transaction with another content."""
 
     code = "conflict"
+
+
+class IdempotencyConflict(LaneConflict):
+    """The idempotency key was used for another order, which is in a block; nothing was kept of this one."""
 
 
 class TooManyLanes(Rejected):

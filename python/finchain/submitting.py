@@ -11,6 +11,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Final
 
 from finchain.clock import Clock
 from finchain.domain.founding import LedgerRecord
@@ -18,13 +19,16 @@ from finchain.domain.key import PartyKey, PublicKey, public_key_id
 from finchain.domain.party import Party, RegisterParty, Role
 from finchain.domain.rule import Absent, Instruction, Optional
 from finchain.domain.rulebook import Rulebook
-from finchain.errors import ConfigError, NotFound, Refused, Rejected, Unknown
+from finchain.errors import ConfigError, IdempotencyConflict, LaneConflict, NotFound, Refused, Rejected, Unknown
 from finchain.key_folder import KeyFolder
 from finchain.keys import EnrolmentRequest, Holder, Key, enrolment_key
 from finchain.outcome import Applied, Outcome, RefusedRow
 from finchain.reading import Reading
-from finchain.transaction import EXPIRY_MS, Mode, Transaction
+from finchain.transaction import EXPIRY_MS, Mode, Transaction, content_of, once_lane
 from finchain.wording import currency_of
+
+MAIN: Final = "main"
+"""The lane of a process that has the ledger open for writing, for everything that names none."""
 
 Send = Callable[[list[bytes]], list[Outcome]]
 """Sends transactions; gives their outcomes, in order, once they are durable or known not to be known."""
@@ -114,14 +118,19 @@ class Submitting(Reading):
         what: Instruction | Sequence[Instruction] | Transaction,
         *,
         by: Key | Sequence[Key] = (),
-        lane: str = "main",
+        lane: str | None = None,
+        idempotency_key: str | None = None,
     ) -> Outcome:
         """Submits one instruction, or several that hold together or not at all, or a signed transaction.
 
         Args:
             what: The instructions, or a transaction that is signed already.
             by: The keys that sign; the party of the first is the sender.
-            lane: The sender's series. Two processes of one party use two lanes.
+            lane: The sender's series, for who needs an order of his own among what he sends. Without it any number of
+                processes and threads send at the same time.
+            idempotency_key: The caller's own name for this act, 1 to 512 characters, for example an order's number.
+                The same instructions under the same key of the same sender are in the ledger once, whoever sends them
+                however often; the first answer comes again, a refusal too.
 
         Returns:
             The outcome, durable: `applied`, or `already` where the same was applied before.
@@ -129,29 +138,46 @@ class Submitting(Reading):
         Raises:
             Refused: A rule said no; the attempt is kept, and nothing moved.
             Rejected: It never entered a block.
+            IdempotencyConflict: The key was used for another order.
             Unknown: It was sent, and nobody knows what became of it; the error has a ticket for `resolve`.
             StorageError: The ledger has failed before; nothing was sent.
         """
         if isinstance(what, Transaction):
+            if lane is not None or idempotency_key is not None:
+                raise ConfigError(
+                    "a transaction has its lane already", advice="name the lane or the key where it is prepared"
+                )
             outcome = self._send([what.to_bytes()])[0]
         else:
             instructions = [what] if isinstance(what, Instruction) else list(what)
-            outcome = self._sign_and_submit(instructions, by, lane, "all")
+            outcome = self._sign_and_submit(instructions, by, lane, "all", idempotency_key)
         raise_unless_known(outcome)
         if outcome.refused:
             raise outcome.refusals[0] if outcome.refusals else _refused_before(outcome)
         return outcome
 
     def submit_each(
-        self, instructions: Sequence[Instruction], *, by: Key | Sequence[Key], lane: str = "main"
+        self,
+        instructions: Sequence[Instruction],
+        *,
+        by: Key | Sequence[Key],
+        lane: str | None = None,
+        idempotency_key: str | None = None,
     ) -> list[Applied | RefusedRow]:
         """Submits instructions that stand alone under one signature; gives one result for each, in order.
 
+        Args:
+            instructions: The instructions.
+            by: As for `submit`; and so are
+            lane: the sender's series, and
+            idempotency_key: the caller's name for all of them together.
+
         Raises:
             Rejected: The transaction never entered a block; nothing of it was kept.
+            IdempotencyConflict: The key was used for other orders.
             Unknown: As `submit`.
         """
-        outcome = self._sign_and_submit(list(instructions), by, lane, "each")
+        outcome = self._sign_and_submit(list(instructions), by, lane, "each", idempotency_key)
         raise_unless_known(outcome)
         codes = dict(outcome.refused)
         reasons = {refusal.instruction: refusal for refusal in outcome.refusals}
@@ -172,15 +198,17 @@ class Submitting(Reading):
         lane: str | None = None,
         mode: Mode = "all",
         expires_ms: int | None = None,
+        idempotency_key: str | None = None,
     ) -> Transaction:
         """Builds a transaction that parties sign one after the other, on machines of their own.
 
         Args:
             instructions: What is ordered.
             by: The parties that must sign; the first is the sender.
-            lane: The sender's series; a lane of its own where absent, because such an act may wait.
+            lane: The sender's series; where absent it has no place in any, because such an act may wait.
             mode: `all` or `each`.
             expires_ms: Unix time in ms after which it is void; a week from now where absent.
+            idempotency_key: As for `submit`.
 
         Raises:
             NotFound: A party is not registered.
@@ -193,10 +221,13 @@ class Submitting(Reading):
             for number in party.live:
                 key = self.get(PartyKey, f"{party_id}/{number}")
                 key_ids[base64.b64decode(key.public_key)] = key.id
-        lane_name = lane or f"act/{secrets.token_hex(8)}"
-        with self._in_turn() as (lane_sequence, _):
-            sequence = lane_sequence(f"{by[0]} {lane_name}") + 1
-        transaction = self._build(several, by, lane_name, sequence, mode, key_ids, expires_ms)
+        if lane is None:
+            lane, sequence = once_lane(idempotency_key or secrets.token_hex(16)), 1
+        else:
+            _check_one_name(lane, idempotency_key)
+            with self._in_turn() as (lane_sequence, _):
+                sequence = lane_sequence(f"{by[0]} {lane}") + 1
+        transaction = self._build(several, by, lane, sequence, mode, key_ids, expires_ms)
         for index, instruction in enumerate(several):
             currency = currency_of(instruction, self.look)
             if currency is not None and not hasattr(instruction, "currency"):
@@ -220,7 +251,12 @@ class Submitting(Reading):
         )  # fmt: skip
 
     def _sign_and_submit(
-        self, instructions: list[Instruction], by: Key | Sequence[Key], lane: str, mode: Mode
+        self,
+        instructions: list[Instruction],
+        by: Key | Sequence[Key],
+        lane: str | None,
+        mode: Mode,
+        idempotency_key: str | None,
     ) -> Outcome:
         self._check_process()
         keys = [by] if isinstance(by, Key) else list(by)
@@ -228,12 +264,48 @@ class Submitting(Reading):
             raise ConfigError("nobody signs", advice="give the keys that sign as by=")
         key_ids = {key.public_key: self._key_id(key) for key in keys}
         parties = list(dict.fromkeys(key_ids[key.public_key].rpartition("/")[0] for key in keys))
-        with self._in_turn() as (lane_sequence, send):
-            sequence = lane_sequence(f"{parties[0]} {lane}") + 1
+
+        def signed(lane: str, sequence: int) -> Transaction:
             transaction = self._build(instructions, parties, lane, sequence, mode, key_ids)
             for key in keys:
                 transaction.sign(key)
-            return send([transaction.to_bytes()])[0]
+            return transaction
+
+        if idempotency_key is not None:
+            _check_one_name(lane, idempotency_key)
+            return self._submit_once(signed(once_lane(idempotency_key), 1), idempotency_key)
+        if lane is None:
+            return self._submit_anywhere(parties[0], signed)
+        with self._in_turn() as (lane_sequence, send):
+            outcome = send([signed(lane, lane_sequence(f"{parties[0]} {lane}") + 1).to_bytes()])[0]
+        if isinstance(outcome.error, LaneConflict):
+            outcome.error.advice = f"somebody else sends in the lane {lane}: submit again, or name no lane"
+        return outcome
+
+    def _submit_anywhere(self, sender: str, signed: Callable[[str, int], Transaction]) -> Outcome:
+        """Sends a transaction in whatever lane is free; `signed` makes it for a lane and a number."""
+        with self._in_turn() as (lane_sequence, send):
+            return send([signed(MAIN, lane_sequence(f"{sender} {MAIN}") + 1).to_bytes()])[0]
+
+    def _submit_once(self, transaction: Transaction, idempotency_key: str) -> Outcome:
+        outcome = self._send([transaction.to_bytes()])[0]
+        if not isinstance(outcome.error, LaneConflict):
+            return outcome
+        with self._asking() as source:
+            place = source.lane_place(f"{transaction.by[0]} {transaction.lane}", 1)
+            assert place is not None
+            first = source.entered(*place)
+        if content_of(first["header"], first["instructions"], ("by", "mode")) == transaction.content(("by", "mode")):
+            # Another rulebook came into force between the two: the order is the same, and was given once.
+            return Outcome(
+                status="already", id=first["id"], height=place[0], entry=place[1], refused=tuple(first["refused"])
+            )
+        error = IdempotencyConflict(
+            f"the idempotency key {idempotency_key!r} was used for another order: transaction {first['id']} "
+            f"(block {place[0]}, entry {place[1]})",
+            advice="give a new order a new key; to repeat an order, send the same instructions by the same parties",
+        )
+        return Outcome(status="rejected", error=error)
 
     # ---- inside
 
@@ -263,6 +335,13 @@ def unknown_outcomes(texts: Iterable[bytes], hash_suite: str, why: str) -> list[
         else:
             outcomes.append(Outcome(status="unknown", ticket=ticket, notes=(why,)))
     return outcomes
+
+
+def _check_one_name(lane: str | None, idempotency_key: str | None) -> None:
+    if lane is not None and idempotency_key is not None:
+        raise ConfigError(
+            "a lane and an idempotency key were given", advice="give one: an act with a key has a lane of its own"
+        )
 
 
 def raise_unless_known(outcome: Outcome) -> None:

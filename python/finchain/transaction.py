@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,7 +32,33 @@ EXPIRY_MS = 7 * 24 * 3_600_000
 INSTRUCTIONS_MAX = 4_096
 """Most instructions of a transaction (`docs/format.md` 3.1)."""
 
+ONCE = "once/"
+"""What the name of a lane begins with that holds one transaction, and of which a party may have any number."""
+
+IDEMPOTENCY_KEY_CHARACTERS_MAX = 512
+"""Longest idempotency key: longer than any id that another system makes."""
+
+_HASHED = "sha256:"
+_PLAIN_KEY = re.compile(rf"(?!{_HASHED})[A-Za-z0-9._:/-]{{1,{64 - len(ONCE)}}}", re.ASCII)
+
 _encode = msgspec.json.Encoder(order="sorted").encode
+
+
+def once_lane(idempotency_key: str) -> str:
+    """The lane of an idempotency key: the key itself where a lane may have that name, else a hash of it.
+
+    Raises:
+        ConfigError: It is empty, or longer than 512 characters.
+    """
+    if not 1 <= len(idempotency_key) <= IDEMPOTENCY_KEY_CHARACTERS_MAX:
+        raise ConfigError(
+            f"an idempotency key of {len(idempotency_key)} characters",
+            advice=f"give 1 to {IDEMPOTENCY_KEY_CHARACTERS_MAX}, for example the order's own number",
+        )
+    if _PLAIN_KEY.fullmatch(idempotency_key):
+        return f"{ONCE}{idempotency_key}"
+    digest = hashlib.sha256(idempotency_key.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{ONCE}{_HASHED}{digest[: 64 - len(ONCE) - len(_HASHED)]}"
 
 
 class Transaction:
@@ -133,6 +160,10 @@ class Transaction:
             ledger=header["ledger"], sender=header["by"][0], lane=header["lane"], sequence=header["sequence"],
             id=self.id, expires_ms=header["expires_ms"], content=content_of(self.header, self._instructions),
         )  # fmt: skip
+
+    def content(self, names: Sequence[str]) -> str:
+        """As `content_of`, with those members of the header."""
+        return content_of(self.header, self._instructions, names)
 
     @property
     def instructions(self) -> list[Instruction]:
@@ -237,10 +268,16 @@ class Transaction:
         return f"Transaction({self.id[:16]}…, by {', '.join(self.by)}, signed by {signed})"
 
 
-def content_of(header: bytes, instructions: bytes) -> str:
-    """What makes two transactions of one sequence the same (`docs/format.md` 3.5), as SHA-256 in hex."""
+def content_of(header: bytes, instructions: bytes, names: Sequence[str] = ("by", "mode", "rulebook")) -> str:
+    """What makes two transactions of one sequence the same (`docs/format.md` 3.5), as SHA-256 in hex.
+
+    Args:
+        header: The signed header.
+        instructions: The instructions as one array.
+        names: The members of the header that count.
+    """
     members = msgspec.json.decode(header)
-    same = _encode({name: members[name] for name in ("by", "mode", "rulebook")})
+    same = _encode({name: members[name] for name in names})
     return hashlib.sha256(same + b"\n" + instructions).hexdigest()
 
 

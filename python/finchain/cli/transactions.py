@@ -20,7 +20,8 @@ from finchain.wording import worded
 @click.argument("path", type=FOLDER, metavar="LEDGER")
 @click.argument("what", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
 @click.option("--each", is_flag=True, help="Every instruction on its own; without it they hold together or not at all.")
-@click.option("--lane", default="main", show_default=True, help="The sender's series of transactions.")
+@click.option("--lane", help="A series of the sender's, for who needs an order among what he sends.")
+@click.option("--idempotency-key", help="Your name for this act: sent again under it, it is in the ledger once.")
 @signs
 @opens
 @talks
@@ -29,7 +30,8 @@ def submit(
     path: Path,
     what: Path,
     each: bool,
-    lane: str,
+    lane: str | None,
+    idempotency_key: str | None,
     signers: list[fc.Key],
     ledger_options: dict[str, Any],
 ) -> int:
@@ -38,15 +40,17 @@ def submit(
     With --each, exit code 4 says that some instructions were refused and the others hold, 8 that none holds.
     """
     if not signers:
+        if lane is not None or idempotency_key is not None:
+            raise click.UsageError("a transaction has its lane already: give --key, or leave out what names one")
         with reach_ledger(screen, path, ledger_options) as ledger:
             _outcome(screen, ledger.submit(fc.Transaction.load(what, hash_suite=ledger.hash_suite)))
         return 0
     instructions = read_instructions(what)
     with reach_ledger(screen, path, ledger_options) as ledger:
         if not each:
-            _outcome(screen, ledger.submit(instructions, by=signers, lane=lane))
+            _outcome(screen, ledger.submit(instructions, by=signers, lane=lane, idempotency_key=idempotency_key))
             return 0
-        rows = ledger.submit_each(instructions, by=signers, lane=lane)
+        rows = ledger.submit_each(instructions, by=signers, lane=lane, idempotency_key=idempotency_key)
     refused = 0
     for row in rows:
         told = {"index": row.index, "height": row.height, "entry": row.entry, "instruction": row.instruction}
@@ -99,7 +103,8 @@ def explain(screen: Screen, path: Path, what: Path, parties: tuple[str, ...], le
 @click.argument("what", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
 @click.option("--by", "parties", multiple=True, required=True, help="Party that must sign; the first is the sender.")
 @click.option("--each", is_flag=True, help="Every instruction on its own.")
-@click.option("--lane", help="The sender's series; a new one without it.")
+@click.option("--lane", help="A series of the sender's; without it the act has no place in any.")
+@click.option("--idempotency-key", help="Your name for this act: sent again under it, it is in the ledger once.")
 @click.option("--expires-in-days", default=7, show_default=True, type=click.IntRange(1, 30))
 @click.option("--out", type=FILE, required=True, help="File for the signers, one after the other.")
 @opens
@@ -111,6 +116,7 @@ def prepare(
     parties: tuple[str, ...],
     each: bool,
     lane: str | None,
+    idempotency_key: str | None,
     expires_in_days: int,
     out: Path,
     ledger_options: dict[str, Any],
@@ -120,7 +126,12 @@ def prepare(
     with reach_ledger(screen, path, ledger_options) as ledger:
         expires = ledger.clock.now_ms() + expires_in_days * 86_400_000
         transaction = ledger.prepare(
-            instructions, by=list(parties), lane=lane, mode="each" if each else "all", expires_ms=expires
+            instructions,
+            by=list(parties),
+            lane=lane,
+            mode="each" if each else "all",
+            expires_ms=expires,
+            idempotency_key=idempotency_key,
         )
     transaction.save(out)
     until = datetime.fromtimestamp(expires / 1000, UTC)

@@ -261,6 +261,12 @@ impl Transaction {
         self.by.first().map_or("", |s| s)
     }
 
+    /// Whether its lane holds no other one.
+    #[must_use]
+    pub fn is_once(&self) -> bool {
+        self.lane.starts_with(ONCE)
+    }
+
     /// Id of the lane's record.
     #[must_use]
     pub fn lane_id(&self) -> String {
@@ -320,6 +326,9 @@ fn text_value(raw: &[u8]) -> Option<std::borrow::Cow<'_, str>> {
     }
 }
 
+/// What the name of a lane that holds one transaction begins with (`docs/format.md` 3.5).
+pub const ONCE: &str = "once/";
+
 /// Whether a text may name a lane: 1 to 64 of `[A-Za-z0-9._:/-]`.
 #[must_use]
 pub fn is_lane_name(text: &str) -> bool {
@@ -366,6 +375,12 @@ pub fn parse_header(text: &[u8]) -> Result<Header<'_>, Rejection> {
     let tree = encoding::unhex::<32>(root_text).unwrap_or_default();
     let rulebook = reader.integer("rulebook", 1, u64::from(u32::MAX))?;
     let sequence = reader.integer("sequence", 1, canonical::INTEGER_MAX.unsigned_abs())?;
+    if lane.starts_with(ONCE) && sequence != 1 {
+        return Err(Rejection::malformed(
+            format!("header.sequence is {sequence} in the lane {lane}"),
+            "a lane whose name begins with once/ has the sequence 1 alone",
+        ));
+    }
     reader.plain("type", |s| s == TYPE, TYPE)?;
     reader.end()?;
     Ok(Header {

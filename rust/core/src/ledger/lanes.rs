@@ -1,6 +1,9 @@
 //! Lanes: a sender's numbered series of transactions, which is what makes a replay harmless (`docs/format.md` 3.5).
+//!
+//! A *once lane* holds one transaction: its name stands for the act, whoever sends it, however often. There may be any
+//! number of them, so that none is kept here once the state map has it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::canonical;
 use crate::encoding;
@@ -10,6 +13,8 @@ use crate::transaction::Transaction;
 
 /// Most lanes of one party: an act that waits for a co-signer takes a lane of its own, and years of them must fit.
 pub const LANES_MAX: u32 = 10_000;
+/// What the name of a once lane begins with.
+pub use crate::transaction::ONCE;
 /// Kind of a lane's record.
 pub const KIND: &str = "lane";
 
@@ -31,21 +36,46 @@ pub enum Next {
     Used,
 }
 
-/// Every lane's position at the end of the last executed block.
+/// Every lane's position at the end of the last executed block. Of once lanes there are those alone whose blocks may not
+/// be in the state map yet.
 #[derive(Debug, Default)]
 pub struct Lanes {
     positions: HashMap<Box<str>, Position>,
     counts: HashMap<Box<str>, u32>,
+    once: HashSet<Box<str>>,
+    /// The same with the heights of their blocks, the oldest first.
+    underway: VecDeque<(u64, Box<str>)>,
+}
+
+/// Whether a lane holds one transaction only.
+#[must_use]
+pub fn is_once(lane_id: &str) -> bool {
+    lane_id.split_once(' ').is_some_and(|(_, name)| name.starts_with(ONCE))
 }
 
 impl Lanes {
-    /// Where a lane stands; `None` where it has not begun.
+    /// Where a lane stands; `None` where it has not begun. A once lane whose block is sealed is not known here.
     #[must_use]
     pub fn get(&self, lane_id: &str) -> Option<Position> {
         self.positions.get(lane_id).copied()
     }
 
-    /// Ids of all lanes, in no order.
+    /// Whether the once lane was used by a block that was not sealed when [`Lanes::settle`] was called last.
+    #[must_use]
+    pub fn is_underway(&self, lane_id: &str) -> bool {
+        self.once.contains(lane_id)
+    }
+
+    /// Forgets the once lanes of blocks below `sealed`, which the state map has.
+    pub fn settle(&mut self, sealed: u64) {
+        while self.underway.front().is_some_and(|(height, _)| *height < sealed) {
+            if let Some((_, lane_id)) = self.underway.pop_front() {
+                self.once.remove(&lane_id);
+            }
+        }
+    }
+
+    /// Ids of all lanes but once lanes, in no order.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         self.positions.keys().map(|id| &**id)
     }
@@ -58,6 +88,7 @@ impl Lanes {
     pub fn judge(&self, transaction: &Transaction, now: Option<Position>, opened: u32) -> Result<Next, Rejection> {
         let last = now.map_or(0, |p| p.sequence);
         if now.is_none()
+            && !transaction.is_once()
             && self.counts.get(transaction.sender()).copied().unwrap_or(0).saturating_add(opened) >= LANES_MAX
         {
             return Err(Rejection::new(
@@ -77,8 +108,13 @@ impl Lanes {
         }
     }
 
-    /// Moves a lane on.
-    pub fn set(&mut self, lane_id: &str, position: Position) {
+    /// Moves a lane on, by the block at `height`.
+    pub fn set(&mut self, lane_id: &str, position: Position, height: u64) {
+        if is_once(lane_id) {
+            self.once.insert(lane_id.into());
+            self.underway.push_back((height, lane_id.into()));
+            return;
+        }
         if let Some(known) = self.positions.get_mut(lane_id) {
             *known = position;
             return;

@@ -53,11 +53,12 @@ use crate::block;
 use crate::canonical;
 use crate::encoding;
 use crate::error::Rejection;
-use crate::hash::{self, Hash, HashSuite};
+use crate::hash::{self, EMPTY, Hash, HashSuite};
 use crate::index::{IndexFailure, RecordIndex};
 use crate::log::{
     self, Blocks, ChangesFiles, Damage, Durability, FrameError, Lock, LogError, LogReader, LogWriter, Storage,
 };
+use crate::state_map;
 
 /// Format version in `ledger.json`.
 const FORMAT: u64 = 1;
@@ -431,10 +432,13 @@ impl Ledger {
             }
         }
         for transaction in opened.transactions() {
-            executor
-                .lanes
-                .set(&transaction.lane_id(), Position { sequence: transaction.sequence, transaction: transaction.id });
+            executor.lanes.set(
+                &transaction.lane_id(),
+                Position { sequence: transaction.sequence, transaction: transaction.id },
+                opened.height,
+            );
         }
+        executor.lanes.settle(self.shared.sealed_blocks());
         executor.height += 1;
         executor.time_ms = opened.time_ms;
         let ledger = if opened.height == 0 { self.origin_name() } else { self.name() };
@@ -496,7 +500,18 @@ impl Ledger {
     /// Last sequence of a lane as of the last executed block, 0 where it has not begun.
     #[must_use]
     pub fn lane_sequence(&self, lane_id: &str) -> u64 {
-        self.executor().lanes.get(lane_id).map_or(0, |position| position.sequence)
+        self.lane_position(lane_id, &self.executor()).map_or(0, |position| position.sequence)
+    }
+
+    /// Where a lane stands; `None` where it has not begun.
+    ///
+    /// A once lane that was used stands in the state map, unless its block is still on its way there.
+    fn lane_position(&self, lane_id: &str, executor: &Executor) -> Option<Position> {
+        if !lanes::is_once(lane_id) {
+            return executor.lanes.get(lane_id);
+        }
+        let in_state = || self.shared.values.get(&state_map::record_key(self.suite, lanes::KIND, lane_id)).is_some();
+        (executor.lanes.is_underway(lane_id) || in_state()).then_some(Position { sequence: 1, transaction: EMPTY })
     }
 
     /// Seconds that each stage has worked since the ledger was opened.

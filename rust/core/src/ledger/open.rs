@@ -108,7 +108,7 @@ impl Ledger {
             repeated: Vec::new(),
             stored: None,
         };
-        let mut lanes = OpenLanes::default();
+        let mut lanes = OpenLanes::new(self);
         let mut bytes = 1_024;
         for (index, item) in checked.items.iter().enumerate().skip(start) {
             let number = u32::try_from(index).unwrap_or(u32::MAX);
@@ -224,7 +224,7 @@ impl Ledger {
         let name = if height == 0 { self.origin_name() } else { self.name() };
         judge_header(&stored.header, height, &name, &executor).map_err(tampered)?;
         let mut service = Vec::with_capacity(checked.items.len());
-        let mut lanes = OpenLanes::default();
+        let mut lanes = OpenLanes::new(self);
         for (index, item) in checked.items.iter().enumerate() {
             let checked = item.as_ref().map_err(|e| tampered(format!("entry {index}: {e}")))?;
             let transaction = &checked.transaction;
@@ -277,16 +277,20 @@ pub(super) fn judge_header(header: &BlockHeader, height: u64, name: &str, execut
 }
 
 /// Lanes that an open block has moved on.
-#[derive(Default)]
-struct OpenLanes {
+struct OpenLanes<'a> {
+    ledger: &'a Ledger,
     positions: HashMap<String, Position>,
-    /// Lanes that the block began, by sender.
+    /// Lanes that the block began, by sender; once lanes are not counted.
     begun: HashMap<Box<str>, u32>,
 }
 
-impl OpenLanes {
+impl<'a> OpenLanes<'a> {
+    fn new(ledger: &'a Ledger) -> Self {
+        Self { ledger, positions: HashMap::new(), begun: HashMap::new() }
+    }
+
     fn now(&self, lane_id: &str, executor: &Executor) -> Option<Position> {
-        self.positions.get(lane_id).copied().or_else(|| executor.lanes.get(lane_id))
+        self.positions.get(lane_id).copied().or_else(|| self.ledger.lane_position(lane_id, executor))
     }
 
     /// What a transaction's sequence means for its lane, as this block has moved it on.
@@ -298,7 +302,7 @@ impl OpenLanes {
     /// Moves the lane on.
     fn take(&mut self, transaction: &Transaction, executor: &Executor) {
         let lane_id = transaction.lane_id();
-        if self.now(&lane_id, executor).is_none() {
+        if !transaction.is_once() && self.now(&lane_id, executor).is_none() {
             let begun = self.begun.entry(transaction.sender().into()).or_insert(0);
             *begun = begun.saturating_add(1);
         }
@@ -321,7 +325,7 @@ fn judge(
     checked: &CheckedTransaction,
     executor: &Executor,
     opened: &Opened,
-    lanes: &mut OpenLanes,
+    lanes: &mut OpenLanes<'_>,
 ) -> Result<Verdict, Rejection> {
     let transaction = &checked.transaction;
     // Block 0 is judged by the keys that it declares, once it is executed.

@@ -70,11 +70,12 @@ impl Ledger {
                 }
             }
             for (lane, position) in &block.lanes {
-                executor.lanes.set(lane, *position);
+                executor.lanes.set(lane, *position, block.rows.height);
             }
             executor.height += 1;
             executor.time_ms = block.rows.time_ms;
         }
+        executor.lanes.settle(self.shared.sealed_blocks());
         drop(executor);
         let jobs = locked(&self.jobs).clone().ok_or(LedgerError::Closed)?;
         jobs.send(Job::Recalled(blocks)).map_err(|_| LedgerError::Closed)?;

@@ -239,9 +239,9 @@ fn load(
         return Err(stale("blocks are missing in it"));
     }
     fill(&mut sealed.map, index, suite, &mut |kind, id, record| {
-        if kind == lanes::KIND {
+        if kind == lanes::KIND && !lanes::is_once(id) {
             let position = lanes::parse(record).ok_or_else(|| IndexFailure(format!("lane {id} cannot be read")))?;
-            executor.lanes.set(id, position);
+            executor.lanes.set(id, position, meta.height);
         }
         executor.note(kind, id, record).map_err(IndexFailure)
     })?;
