@@ -72,7 +72,7 @@ class Refused(FinchainError):
     Args:
         code: Stable word such as `receivable.over_confirm`.
         message: What was wrong.
-        rule: The source of the rule, where it has one, for example `Civil Code 763` or `domain.md I-3`.
+        rule: The source of the rule, where it has one, for example `Civil Code 763, I-1`.
         field: The member of the instruction that was at fault.
         value: What that member held.
         advice: What would have been accepted.

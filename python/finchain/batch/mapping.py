@@ -21,7 +21,7 @@ from finchain.errors import ConfigError, NotFound
 from finchain.money import EXPONENTS, parse_amount
 
 INSTRUCTIONS_MAX: Final = 4_096
-"""Instructions of one transaction at most (format.md 3.1)."""
+"""Instructions of one transaction at most (format 3.1)."""
 
 DELIMITERS: Final = {"csv": ",", "tsv": "\t"}
 

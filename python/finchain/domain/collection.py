@@ -79,7 +79,7 @@ def _recover(do: RecoverReceivable, book: Book) -> None:
     if entry.form != "write_off" or do.amount_minor > entry.open_minor:
         most = entry.open_minor if entry.form == "write_off" else 0
         refuse("receivable.over_recover", f"{money_text(claim, most)} are written off by {do.id} and not paid",
-               rule="domain.md 2.1", field="amount_minor", value=do.amount_minor,
+               rule="write-offs", field="amount_minor", value=do.amount_minor,
                advice=f"state up to {most}" if most else "name a write-off of which something is not paid",
                recovered=entry.recovered_minor)  # fmt: skip
     on = _enter(do, claim, by, book, of=Absent)

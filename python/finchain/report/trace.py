@@ -1,6 +1,6 @@
 """An amount from end to end: what a claim was made into, what that secured, whom the money reached, and who paid it.
 
-Money goes through a controlled account first in, first out, by order of settlement (domain.md 2.5): what comes back
+Money goes through a controlled account first in, first out, by order of settlement (rule: tracing): what comes back
 joins the end with the origin that it had, and of a payment that comes back in part the earliest money does first.
 
 A trace ends at the first payee. It shows diversion there; where the money goes after that no account of this ledger
