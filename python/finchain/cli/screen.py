@@ -5,6 +5,7 @@ With `--json` every piece of data is one JSON object on a line of its own, an er
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -72,7 +73,7 @@ class Screen:
 
     def failed(self, error: BaseException, text: str = "") -> None:
         """Says why the command ends without success."""
-        text = text or str(error)
+        text = text or (refused_text(error) if isinstance(error, Refused) else str(error))
         if isinstance(error, Unknown) and not self.as_json:
             text = f"{text}\n  ticket {msgspec.json.encode(error.ticket).decode()}"
         if not self.as_json:
@@ -114,6 +115,11 @@ class Screen:
                 click.echo(msgspec.json.encode(line).decode(), err=True)
 
         return advance
+
+
+def refused_text(refusal: Refused) -> str:
+    """A refusal for people, with the command that shows the rule which it cites."""
+    return f"{refusal}\n  see  finchain explain {shlex.quote(refusal.rule)}" if refusal.rule else str(refusal)
 
 
 def _plain(value: Any) -> Any:

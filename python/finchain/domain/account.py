@@ -20,7 +20,7 @@ from finchain.domain.trade import EvidenceForm
 from finchain.money import format_minor
 
 Category = Literal["goods", "logistics", "labour", "tax", "equipment", "rent", "other"]
-"""What money may be for. Securities, property, and paying another debt are not among them (rule: mandates)."""
+"""What money may be for. Securities, property, and paying another debt are not among them (rule `mandates`)."""
 
 CONTROLLERS_MAX: Final = 8
 """Parties that control one account: a syndicate's agents, in an approval that 16 signatures can carry."""

@@ -134,7 +134,7 @@ def settle_claim(
 
 
 def _payees(claim: Receivable, part: Part | None, on: date) -> set[str]:
-    """Whom paying discharges the debtor: until notice the creditor as well, after it only the holder (CC 546)."""
+    """Whom to pay to be free: until notice the creditor as well, after it only the holder (Civil Code 546)."""
     if part is None:
         return {claim.creditor}
     told = part.notified is not Absent and part.notified <= on

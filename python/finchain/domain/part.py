@@ -349,7 +349,7 @@ def new_part(
 
 
 def registered(part: Part, registration: str, registered_ms: int, description: str, book: Book) -> Part:
-    """The part with its entry in the public register; a pledge of receivables exists only from it on (CC 445).
+    """The part with its entry in the public register; a pledge of receivables exists only from it on (Civil Code 445).
 
     Raises:
         Refused: `receivable.reference`, `receivable.date` or `receivable.digest`.

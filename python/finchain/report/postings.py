@@ -1,4 +1,4 @@
-"""The ledger as a journal: for each instruction that moved value, what each party books (rule: bookings).
+"""The ledger as a journal: for each instruction that moved value, what each party books (rule `bookings`).
 
 The ledger keeps rights and cash and no books. These are derived from them: rights out of the records as an instruction
 changed them, cash out of the cash journal, and between both what it earned or cost, which must make debits and credits
