@@ -113,16 +113,16 @@ def page() -> str:
     return "\n".join(parts)
 
 
-def main() -> int:
-    """Writes the page, or says whether it is true."""
+def main(path: Path, text: str) -> int:
+    """Writes a page, or says whether it is what the code makes of it."""
     if "--write" in sys.argv:
-        PAGE.write_text(page(), "utf-8")
+        path.write_text(text, "utf-8")
         return 0
-    if PAGE.read_text("utf-8") == page():
+    if path.read_text("utf-8") == text:
         return 0
-    print("docs/domain.md differs from the code: python tests/domain_page.py --write", file=sys.stderr)
+    print(f"docs/{path.name} differs from the code: python {sys.argv[0]} --write", file=sys.stderr)
     return 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(PAGE, page()))

@@ -54,16 +54,5 @@ def page() -> str:
     return "".join(parts).rstrip() + "\n"
 
 
-def main() -> int:
-    """Writes the page, or says whether it is true."""
-    if "--write" in sys.argv:
-        PAGE.write_text(page(), "utf-8")
-        return 0
-    if PAGE.read_text("utf-8") == page():
-        return 0
-    print("docs/rules.md differs from the code: python tests/rules_page.py --write", file=sys.stderr)
-    return 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(domain_page.main(PAGE, page()))

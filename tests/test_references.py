@@ -17,6 +17,7 @@ import house
 import rules_page
 from finchain import cli
 from finchain.cli.exit_codes import DONE, FAILED
+from finchain.cli.screen import refused_text
 from finchain.references import explain_rule, pages, rules
 
 CITED_IN_TEXT = re.compile(
@@ -190,6 +191,12 @@ def test_instructions_without_a_signer_are_no_citation(tmp_path: Path, capsys: p
     assert "--by" in capsys.readouterr().err
     assert cli.run(["explain", str(what), "--by", "shop"]) == FAILED
     assert "LEDGER and WHAT" in capsys.readouterr().err
+
+
+def test_a_rule_of_somebody_elses_rulebook_is_not_said_to_be_on_a_page() -> None:
+    assert "see  finchain explain I-1" in refused_text(fc.Refused("x.y", "no", rule="I-1"))
+    for rule in ("", "Mexican Factoring Law 2"):
+        assert refused_text(fc.Refused("x.y", "no", rule=rule)) == str(fc.Refused("x.y", "no", rule=rule))
 
 
 # ---- the pages in the package

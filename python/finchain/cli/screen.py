@@ -15,7 +15,8 @@ from typing import Any
 import click
 import msgspec
 
-from finchain.errors import FinchainError, Refused, Unknown
+from finchain.errors import FinchainError, NotFound, Refused, Unknown
+from finchain.references import explain_rule
 
 LINE_EVERY = 1_000
 """Blocks or rows between two lines of progress: a few lines a minute at the slowest, a few a second at the quickest."""
@@ -118,8 +119,15 @@ class Screen:
 
 
 def refused_text(refusal: Refused) -> str:
-    """A refusal for people, with the command that shows the rule which it cites."""
-    return f"{refusal}\n  see  finchain explain {shlex.quote(refusal.rule)}" if refusal.rule else str(refusal)
+    """A refusal for people, with the command that shows the rule which it cites, where that is one of ours."""
+    if not refusal.rule:
+        return str(refusal)
+    try:
+        explain_rule(refusal.rule)
+    except NotFound:
+        # Instruments of one's own cite what no page here has.
+        return str(refusal)
+    return f"{refusal}\n  see  finchain explain {shlex.quote(refusal.rule)}"
 
 
 def _plain(value: Any) -> Any:

@@ -81,9 +81,7 @@ def _outcome(screen: Screen, outcome: fc.Outcome) -> None:
 @click.option("--by", "parties", multiple=True, help="Party that would sign WHAT; the first is the sender.")
 @opens
 @talks
-def explain(
-    screen: Screen, words: tuple[str, ...], parties: tuple[str, ...], ledger_options: dict[str, Any]
-) -> int:  # fmt: skip
+def explain(screen: Screen, words: tuple[str, ...], parties: tuple[str, ...], ledger_options: dict[str, Any]) -> int:
     """Explains a rule that a refusal cites; or, with --by, what instructions would do.
 
     CITATION is a rule, a law, a page with a section, an instruction or a refusal code: I-1, Civil Code 763, format 3.3,
