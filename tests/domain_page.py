@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from finchain.domain import rulebook
+from finchain.domain import check, rule, rulebook
 from finchain.domain.rule import Instruction, Record
 
 PAGE = Path(__file__).parent.parent / "docs" / "domain.md"
@@ -25,7 +25,8 @@ HEAD = """# The domain: records, instructions, signers, refusal codes
 
 This page is written from the rule files by `python tests/domain_page.py --write`; a test holds it to them. The rules
 themselves are in `python/finchain/domain/`, one file an instrument, in an order in which each imports only from those
-above it. They are meant to be read.
+above it. They are meant to be read. What refusals cite (`I-1`, `Civil Code 763`, `reversals`) is in
+[rules.md](rules.md).
 
 A member with `?` may be absent. Amounts are integers in minor units, dates `YYYY-MM-DD`. An instruction is signed by
 the parties named in its text; a transaction of several needs all their signatures. A refused instruction moves nothing
@@ -59,23 +60,25 @@ def members(struct: type) -> str:
     return ", ".join(f"`{name}` {type_name(annotations[name])}" for name in fields)
 
 
+def code_of(call: ast.Call) -> str | None:
+    """The code that a call refuses with, as a page writes it, or `None` where it refuses nothing."""
+    name = call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
+    if name not in {"refuse", "Refused"} or not call.args:
+        return None
+    code = call.args[0]
+    if isinstance(code, ast.Constant) and isinstance(code.value, str) and CODE.fullmatch(code.value):
+        return code.value
+    if isinstance(code, ast.JoinedStr):
+        spelled = "".join(str(p.value) if isinstance(p, ast.Constant) else "<…>" for p in code.values)
+        return spelled.replace("<…>.", "<kind>.", 1)
+    return None
+
+
 def codes(module: ModuleType) -> list[str]:
     """Refusal codes that a module spells out; those made from a kind's name are written with `<kind>`."""
     tree = ast.parse(inspect.getsource(module))
-    found: set[str] = set()
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Call) or not node.args:
-            continue
-        name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
-        if name not in {"refuse", "Refused"}:
-            continue
-        code = node.args[0]
-        if isinstance(code, ast.Constant) and isinstance(code.value, str) and CODE.fullmatch(code.value):
-            found.add(code.value)
-        elif isinstance(code, ast.JoinedStr):
-            spelled = "".join(str(p.value) if isinstance(p, ast.Constant) else "<…>" for p in code.values)
-            found.add(spelled.replace("<…>.", "<kind>.", 1))
-    return sorted(found)
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return sorted({code for call in calls if (code := code_of(call)) is not None})
 
 
 def prose(text: str | None) -> str:
@@ -95,7 +98,7 @@ def prose(text: str | None) -> str:
 def page() -> str:
     """The whole page."""
     parts = [HEAD]
-    for module in rulebook.INSTRUMENTS:
+    for module in (rule, check, *rulebook.INSTRUMENTS):
         parts.append(f"## {module.__name__.rpartition('.')[2]}\n\n{prose(module.__doc__)}\n")
         for record in own_types(module, Record):
             parts.append(f"### Record `{record.kind}`\n\n{prose(record.__doc__)}\n\nMembers: {members(record)}.\n")
@@ -110,16 +113,16 @@ def page() -> str:
     return "\n".join(parts)
 
 
-def main() -> int:
-    """Writes the page, or says whether it is true."""
+def main(path: Path, text: str) -> int:
+    """Writes a page, or says whether it is what the code makes of it."""
     if "--write" in sys.argv:
-        PAGE.write_text(page(), "utf-8")
+        path.write_text(text, "utf-8")
         return 0
-    if PAGE.read_text("utf-8") == page():
+    if path.read_text("utf-8") == text:
         return 0
-    print("docs/domain.md differs from the code: python tests/domain_page.py --write", file=sys.stderr)
+    print(f"docs/{path.name} differs from the code: python {sys.argv[0]} --write", file=sys.stderr)
     return 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(PAGE, page()))

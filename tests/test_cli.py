@@ -147,6 +147,8 @@ def test_a_refusal_ends_with_8_and_explains_itself(deal: Path, run: Run) -> None
     assert json.loads(refused.err)["code"] == "receivable.over_confirm"
     explained = run("explain", deal / "deal.finchain", write(deal / "x.json", too_much), "--by", "buyer")
     assert explained.code == 8 and "receivable.over_confirm" in explained.err
+    assert "\n  see  finchain explain 'Civil Code 763, I-1'\n" in explained.err
+    assert run("explain", "Civil Code 763, I-1").out.startswith("Civil Code 763: ")
     would = run(
         "explain", deal / "deal.finchain", write(deal / "x.json", too_much | {"amount_minor": 1}), "--by", "buyer"
     )

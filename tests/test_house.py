@@ -46,7 +46,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"batch", "interop"}),
     frozenset({"audit", "supervision"}),
     frozenset({"copies", "examination"}),
-    frozenset({"report", "demo_deal", "demo"}),
+    frozenset({"report", "references", "demo_deal", "demo"}),
     frozenset({""}),
     frozenset({"cli"}),
 )

@@ -17,6 +17,7 @@ from finchain import instructions as do
 
 SIGNATURES = {
     "connect": "(path, *, operator, keys, timeout_seconds, rulebooks)",
+    "explain_rule": "(citation)",
     "follow": "(path, into, *, clock, progress, rulebooks)",
     "backup": "(path, to, *, progress)",
     "check": "(path, *, progress, rulebooks, other_rules, trust, checkpoints, receipts)",

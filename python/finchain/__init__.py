@@ -35,6 +35,7 @@ _HOMES: Final = {
     "outcome": ("Applied", "Attempt", "Backup", "Explanation", "Outcome", "RefusedRow", "Step", "Ticket"),
     "reader": ("Reader", "Snapshot"),
     "receipt": ("Receipt", "Verified", "verify", "verify_all"),
+    "references": ("Section", "explain_rule"),
     "serving": ("Server",),
     "transaction": ("Transaction",),
     "trust": ("Vouched", "Voucher"),

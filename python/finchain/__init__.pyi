@@ -38,6 +38,7 @@ from finchain.opening import create, open
 from finchain.outcome import Applied, Attempt, Backup, Explanation, Outcome, RefusedRow, Step, Ticket
 from finchain.reader import Reader, Snapshot
 from finchain.receipt import Receipt, Verified, verify, verify_all
+from finchain.references import Section, explain_rule
 from finchain.serving import Server
 from finchain.transaction import Transaction
 from finchain.trust import Vouched, Voucher
@@ -82,6 +83,7 @@ __all__ = [
     "Rejected",
     "Repair",
     "Rulebook",
+    "Section",
     "Server",
     "SimulatedClock",
     "Snapshot",
@@ -103,6 +105,7 @@ __all__ = [
     "connect",
     "create",
     "examine",
+    "explain_rule",
     "follow",
     "open",
     "predecessor",

@@ -73,7 +73,8 @@ class Refused(FinchainError):
     Args:
         code: Stable word such as `receivable.over_confirm`.
         message: What was wrong.
-        rule: The source of the rule, where it has one, for example `Civil Code 763` or `domain.md I-3`.
+        rule: What the rule is cited by, where it has a name, for example `Civil Code 763, I-1`; `explain_rule` gives
+            what that leads to.
         field: The member of the instruction that was at fault.
         value: What that member held.
         advice: What would have been accepted.

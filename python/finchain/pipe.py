@@ -316,7 +316,7 @@ class Pipe:
                 decoded.append(self.rulebook(number).decode_one(checked.instructions_of(index)))
             except msgspec.MsgspecError as error:
                 decoded.append([])
-                checked.reject(index, str(error), "docs/domain.md lists the instructions and their members")
+                checked.reject(index, str(error), "`finchain explain domain` lists the instructions")
         return decoded
 
     def execute_chunk(

@@ -277,7 +277,7 @@ class Server:
         try:
             instructions = self._ledger._rulebook().decode_one(bytes(ask.instructions))
         except msgspec.MsgspecError as error:
-            raise Malformed(str(error), advice="docs/domain.md lists the instructions and their members") from None
+            raise Malformed(str(error), advice="`finchain explain domain` lists the instructions") from None
         made = self._ledger.explain(instructions, by=ask.by)
         changes = [
             (after.kind, None if before is None else _raw(before), _raw(after)) for before, after in made.changes

@@ -267,7 +267,7 @@ def decode_ask(text: bytes) -> Any:
     try:
         return _ask_decoder.decode(text)
     except msgspec.MsgspecError as error:
-        raise Malformed(f"not a question: {error}", advice="docs/format.md section 7.4 lists them") from None
+        raise Malformed(f"not a question: {error}", advice="`finchain explain format 7.4` lists them") from None
 
 
 def decode(text: bytes | msgspec.Raw, type: Any) -> Any:

@@ -21,7 +21,7 @@ from finchain.errors import ConfigError, NotFound
 from finchain.money import EXPONENTS, parse_amount
 
 INSTRUCTIONS_MAX: Final = 4_096
-"""Instructions of one transaction at most (format.md 3.1)."""
+"""Instructions of one transaction at most (format 3.1)."""
 
 DELIMITERS: Final = {"csv": ",", "tsv": "\t"}
 
@@ -225,7 +225,7 @@ def read_mapping(path: str | os.PathLike[str]) -> Mapping:
     try:
         mapping = msgspec.convert({**table, "folder": str(file.parent)}, Mapping)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{file}: {error}", advice="docs/operating.md section 9 shows a mapping") from None
+        raise ConfigError(f"{file}: {error}", advice="`finchain explain operating 9` shows a mapping") from None
     _check_values(mapping, str(file))
     return mapping
 

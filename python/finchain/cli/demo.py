@@ -16,7 +16,7 @@ import msgspec
 
 import finchain as fc
 from finchain.cli.options import FOLDER, talks
-from finchain.cli.screen import Screen
+from finchain.cli.screen import Screen, refused_text
 from finchain.demo_deal import NET_CASH, PARTIES, START, Figure, Step, deal, yuan
 from finchain.domain.receivable import Receivable
 from finchain.errors import FinchainError
@@ -91,7 +91,7 @@ def _tell(screen: Screen, ledger: fc.Ledger, number: int, step: Step, keys: dict
     ]
     if refusal is not None:
         told["refusal"] = {"message": refusal.message, "advice": refusal.advice, "facts": refusal.facts}
-        lines += [f"    | {line}" for line in str(refusal).splitlines()]
+        lines += [f"    | {line}" for line in refused_text(refusal).splitlines()]
     screen.show(told, "\n".join(lines))
 
 

@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from finchain.cli.options import FOLDER, currency_in, reads, reads_ledger, talks
-from finchain.cli.screen import Screen, at_utc
+from finchain.cli.screen import Screen, at_utc, refused_text
 from finchain.outcome import Attempt
 from finchain.wording import worded
 
@@ -89,5 +89,5 @@ def _said(attempt: Attempt, currency: str | None) -> str:
         f"{worded(attempt.instruction, currency)}  {status}"
     )
     if attempt.refusal is not None:
-        return "\n    ".join([line, *str(attempt.refusal).splitlines()])
+        return "\n    ".join([line, *refused_text(attempt.refusal).splitlines()])
     return f"{line}: {attempt.code}" if attempt.status == "refused" else line

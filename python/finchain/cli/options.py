@@ -283,7 +283,7 @@ def read_instructions(path: Path) -> list[Instruction]:
     try:
         read: list[Instruction] | Instruction = msgspec.json.decode(text, type=list[union] | union)
     except msgspec.MsgspecError as error:
-        raise Malformed(f"{path}: {error}", advice="docs/domain.md lists the instructions and their members") from None
+        raise Malformed(f"{path}: {error}", advice="`finchain explain domain` lists the instructions") from None
     return read if isinstance(read, list) else [read]
 
 

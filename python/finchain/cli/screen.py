@@ -5,6 +5,7 @@ With `--json` every piece of data is one JSON object on a line of its own, an er
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +15,8 @@ from typing import Any
 import click
 import msgspec
 
-from finchain.errors import FinchainError, Refused, Unknown
+from finchain.errors import FinchainError, NotFound, Refused, Unknown
+from finchain.references import explain_rule
 
 LINE_EVERY = 1_000
 """Blocks or rows between two lines of progress: a few lines a minute at the slowest, a few a second at the quickest."""
@@ -72,7 +74,7 @@ class Screen:
 
     def failed(self, error: BaseException, text: str = "") -> None:
         """Says why the command ends without success."""
-        text = text or str(error)
+        text = text or (refused_text(error) if isinstance(error, Refused) else str(error))
         if isinstance(error, Unknown) and not self.as_json:
             text = f"{text}\n  ticket {msgspec.json.encode(error.ticket).decode()}"
         if not self.as_json:
@@ -114,6 +116,18 @@ class Screen:
                 click.echo(msgspec.json.encode(line).decode(), err=True)
 
         return advance
+
+
+def refused_text(refusal: Refused) -> str:
+    """A refusal for people, with the command that shows the rule which it cites, where that is one of ours."""
+    if not refusal.rule:
+        return str(refusal)
+    try:
+        explain_rule(refusal.rule)
+    except NotFound:
+        # Instruments of one's own cite what no page here has.
+        return str(refusal)
+    return f"{refusal}\n  see  finchain explain {shlex.quote(refusal.rule)}"
 
 
 def _plain(value: Any) -> Any:

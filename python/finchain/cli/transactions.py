@@ -12,13 +12,16 @@ import click
 import finchain as fc
 from finchain.cli.exit_codes import NOT_ALL, NOTHING_COMMITTED
 from finchain.cli.options import FILE, FOLDER, opens, plain, reach_ledger, read_instructions, said, signs, talks
-from finchain.cli.screen import Screen
+from finchain.cli.screen import Screen, refused_text
+from finchain.references import explain_rule, rules
 from finchain.wording import worded
+
+WHAT = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 
 
 @click.command()
 @click.argument("path", type=FOLDER, metavar="LEDGER")
-@click.argument("what", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
+@click.argument("what", type=WHAT)
 @click.option("--each", is_flag=True, help="Every instruction on its own; without it they hold together or not at all.")
 @click.option("--lane", help="A series of the sender's, for who needs an order among what he sends.")
 @click.option("--idempotency-key", help="Your name for this act: sent again under it, it is in the ledger once.")
@@ -56,7 +59,10 @@ def submit(
         told = {"index": row.index, "height": row.height, "entry": row.entry, "instruction": row.instruction}
         if isinstance(row, fc.RefusedRow):
             refused += 1
-            screen.show({"status": "refused", "code": row.code, **told}, f"{row.index}: {row.refusal or row.code}")
+            screen.show(
+                {"status": "refused", "code": row.code, **told},
+                f"{row.index}: {refused_text(row.refusal) if row.refusal else row.code}",
+            )
         else:
             screen.show({"status": "applied", **told}, f"{row.index}: applied")
     if not refused:
@@ -75,13 +81,23 @@ def _outcome(screen: Screen, outcome: fc.Outcome) -> None:
 
 
 @click.command()
-@click.argument("path", type=FOLDER, metavar="LEDGER")
-@click.argument("what", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
-@click.option("--by", "parties", multiple=True, required=True, help="Party that would sign; the first is the sender.")
+@click.argument("words", nargs=-1, metavar="[CITATION | LEDGER WHAT]")
+@click.option("--by", "parties", multiple=True, help="Party that would sign WHAT; the first is the sender.")
 @opens
 @talks
-def explain(screen: Screen, path: Path, what: Path, parties: tuple[str, ...], ledger_options: dict[str, Any]) -> int:
-    """Says what the instructions WHAT would do, or why they would be refused (exit code 8). Writes nothing."""
+def explain(screen: Screen, words: tuple[str, ...], parties: tuple[str, ...], ledger_options: dict[str, Any]) -> int:
+    """Explains a rule that a refusal cites; or, with --by, what instructions would do.
+
+    CITATION is a rule, a law, a page with a section, an instruction or a refusal code: I-1, Civil Code 763, format 3.3,
+    receivable.confirm. Without one, all rules are listed. With --by, says what the instructions WHAT would do to
+    LEDGER, or why they would be refused (exit code 8). Writes nothing.
+    """
+    if not parties:
+        _explain_rule(screen, words)
+        return 0
+    if len(words) != 2:
+        raise click.UsageError("with --by, name LEDGER and WHAT")
+    path, what = FOLDER(words[0]), WHAT(words[1])
     instructions = read_instructions(what)
     with reach_ledger(screen, path, ledger_options) as ledger:
         explanation = ledger.explain(instructions, by=list(parties))
@@ -98,9 +114,24 @@ def explain(screen: Screen, path: Path, what: Path, parties: tuple[str, ...], le
     return 0
 
 
+def _explain_rule(screen: Screen, words: tuple[str, ...]) -> None:
+    if not words:
+        for rule in rules():
+            screen.show({"name": rule.name, "title": rule.title}, f"{rule.name}: {rule.title}")
+        return
+    try:
+        sections = explain_rule(" ".join(words))
+    except fc.NotFound:
+        if len(words) == 2 and any(Path(word).exists() for word in words):
+            raise click.UsageError("LEDGER and WHAT need --by, the party that would sign") from None
+        raise
+    for number, section in enumerate(sections):
+        screen.show(section, f"\n\n{section}" if number else str(section))
+
+
 @click.command()
 @click.argument("path", type=FOLDER, metavar="LEDGER")
-@click.argument("what", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
+@click.argument("what", type=WHAT)
 @click.option("--by", "parties", multiple=True, required=True, help="Party that must sign; the first is the sender.")
 @click.option("--each", is_flag=True, help="Every instruction on its own.")
 @click.option("--lane", help="A series of the sender's; without it the act has no place in any.")

@@ -20,7 +20,7 @@ from finchain.domain.trade import EvidenceForm
 from finchain.money import format_minor
 
 Category = Literal["goods", "logistics", "labour", "tax", "equipment", "rent", "other"]
-"""What money may be for. Securities, property, and paying another debt are not among them (domain.md 2.5)."""
+"""What money may be for. Securities, property, and paying another debt are not among them (rule `mandates`)."""
 
 CONTROLLERS_MAX: Final = 8
 """Parties that control one account: a syndicate's agents, in an approval that 16 signatures can carry."""
@@ -189,7 +189,7 @@ def _open(do: OpenAccount, book: Book) -> None:
     for controller in do.controllers:
         require_role(book, "account", controller, role="controller", field="controllers")
         if controller == do.owner:
-            refuse("account.wrong_role", f"{do.owner} cannot control its own account", rule="domain.md 2.0",
+            refuse("account.wrong_role", f"{do.owner} cannot control its own account", rule="both sides",
                    field="controllers", value=controller, advice="name another controller")  # fmt: skip
     check_currency("account", do.currency)
     check_reference("account", do.purpose, "purpose")
@@ -218,14 +218,14 @@ def _set_mandate(do: SetMandate, book: Book) -> None:
     if do.payee.party is not Absent:
         require_role(book, "mandate", do.payee.party, field="payee.party")
         if do.payee.party == account.owner:
-            refuse("mandate.wrong_role", f"{account.owner} would pay itself", rule="domain.md 2.5",
+            refuse("mandate.wrong_role", f"{account.owner} would pay itself", rule="both sides",
                    field="payee.party", value=account.owner, advice="name another payee")  # fmt: skip
     check_amount("mandate", do.cap_minor, "cap_minor")
     check_amount("mandate", do.per_payment_minor, "per_payment_minor")
     # A payee that can be paid at once is how stolen signatures empty an account; the days give time to notice.
     earliest = add_days(book.today, in_force(book).cooling_days)
     if not earliest <= do.start <= do.end:
-        refuse("mandate.date", f"it would hold from {do.start} to {do.end}", rule="domain.md 2.5", field="start",
+        refuse("mandate.date", f"it would hold from {do.start} to {do.end}", rule="mandates", field="start",
                value=str(do.start), advice=f"let it start on {earliest} or later, and end after that")  # fmt: skip
     book.put(
         Mandate(
@@ -246,7 +246,7 @@ def _amend_mandate(do: AmendMandate, book: Book) -> None:
     check_amount("mandate", do.per_payment_minor, "per_payment_minor")
     taken = mandate.used_minor + mandate.reserved_minor
     if do.cap_minor < taken:
-        refuse("mandate.cap_exceeded", f"{taken} are paid or asked for under {mandate.id}", rule="domain.md I-15",
+        refuse("mandate.cap_exceeded", f"{taken} are paid or asked for under {mandate.id}", rule="I-15",
                field="cap_minor", value=do.cap_minor, advice=f"state {taken} or more",
                used=mandate.used_minor, reserved=mandate.reserved_minor)  # fmt: skip
     earliest = add_days(book.today, -1)

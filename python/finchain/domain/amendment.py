@@ -41,7 +41,7 @@ def _amend(do: AmendReceivable, book: Book) -> None:
     if do.due is Absent and do.contract is Absent:
         refuse("receivable.bad_state", "nothing would change", field="due", advice="state a due date or a contract")
     if claim.pending + claim.disputed_pre + claim.open + claim.disputed_post == 0:
-        refuse("receivable.bad_state", f"nothing of {do.id} is open", rule="domain.md 2.1", field="id", value=do.id,
+        refuse("receivable.bad_state", f"nothing of {do.id} is open", rule="amendments", field="id", value=do.id,
                advice="a certificate keeps its own maturity; a new invoice is a new claim")  # fmt: skip
     check_contract(book, "receivable", do.contract, claim.creditor, claim.debtor, claim.currency)
     due = claim.due if do.due is Absent else do.due

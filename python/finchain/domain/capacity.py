@@ -129,7 +129,7 @@ def _check_leverage(leverage: Leverage) -> None:
     for name, most in (("multiple", MULTIPLE_MAX), ("client_bp", WHOLE_BP)):
         limit = getattr(leverage, name)
         if not 1 <= limit <= most:
-            refuse("capacity.range", f"{name} is {limit}", rule="domain.md R9", field=f"leverage.{name}", value=limit,
+            refuse("capacity.range", f"{name} is {limit}", rule="R9", field=f"leverage.{name}", value=limit,
                    advice=f"state 1 to {most}")  # fmt: skip
 
 
@@ -155,7 +155,7 @@ def issue(book: Book, issuer: str, currency: str, amount_minor: int) -> None:
     most = held.issue_max_minor
     if most is not Absent and amount_minor > most - held.issued_minor:
         room = max(0, most - held.issued_minor)
-        refuse("certificate.cap_exceeded", f"{issuer} may issue {room} more", rule="domain.md R8",
+        refuse("certificate.cap_exceeded", f"{issuer} may issue {room} more", rule="R8",
                field="amount_minor", value=amount_minor,
                advice=f"issue up to {room}" if room else "wait until certificates of it are paid, or refused",
                issue_max=most, live=held.issued_minor)  # fmt: skip
@@ -182,7 +182,7 @@ def check_cover(book: Book, guarantor: str, client: str, currency: str, amount_m
     room = min(leverage.whole_minor - held.covered_minor, leverage.client_minor - of_client)
     if amount_minor > room:
         refuse("guarantee.cap_exceeded", f"{guarantor} may cover {max(0, room)} more for {client}",
-               rule="domain.md R9", field=field, value=amount_minor,
+               rule="R9", field=field, value=amount_minor,
                advice=f"let it cover up to {room}" if room > 0 else "wait until other guarantees of it have ended",
                whole=leverage.whole_minor, covered=held.covered_minor, client=leverage.client_minor,
                client_covered=of_client)  # fmt: skip

@@ -1,6 +1,6 @@
 """The cash journal: what each party has paid and received in all, by currency.
 
-Every movement takes from one and gives to another, so the journal of a currency always sums to zero (domain.md I-0).
+Every movement takes from one and gives to another, so the journal of a currency always sums to zero (I-0).
 Only what a cash fact backs is entered; an order to pay moves nothing here.
 """
 

@@ -81,7 +81,7 @@ def state_cash_fact(
     )  # fmt: skip
     if held is not None and not (held.taken_back is not Absent and _stated(held) == _stated(fact)):
         refuse(
-            f"{kind}.duplicate", f"{by} stated {reference!r} before", rule="domain.md 2.0", field="reference",
+            f"{kind}.duplicate", f"{by} stated {reference!r} before", rule="duplicates", field="reference",
             value=reference, advice="state each bank entry once; a correction is an entry of its own",
             digest=digest, digest_held=held.digest,
         )  # fmt: skip
@@ -98,7 +98,7 @@ def take_back(book: Book, kind: str, *, by: str, reference: str, amount_minor: i
     held = book.find(CashFact, cash_fact_id(book.ledger, by, reference))
     if held is None or (held.of, held.amount_minor) != (of, amount_minor) or held.taken_back is not Absent:
         refuse(f"{kind}.not_posted", f"{by} posted no entry {reference!r} of {amount_minor} to {of}",
-               rule="domain.md 2.0", field="reference", value=reference,
+               rule="reversals", field="reference", value=reference,
                advice="name it as it was posted; what repaid a loan, or several debts, stays")  # fmt: skip
     check_open_month(book, kind, held.value_date, reference)
     book.put(msgspec.structs.replace(held, taken_back=book.today))

@@ -333,7 +333,7 @@ def _check_tenor(do: IssueCertificate, payable: date, book: Book) -> None:
     if min(do.maturity, payable) <= book.today or exceeds_months(book.today, do.maturity, policy.tenor_max_months):
         refuse(
             "certificate.tenor", f"from {book.today} to {do.maturity} is no tenor of a certificate",
-            rule="domain.md 2.2", field="maturity", value=str(do.maturity),
+            rule="tenor", field="maturity", value=str(do.maturity),
             advice=f"state a later day, at most {policy.tenor_max_months} months from today",
         )  # fmt: skip
     if exceeds_months(book.today, do.maturity, policy.tenor_warn_months):
@@ -354,7 +354,7 @@ def _convert_claims(do: IssueCertificate, book: Book) -> None:
         book.put(move(claim, share.amount_minor, "free", "converted"))
     whole = sum(share.amount_minor for share in do.claims)
     if whole != do.amount_minor:
-        refuse("certificate.claims", f"the claims give {whole}", rule="domain.md I-6", field="amount_minor",
+        refuse("certificate.claims", f"the claims give {whole}", rule="I-6", field="amount_minor",
                value=do.amount_minor, advice=f"issue {whole}, or change the shares")  # fmt: skip
 
 
@@ -458,7 +458,7 @@ def take_free(book: Book, id: str, amount_minor: int) -> tuple[Certificate, Lot]
     if encumbrance != "none" or amount_minor > lot.live_minor:
         free = lot.live_minor if encumbrance == "none" else 0
         refuse(
-            "certificate.insufficient_free", f"{free} units of {id} are free", rule="domain.md I-5",
+            "certificate.insufficient_free", f"{free} units of {id} are free", rule="I-5",
             field="amount_minor", value=amount_minor, advice=f"state up to {free}" if free else "name a free lot",
             live=lot.live_minor, encumbrance=encumbrance,
         )  # fmt: skip
@@ -488,11 +488,11 @@ def _check_split(certificate: Certificate, part: int, rest: int) -> None:
     if part < least or rest < least:
         refuse(
             "certificate.dust", f"the split would leave {min(part, rest)}, less than a smallest lot",
-            rule="domain.md 2.2", field="amount_minor", value=part,
+            rule="splitting", field="amount_minor", value=part,
             advice=f"take the whole lot of {part + rest}"
             + (f", or {least} to {part + rest - least}" if part + rest >= 2 * least else ""),
             min_lot=least,
         )  # fmt: skip
     if certificate.lots >= certificate.lots_max:
-        refuse("certificate.lots", f"{certificate.id} has {certificate.lots} live lots", rule="domain.md 2.2",
+        refuse("certificate.lots", f"{certificate.id} has {certificate.lots} live lots", rule="splitting",
                field="amount_minor", value=part, advice="take a whole lot", lots_max=certificate.lots_max)  # fmt: skip

@@ -33,7 +33,7 @@ def check_identifier(kind: str, id: str, field: str = "id") -> None:
     if not pattern.fullmatch(id):
         allowed = "A-Z a-z 0-9 . _ : -" if kind == "party" else "A-Z a-z 0-9 . _ : / -"
         refuse(
-            f"{kind}.identifier", f"{id!r} is no id of a {kind}", rule="format.md 5.2", field=field, value=id,
+            f"{kind}.identifier", f"{id!r} is no id of a {kind}", rule="format 5.2", field=field, value=id,
             advice=f"use 1 to {IDENTIFIER_CHARACTERS_MAX} characters of {allowed}",
         )  # fmt: skip
 
@@ -111,6 +111,6 @@ def check_rate(kind: str, rate: Rate, field: str) -> None:
     """
     if not (1 <= rate.scale <= RATE_SCALE_MAX and 0 <= rate.value <= RATE_MAX_PER_YEAR * rate.scale):
         refuse(
-            f"{kind}.rate", f"{rate.value} / {rate.scale} is no rate per year", rule="domain.md 2.10", field=field,
+            f"{kind}.rate", f"{rate.value} / {rate.scale} is no rate per year", rule="rates", field=field,
             value=f"{rate.value}/{rate.scale}", advice=f"state a scale of 1 to {RATE_SCALE_MAX}, and a rate from 0 on",
         )  # fmt: skip

@@ -106,10 +106,10 @@ def _secure(do: SecureLoan, book: Book) -> None:
     shown = (part.mark, claim.creditor, part.holder, part.currency)
     if shown != ("pledged", loan.borrower, loan.lender, loan.currency):
         refuse("loan.other_claim", f"{part.id} is {part.mark} to {part.holder}, of a claim of {claim.creditor}",
-               rule="domain.md 2.4", field="part", value=do.part, currency=part.currency,
+               rule="collateral", field="part", value=do.part, currency=part.currency,
                advice=f"name a part that {loan.borrower} pledged to {loan.lender}, in {loan.currency}")  # fmt: skip
     if part.loan is not Absent or part.done:
-        refuse("loan.bad_state", f"{part.id} secures a loan, or is paid or released", rule="domain.md I-5",
+        refuse("loan.bad_state", f"{part.id} secures a loan, or is paid or released", rule="I-5",
                field="part", value=do.part, advice="name a part that is open and secures no loan",
                open=part.amount_minor)  # fmt: skip
     loan = _without_done(loan, book)
@@ -160,7 +160,7 @@ def _check_without(loan: Loan, less_minor: int, book: Book) -> None:
     needed = loan.outstanding_minor + loan.reserved_minor
     rest = lendable_minor(loan, book, less_minor=less_minor)
     if needed > rest:
-        refuse("loan.over_advance", f"what is left would secure {rest} of {needed}", rule="domain.md I-5", field="id",
+        refuse("loan.over_advance", f"what is left would secure {rest} of {needed}", rule="I-5", field="id",
                value=loan.id, advice="let the loan be repaid, or pledge something else, first")  # fmt: skip
 
 

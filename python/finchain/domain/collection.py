@@ -79,7 +79,7 @@ def _recover(do: RecoverReceivable, book: Book) -> None:
     if entry.form != "write_off" or do.amount_minor > entry.open_minor:
         most = entry.open_minor if entry.form == "write_off" else 0
         refuse("receivable.over_recover", f"{money_text(claim, most)} are written off by {do.id} and not paid",
-               rule="domain.md 2.1", field="amount_minor", value=do.amount_minor,
+               rule="write-offs", field="amount_minor", value=do.amount_minor,
                advice=f"state up to {most}" if most else "name a write-off of which something is not paid",
                recovered=entry.recovered_minor)  # fmt: skip
     on = _enter(do, claim, by, book, of=Absent)
@@ -134,7 +134,7 @@ def settle_claim(
 
 
 def _payees(claim: Receivable, part: Part | None, on: date) -> set[str]:
-    """Whom paying discharges the debtor: until notice the creditor as well, after it only the holder (CC 546)."""
+    """Whom to pay to be free: until notice the creditor as well, after it only the holder (Civil Code 546)."""
     if part is None:
         return {claim.creditor}
     told = part.notified is not Absent and part.notified <= on

@@ -137,7 +137,7 @@ def _demand(do: DemandCompensation, book: Book) -> None:
         _check_period(guarantee, book)
     due = entitlements(book, guarantee).get(do.claim, 0) - (call.demanded_minor - call.paid_minor)
     if do.amount_minor > due:
-        refuse("guarantee.over_demand", f"{max(due, 0)} more can be demanded for {do.claim}", rule="domain.md 2.3",
+        refuse("guarantee.over_demand", f"{max(due, 0)} more can be demanded for {do.claim}", rule="demands",
                field="amount_minor", value=do.amount_minor, advice=f"demand up to {max(due, 0)}",
                demanded=call.demanded_minor, paid=call.paid_minor)  # fmt: skip
     call = msgspec.structs.replace(call, demanded_minor=call.demanded_minor + do.amount_minor)
@@ -157,7 +157,7 @@ def _compensate(do: CompensateLoss, book: Book) -> None:
     whole = sum(open_minor.values())
     if do.amount_minor > whole:
         refuse("guarantee.over_compensate", f"{whole} of what was demanded under {do.id} is to be paid",
-               rule="domain.md 2.3", field="amount_minor", value=do.amount_minor, advice=f"pay up to {whole}",
+               rule="demands", field="amount_minor", value=do.amount_minor, advice=f"pay up to {whole}",
                demanded=guarantee.demanded_minor, paid=guarantee.compensated_minor)  # fmt: skip
     for id, share in zip(open_minor, share_pro_rata(do.amount_minor, list(open_minor.values())), strict=True):
         if share:
@@ -226,7 +226,7 @@ def _accept_counter(do: AcceptCounterGuarantee, book: Book) -> None:
     require(book, "guarantee", own.guarantor, field="guarantor")
     _check_in_effect(own)
     if own.behind is not Absent:
-        refuse("guarantee.depth", f"{own.id} is a counter-guarantee itself", rule="domain.md 2.3", field="id",
+        refuse("guarantee.depth", f"{own.id} is a counter-guarantee itself", rule="counter-guarantees", field="id",
                value=do.id, advice="ask for a guarantee behind the first one")  # fmt: skip
     certified = own.secures == "certificate"
     due = book.get(Certificate, own.debt).maturity if certified else book.get(Loan, own.debt).due_on
@@ -322,7 +322,7 @@ def peers_of(book: Book, guarantee: Guarantee) -> list[Guarantee]:
 
 
 def _part(guarantee: Guarantee, peers: list[Guarantee], loss_minor: int) -> int:
-    """A guarantor's part of a loss: of several, by rule P over their shares and what nobody covers (domain.md 2.3)."""
+    """A guarantor's part of a loss: of several, by rule P over their shares and what nobody covers."""
     if guarantee.sharing == "joint" or len(peers) == 1:
         return round_half_up(guarantee.coverage_bp * loss_minor, WHOLE_BP)
     shares = [peer.coverage_bp for peer in peers]
@@ -417,13 +417,13 @@ def _called(id: str, claim: str, book: Book) -> tuple[Guarantee, Loss]:
     found = {loss.id: loss for loss in losses(book, guarantee, book.today) if loss.rest_minor}
     if not named or claim not in found:
         kind = "lot" if guarantee.secures == "certificate" else "loan"
-        refuse("guarantee.not_due", f"{id} does not answer for {claim}, or not yet", rule="domain.md 2.3",
+        refuse("guarantee.not_due", f"{id} does not answer for {claim}, or not yet", rule="demands",
                field="claim", value=claim,
                advice=f"let the default come first, and name a {kind} that it covers and that is not paid",
                secures=f"{guarantee.secures} {guarantee.debt}")  # fmt: skip
     loss = found[claim]
     if loss.beneficiary == guarantee.guarantor:
-        refuse("guarantee.wrong_role", f"{loss.beneficiary} would pay itself", rule="domain.md 2.0", field="claim",
+        refuse("guarantee.wrong_role", f"{loss.beneficiary} would pay itself", rule="both sides", field="claim",
                value=claim, advice="name a claim of somebody else")  # fmt: skip
     require(book, "guarantee", loss.beneficiary, field="beneficiary")
     return guarantee, loss

@@ -49,7 +49,7 @@ def _contribute(do: ContributeShare, book: Book) -> None:
     check_amount("guarantee", do.amount_minor)
     owed = share_owed(book, payer, payee)
     if do.amount_minor > owed:
-        refuse("guarantee.over_contribute", f"{payer.guarantor} owes {payee.guarantor} {owed}", rule="domain.md I-9",
+        refuse("guarantee.over_contribute", f"{payer.guarantor} owes {payee.guarantor} {owed}", rule="I-9",
                field="amount_minor", value=do.amount_minor, advice=f"state up to {owed}",
                paid=payer.subrogated_minor, paid_by_other=payee.subrogated_minor)  # fmt: skip
     certified = payee.secures == "certificate"
@@ -79,7 +79,7 @@ def share_owed(book: Book, payer: Guarantee, payee: Guarantee) -> int:
     ids = [each.id for each in together]
     agreed = payer.document is not Absent and payer.sharing == "joint"
     if not agreed or payer.id == payee.id or payer.id not in ids or payee.id not in ids:
-        refuse("guarantee.no_contribution", f"{payer.id} and {payee.id} share nothing", rule="domain.md I-9",
+        refuse("guarantee.no_contribution", f"{payer.id} and {payee.id} share nothing", rule="I-9",
                field="to", value=payee.id, advice="name joint guarantees that state the same document")  # fmt: skip
     borne = [each.subrogated_minor for each in together]
     shares = share_pro_rata(sum(borne), [each.coverage_bp for each in together])

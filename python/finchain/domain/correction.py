@@ -85,7 +85,7 @@ def _cancel_draw(do: CancelDraw, book: Book) -> None:
     require(book, "loan", loan.lender, role="lender", field="lender")
     draw = _draw_of(loan, do.name)
     if draw.lent_minor:
-        refuse("loan.bad_state", f"{do.name} was paid out", rule="domain.md 2.0", field="name", value=do.name,
+        refuse("loan.bad_state", f"{do.name} was paid out", rule="reversals", field="name", value=do.name,
                advice="let it be repaid, or take the posting back where it was an error")  # fmt: skip
     book.put(msgspec.structs.replace(loan, draws=tuple(each for each in loan.draws if each.name != do.name)))
 
@@ -103,7 +103,7 @@ def _reverse_disbursement(do: ReverseDisbursement, book: Book) -> None:
     touched = draw.outstanding_minor != lent or len(draw.balances) != 1 or book.today >= loan.due_on
     if not lent or touched or account.free_minor < lent:
         refuse("loan.dependant", f"{do.name} is not paid out, is repaid in part or due, or its money is on its way",
-               rule="domain.md 2.0", field="name", value=do.name,
+               rule="reversals", field="name", value=do.name,
                advice="let the money come back first, or be repaid", lent=lent, outstanding=draw.outstanding_minor,
                free=account.free_minor)  # fmt: skip
     take_back(book, "loan", by=loan.lender, reference=do.reference, amount_minor=lent, of=f"{loan.id} {do.name}")
@@ -121,7 +121,7 @@ def _reverse_fee(do: ReverseFee, book: Book) -> None:
         require(book, "guarantee", party, field="by")
     check_reference("guarantee", do.reason, "reason")
     if guarantee.fee_first is True or guarantee.released is not Absent:
-        refuse("guarantee.dependant", f"{do.id} took effect with its fee, or was released since", rule="domain.md 2.0",
+        refuse("guarantee.dependant", f"{do.id} took effect with its fee, or was released since", rule="reversals",
                field="id", value=do.id, advice="give the fee back outside of this guarantee")  # fmt: skip
     paid = guarantee.fee_paid_minor
     take_back(
@@ -144,7 +144,7 @@ def _reverse_payment(do: ReversePayment, book: Book) -> None:
         book, "receivable", by=by, reference=do.reference, amount_minor=do.amount_minor, of="" if of is Absent else of
     )  # fmt: skip
     if claim.late is not Absent and posted.value_date > claim.payable:
-        refuse("receivable.dependant", "interest for late payment was posted with it", rule="domain.md 2.0",
+        refuse("receivable.dependant", "interest for late payment was posted with it", rule="reversals",
                field="reference", value=do.reference, advice="give the money back outside of this claim")  # fmt: skip
     book.put(give_back(claim, part, do.amount_minor, "settled", book))
     move_cash(book, do.payee, claim.debtor, do.amount_minor, claim.currency)

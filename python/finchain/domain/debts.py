@@ -155,7 +155,7 @@ def _require_signers(
     """Who states the payment, after all have signed who must: one bank at most, else the creditor."""
     banks = sorted({claim.bank for claim, _ in claims if claim.bank is not Absent})
     if len(banks) > 1:
-        refuse("debt.banks", f"{', '.join(banks)} would each state a part", rule="domain.md 2.0", field="receivables",
+        refuse("debt.banks", f"{', '.join(banks)} would each state a part", rule="cash facts", field="receivables",
                value=len(banks), advice="name claims of one settlement bank; one entry is of one bank")  # fmt: skip
     for claim, _ in claims:
         require_cash_signer(book, "debt", claim.bank, do.creditor)

@@ -126,7 +126,7 @@ def _deny_pending(do: DisputeReceivable, claim: Receivable) -> Receivable:
     if do.amount_minor > claim.pending:
         refuse(
             "receivable.over_dispute", f"only {money_text(claim, claim.pending)} of {claim.id} are pending",
-            rule="domain.md I-1", field="amount_minor", value=do.amount_minor,
+            rule="I-1", field="amount_minor", value=do.amount_minor,
             advice=f"dispute up to {claim.pending}", pending=claim.pending,
         )  # fmt: skip
     return msgspec.structs.replace(
@@ -141,7 +141,7 @@ def _check_defences(do: DisputeReceivable, claim: Receivable) -> None:
     if do.amount_minor > most:
         refuse(
             "receivable.waived", f"{claim.debtor} kept defences for {money_text(claim, most)} of what is open",
-            rule="domain.md 2.1", field="amount_minor", value=do.amount_minor,
+            rule="disputes", field="amount_minor", value=do.amount_minor,
             advice=f"dispute up to {most}", open=claim.open, waived=claim.waived,
         )  # fmt: skip
 
@@ -151,7 +151,7 @@ def _check_holder_knows(do: DisputeReceivable, part: Part | None, book: Book) ->
         check_digest("receivable", do.notice, "notice")
     elif part is not None and part.holder not in book.by:
         refuse(
-            "receivable.not_notified", f"{part.holder} holds {part.id} and would not know", rule="domain.md 2.1",
+            "receivable.not_notified", f"{part.holder} holds {part.id} and would not know", rule="disputes",
             field="notice", advice=f"state the SHA-256 of the notice to {part.holder}, or let it sign",
         )  # fmt: skip
 
@@ -173,7 +173,7 @@ def _resolve(do: ResolveDispute, book: Book) -> None:
     if not 1 <= whole <= dispute.open_minor:
         refuse(
             "receivable.over_resolve", f"{money_text(claim, dispute.open_minor)} of {do.id} are in dispute",
-            rule="domain.md 2.1", field="owed_minor", value=whole,
+            rule="disputes", field="owed_minor", value=whole,
             advice=f"let both amounts sum to 1 to {dispute.open_minor}", open=dispute.open_minor,
         )  # fmt: skip
     pending = dispute.stage == "pending"

@@ -95,7 +95,7 @@ def take_fingerprint(book: Book, id: str, receivable: str, invoice: str) -> None
     seen = book.find(Fingerprint, id)
     if seen is not None and seen.receivable is not Absent:
         refuse(
-            "receivable.duplicate", f"invoice {invoice!r} is claimed as {seen.receivable}", rule="domain.md R1",
+            "receivable.duplicate", f"invoice {invoice!r} is claimed as {seen.receivable}", rule="R1",
             field="invoice", value=invoice, advice="finance the claim that is there", digest=id,
         )  # fmt: skip
     book.put(Fingerprint(id=id, receivable=receivable))

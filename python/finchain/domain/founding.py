@@ -131,7 +131,7 @@ class SetCheckpointKeys(Instruction, frozen=True, tag="ledger.checkpoint_keys"):
 def _create(do: CreateLedger, book: Book) -> None:
     if book.height != 0 or book.find(LedgerRecord, "ledger") is not None:
         refuse(
-            "ledger.bad_state", "a ledger is founded once, in block 0", rule="format.md 4.3",
+            "ledger.bad_state", "a ledger is founded once, in block 0", rule="format 4.3",
             field="origin", value=do.origin, advice="found another ledger in another place",
         )  # fmt: skip
     if not _ORIGIN.fullmatch(do.origin):
@@ -154,7 +154,7 @@ def _create(do: CreateLedger, book: Book) -> None:
     for founder in (do.operator, registrar):
         if founder.id not in book.by:
             refuse(
-                "ledger.not_signed", f"{founder.id} has not signed", rule="format.md 4.3", field="operator",
+                "ledger.not_signed", f"{founder.id} has not signed", rule="format 4.3", field="operator",
                 value=founder.id, advice=f"let {founder.id} sign block 0",
             )  # fmt: skip
     if registrar is do.operator:
@@ -187,7 +187,7 @@ def _activate(do: ActivateRulebook, book: Book) -> None:
     require(book, "ledger", ledger.registrar, role="registrar")
     if not ledger.rulebook < do.number <= RULEBOOK_NUMBER_MAX:
         refuse(
-            "rulebook.number", f"rulebook {ledger.rulebook} is in force", rule="domain.md 2.0", field="number",
+            "rulebook.number", f"rulebook {ledger.rulebook} is in force", rule="rulebooks", field="number",
             value=do.number, advice=f"state a number from {ledger.rulebook + 1} to {RULEBOOK_NUMBER_MAX}",
         )  # fmt: skip
     check_digest("rulebook", do.digest, "digest")
@@ -197,12 +197,12 @@ def _activate(do: ActivateRulebook, book: Book) -> None:
 def _check_predecessor(before: Predecessor, origin: str) -> None:
     if not _LEDGER.fullmatch(before.ledger):
         refuse(
-            "ledger.predecessor", "this is no name of a ledger", rule="format.md 3.1", field="predecessor",
+            "ledger.predecessor", "this is no name of a ledger", rule="format 3.1", field="predecessor",
             value=before.ledger, advice="state the origin, #, and the hash of block 0 in hex",
         )  # fmt: skip
     if before.ledger.partition("#")[0] == origin:
         refuse(
-            "ledger.predecessor", "the ledger before has the same origin", rule="format.md 4.4", field="predecessor",
+            "ledger.predecessor", "the ledger before has the same origin", rule="format 4.4", field="predecessor",
             value=before.ledger, advice="take another origin: witnesses know a log by it, and would see a fork",
         )  # fmt: skip
     check_amount("ledger", before.size, "predecessor")
@@ -222,7 +222,7 @@ def _check_checkpoint_keys(keys: list[str], origin: str) -> None:
     for key in keys:
         if not _is_checkpoint_key(key, origin):
             refuse(
-                "ledger.checkpoint_keys", "this is no verifier key of this origin", rule="format.md 4.4",
+                "ledger.checkpoint_keys", "this is no verifier key of this origin", rule="format 4.4",
                 field="checkpoint_keys", value=key,
                 advice=f"state {origin}+<key id>+<Base64 of an Ed25519 or ML-DSA-44 key>; `finchain key show` has it",
             )  # fmt: skip

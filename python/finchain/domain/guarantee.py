@@ -298,7 +298,7 @@ def _offer(do: OfferGuarantee, book: Book) -> None:
     require_role(book, "guarantee", do.fee_payer, field="fee_payer")
     if do.guarantor in (do.debtor, do.fee_payer):
         refuse("guarantee.wrong_role", f"{do.guarantor} cannot guarantee its own debt, nor pay itself",
-               rule="domain.md 2.0", field="guarantor", value=do.guarantor, advice="name another party")  # fmt: skip
+               rule="both sides", field="guarantor", value=do.guarantor, advice="name another party")  # fmt: skip
     check_currency("guarantee", do.currency)
     check_amount("guarantee", do.cap_minor, "cap_minor")
     check_identifier("guarantee", do.debt, "debt")
@@ -325,7 +325,7 @@ def _offer(do: OfferGuarantee, book: Book) -> None:
 
 def _check_share(do: OfferGuarantee) -> None:
     if not 1 <= do.coverage_bp <= WHOLE_BP or (do.convention == "first_loss" and do.coverage_bp != WHOLE_BP):
-        refuse("guarantee.coverage", f"a share of {do.coverage_bp} basis points", rule="domain.md 2.3",
+        refuse("guarantee.coverage", f"a share of {do.coverage_bp} basis points", rule="coverage",
                field="coverage_bp", value=do.coverage_bp,
                advice=f"state 1 to {WHOLE_BP}; under first_loss {WHOLE_BP}, because the cap limits it")  # fmt: skip
     if "principal" not in do.scope or len(set(do.scope)) != len(do.scope):
@@ -337,7 +337,7 @@ def _check_purpose(do: OfferGuarantee, book: Book) -> None:
     # A guarantee of borrowed money is a financing one whatever it is called, or no limit of such would hold (State
     # Council 683, article 2).
     if do.secures == "loan" and do.purpose != "financing":
-        refuse("guarantee.purpose", f"{do.debt} is a loan, and its guarantee a financing one", rule="domain.md 2.3",
+        refuse("guarantee.purpose", f"{do.debt} is a loan, and its guarantee a financing one", rule="R9",
                field="purpose", value=do.purpose, advice="state financing")  # fmt: skip
     if do.purpose == "financing":
         check_cover(book, do.guarantor, do.debtor, do.currency, do.cap_minor, field="cap_minor")
@@ -427,7 +427,7 @@ def check_together(book: Book, ids: Sequence[str], *, most: int = GUARANTEES_MAX
                advice="ask them for offers that state the same sharing")  # fmt: skip
     shares = sum(each.coverage_bp for each in together)
     if shares > WHOLE_BP and kinds == {"several"}:
-        refuse("guarantee.coverage", f"the shares sum to {shares} basis points", rule="domain.md I-9",
+        refuse("guarantee.coverage", f"the shares sum to {shares} basis points", rule="I-9",
                field="guarantees", value=shares, advice=f"let several shares sum to {WHOLE_BP} at most")  # fmt: skip
 
 

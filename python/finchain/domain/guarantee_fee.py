@@ -83,7 +83,7 @@ def _refund_fee(do: RefundGuaranteeFee, book: Book) -> None:
     by = require(book, "guarantee", guarantee.fee_payer, field="fee_payer", service_ok=True).id
     owed = guarantee.fee_unearned_minor
     if not owed or do.amount_minor != owed:
-        refuse("guarantee.refund", f"{owed} of the fee of {do.id} are to be given back", rule="domain.md 2.3",
+        refuse("guarantee.refund", f"{owed} of the fee of {do.id} are to be given back", rule="guarantee fees",
                field="amount_minor", value=do.amount_minor,
                advice=f"state {owed}" if owed else "a fee is given back after an early release, where that was agreed",
                paid=guarantee.fee_paid_minor, refunded=guarantee.fee_refunded_minor)  # fmt: skip
@@ -103,6 +103,6 @@ def _check_fee(guarantee: Guarantee, amount_minor: int) -> None:
     if amount_minor != guarantee.fee_minor:
         refuse(
             "guarantee.fee", f"the fee is {format_minor(guarantee.fee_minor, guarantee.currency)}",
-            rule="domain.md 2.3", field="amount_minor", value=amount_minor, advice=f"state {guarantee.fee_minor}",
+            rule="guarantee fees", field="amount_minor", value=amount_minor, advice=f"state {guarantee.fee_minor}",
             covered=guarantee.covered_minor, rate=str(guarantee.fee_rate), day_count=guarantee.fee_day_count,
         )  # fmt: skip

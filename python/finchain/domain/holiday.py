@@ -99,7 +99,7 @@ def _set(do: SetCalendar, book: Book) -> None:
     years = () if held is None else held.years
     if do.version != len(years) + 1:
         refuse(
-            "calendar.stale_version", f"the newest version of {do.id} is {len(years)}", rule="domain.md 2.10",
+            "calendar.stale_version", f"the newest version of {do.id} is {len(years)}", rule="business days",
             field="version", value=do.version, advice=f"look at it, and state version {len(years) + 1}",
         )  # fmt: skip
     if len(years) >= VERSIONS_MAX or not YEARS[0] <= do.year <= YEARS[1]:
@@ -156,7 +156,7 @@ def opening(book: Book, calendar: str, version: int) -> Callable[[date], bool]:
             if years[number - 1] == day.year:
                 return book.get(CalendarYear, f"{calendar} {number}").is_business_day(day)
         refuse(
-            "calendar.not_covered", f"version {version} of {calendar} does not know {day.year}", rule="domain.md 2.10",
+            "calendar.not_covered", f"version {version} of {calendar} does not know {day.year}", rule="business days",
             field="calendar", value=calendar, advice=f"name an earlier day, or have {day.year} set first",
         )  # fmt: skip
 
@@ -189,7 +189,7 @@ def check_shift(kind: str, calendar: str | Optional, shift: Shift | Optional) ->
     """
     if (calendar is Absent) is not (shift is Absent):
         refuse(f"{kind}.shift", "a calendar without a shift moves nothing, nor a shift without a calendar",
-               rule="domain.md 2.10", field="shift", advice="state both or none")  # fmt: skip
+               rule="business days", field="shift", advice="state both or none")  # fmt: skip
 
 
 def payable_on(book: Book, day: date, calendar: str | Optional, shift: Shift | Optional) -> date:

@@ -1,7 +1,7 @@
 """What is true of a whole ledger after every instruction: no money and no claim is made, lost or owned twice.
 
 The rules keep these by themselves. Here they are said once more over all records together, in other words, so that
-tests, an audit or a doubtful operator can ask. The numbers are those of domain.md.
+tests, an audit or a doubtful operator can ask. The numbers are those of `docs/rules.md`.
 """
 
 from __future__ import annotations

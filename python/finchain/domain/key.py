@@ -37,7 +37,7 @@ SUITES: Final[Mapping[Suite, SuiteBytes]] = {
     "sm2": SuiteBytes(33, 64),
     "ml-dsa-44": SuiteBytes(1_312, 2_420),
 }
-"""The signature suites of format.md 3.3."""
+"""The signature suites of format 3.3."""
 
 IDENTITY_MAX: Final = 64
 """Characters of a signer's identity, which is a certificate's name or number."""
@@ -91,7 +91,7 @@ class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         holder: The natural person or machine that holds it.
         public_key: Base64, as long as the suite's keys are.
-        possession: Base64 of the key's signature over its enrolment (format.md 3.7). It may be absent in block 0 only.
+        possession: Base64 of the key's signature over its enrolment (format 3.7). It may be absent in block 0 only.
         identity: The signer's identity in suite `sm2`, 1 to 64 printable ASCII characters; absent for the usual one.
     """
 
@@ -119,13 +119,13 @@ def set_possession_verifier(verifier: PossessionVerifier) -> None:
     """Gives the rules the one pure function that they do not have themselves: to verify a signature.
 
     The rules stay free of the compiled core in this way. Whoever runs them (the ledger, the audit, the tests) sets it
-    once, before the first rule runs; every verifier that is set must accept exactly what format.md 3.3 accepts.
+    once, before the first rule runs; every verifier that is set must accept exactly what format 3.3 accepts.
     """
     _verifiers["possession"] = verifier
 
 
 def possession_message(ledger: str, key_id: str, suite: str, public_key: str) -> bytes:
-    """What a key signs to show that its holder has it (format.md 3.7).
+    """What a key signs to show that its holder has it (format 3.7).
 
     Args:
         ledger: The ledger's name: origin, `#`, hash of block 0.
@@ -182,7 +182,7 @@ def enrol(book: Book, party_id: str, number: int, new: NewKey, *, founding: bool
 
 
 def can_sign(threshold: int, keys: Iterable[PartyKey]) -> bool:
-    """Whether these keys can reach the threshold: that many holders, and from 2 on of both sides (format.md 3.3)."""
+    """Whether these keys can reach the threshold: that many holders, and from 2 on of both sides (format 3.3)."""
     persons = [key for key in keys if key.duty != "service"]
     if len({key.holder for key in persons}) < threshold:
         return False
@@ -195,12 +195,12 @@ def _check_identity(new: NewKey) -> None:
         return
     if new.suite != "sm2":
         refuse(
-            "key.identity", f"suite {new.suite} binds no identity", rule="format.md 3.3", field="identity",
+            "key.identity", f"suite {new.suite} binds no identity", rule="format 3.3", field="identity",
             value=new.identity, advice="leave it out",
         )  # fmt: skip
     if not _IDENTITY.fullmatch(new.identity):
         refuse(
-            "key.identity", "this is no identity of a signer", rule="format.md 3.3", field="identity",
+            "key.identity", "this is no identity of a signer", rule="format 3.3", field="identity",
             value=new.identity, advice=f"use 1 to {IDENTITY_MAX} printable ASCII characters",
         )  # fmt: skip
 
@@ -218,14 +218,14 @@ def unbase64(text: str) -> bytes | None:
 def _decoded(text: str, size: int, field: str) -> bytes:
     decoded = unbase64(text)
     if decoded is None or len(decoded) != size:
-        refuse(f"key.{field}", f"{field} is not the Base64 of {size} bytes", rule="format.md 3.7", field=field,
+        refuse(f"key.{field}", f"{field} is not the Base64 of {size} bytes", rule="format 3.7", field=field,
                value=text, advice="encode by RFC 4648 section 4, padded")  # fmt: skip
     return decoded
 
 
 def _check_possession(book: Book, key_id: str, new: NewKey, public_key: bytes) -> None:
     if new.possession is Absent:
-        refuse("key.possession", f"{key_id} has not shown that its holder has it", rule="format.md 3.7",
+        refuse("key.possession", f"{key_id} has not shown that its holder has it", rule="format 3.7",
                field="possession", advice="let the key sign the enrolment message")  # fmt: skip
     signature = _decoded(new.possession, SUITES[new.suite].signature, "possession")
     message = possession_message(book.ledger, key_id, new.suite, new.public_key)
@@ -233,5 +233,5 @@ def _check_possession(book: Book, key_id: str, new: NewKey, public_key: bytes) -
     try:
         _verifiers["possession"](public_key, signature, message, suite=new.suite, identity=identity)
     except (FinchainError, ValueError):
-        refuse("key.possession", f"the signature is not the key's over its enrolment as {key_id}", rule="format.md 3.7",
+        refuse("key.possession", f"the signature is not the key's over its enrolment as {key_id}", rule="format 3.7",
                field="possession", value=new.possession, advice=f"sign {message.decode()}")  # fmt: skip

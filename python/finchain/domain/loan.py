@@ -384,7 +384,7 @@ def _agree(do: AgreeLoan, book: Book) -> None:
     account = book.get(Account, do.account, field="account")
     if account.owner != do.borrower or do.lender not in account.controllers or do.lender == do.borrower:
         refuse("loan.account", f"{do.account} is not {do.borrower}'s under the control of {do.lender}",
-               rule="domain.md 2.4", field="account", value=do.account,
+               rule="controlled accounts", field="account", value=do.account,
                advice="name a controlled account of the borrower of which the lender is a controller",
                owner=account.owner, controllers=", ".join(account.controllers))  # fmt: skip
     check_interest(do.limit_minor, do.rate, do.penalty_rate, do.misuse_rate)
@@ -444,12 +444,12 @@ def _draw(do: DrawLoan, book: Book) -> None:
     # A revolving loan is drawn again and again, and what was drawn and repaid in all has to stay an amount.
     free = min(loan.limit_minor - loan.used_minor, AMOUNT_MAX_MINOR - loan.drawn_minor) - loan.reserved_minor
     if do.amount_minor > free:
-        refuse("loan.cap_exceeded", f"{free} of {loan.id} can be drawn", rule="domain.md I-10", field="amount_minor",
+        refuse("loan.cap_exceeded", f"{free} of {loan.id} can be drawn", rule="I-10", field="amount_minor",
                value=do.amount_minor, advice=f"draw up to {free}", limit=loan.limit_minor,
                used=loan.used_minor)  # fmt: skip
     lendable = lendable_minor(loan, book) - loan.outstanding_minor - loan.reserved_minor
     if do.amount_minor > lendable:
-        refuse("loan.over_advance", f"pledges and guarantees secure {max(lendable, 0)} more", rule="domain.md 2.4",
+        refuse("loan.over_advance", f"pledges and guarantees secure {max(lendable, 0)} more", rule="collateral",
                field="amount_minor", value=do.amount_minor, advice=f"draw up to {max(lendable, 0)}, or pledge more",
                pledged=collateral_minor(loan, book), advance_bp=loan.advance_bp)  # fmt: skip
     draw = Draw(name=do.name, asked_minor=do.amount_minor)
@@ -580,7 +580,7 @@ def guaranteed_minor(guarantees: Iterable[Guarantee]) -> int:
 
 
 def note_shortfall(book: Book, id: str | Optional) -> None:
-    """Notes that a loan is secured no more, after an event that made its collateral smaller (domain.md I-13).
+    """Notes that a loan is secured no more, after an event that made its collateral smaller (I-13).
 
     A margin call is the lender's to make; that it may is worth a note and not a refusal.
     """

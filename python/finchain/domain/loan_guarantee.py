@@ -67,7 +67,7 @@ def _receive_recovery(do: ReceiveRecovery, book: Book) -> None:
                value=do.id, advice="let those before it be paid first, the lender before all", on=str(on))  # fmt: skip
     owed = guarantee.owed_minor(on)
     if do.amount_minor > owed:
-        refuse("guarantee.over_recover", f"{owed} were owed under {do.id} on {on}", rule="domain.md I-8",
+        refuse("guarantee.over_recover", f"{owed} were owed under {do.id} on {on}", rule="I-8",
                field="amount_minor", value=do.amount_minor, advice=f"state up to {owed}, and give the rest back",
                subrogated=guarantee.subrogated_minor)  # fmt: skip
     _pay_back(book, guarantee, loan.borrower, do.amount_minor, on)
@@ -80,7 +80,7 @@ def _waive(do: WaiveRecovery, book: Book) -> None:
     require(book, "guarantee", guarantee.guarantor, field="guarantor")
     check_amount("guarantee", do.amount_minor)
     if do.amount_minor > guarantee.subrogated_minor:
-        refuse("guarantee.over_waive", f"{guarantee.subrogated_minor} are owed under {do.id}", rule="domain.md I-8",
+        refuse("guarantee.over_waive", f"{guarantee.subrogated_minor} are owed under {do.id}", rule="I-8",
                field="amount_minor", value=do.amount_minor,
                advice=f"waive up to {guarantee.subrogated_minor}")  # fmt: skip
     guarantees.waive(book, do.id, do.amount_minor)

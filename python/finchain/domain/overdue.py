@@ -113,7 +113,7 @@ def _waive(do: WaiveCharge, book: Book) -> None:
         loan = msgspec.structs.replace(posted_up_to(loan, book.today), posted=book.today)
     charge = loan.charges.get(do.name, Charge())
     if do.amount_minor > charge.due_minor:
-        refuse("loan.over_waive", f"{charge.due_minor} of {do.name} are due", rule="domain.md I-11",
+        refuse("loan.over_waive", f"{charge.due_minor} of {do.name} are due", rule="I-11",
                field="amount_minor", value=do.amount_minor, advice=f"waive up to {charge.due_minor}")  # fmt: skip
     waived = charge.waived_minor + do.amount_minor
     book.put(_with_charge(loan, do.name, msgspec.structs.replace(charge, waived_minor=waived)))

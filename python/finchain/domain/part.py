@@ -215,12 +215,12 @@ def _reverse(do: ReversePart, book: Book) -> None:
         require(book, "receivable", party, field="by")
     check_reference("receivable", do.reason, "reason")
     if part.loan is not Absent:
-        refuse("receivable.dependant", f"{do.id} secures {part.loan} since", rule="domain.md 2.0", field="id",
+        refuse("receivable.dependant", f"{do.id} secures {part.loan} since", rule="reversals", field="id",
                value=do.id, advice="release it, which leaves the loan enough, instead")  # fmt: skip
     if part.amount_minor != part.face_minor:
         refuse(
             "receivable.dependant", f"of {do.id} only {money_text(claim, part.amount_minor)} are as they were taken",
-            rule="domain.md 2.0", field="id", value=do.id,
+            rule="reversals", field="id", value=do.id,
             advice="reverse first what came later, or release what is left", face=part.face_minor,
             disputed=part.disputed_minor, settled=part.settled_minor, released=part.released_minor,
         )  # fmt: skip
@@ -317,7 +317,7 @@ def claim_to_take(
     check_enough(claim, "free", amount_minor)
     if taker in (claim.creditor, claim.debtor):
         refuse(
-            "receivable.wrong_role", f"{taker} is a side of {claim.id} itself", rule="domain.md 2.0", field=field,
+            "receivable.wrong_role", f"{taker} is a side of {claim.id} itself", rule="both sides", field=field,
             value=taker, advice="name a third party",
         )  # fmt: skip
     # Whoever trades may take a claim in payment; lending on one is for those who lend, buy or guarantee.
@@ -349,7 +349,7 @@ def new_part(
 
 
 def registered(part: Part, registration: str, registered_ms: int, description: str, book: Book) -> Part:
-    """The part with its entry in the public register; a pledge of receivables exists only from it on (CC 445).
+    """The part with its entry in the public register; a pledge of receivables exists only from it on (Civil Code 445).
 
     Raises:
         Refused: `receivable.reference`, `receivable.date` or `receivable.digest`.

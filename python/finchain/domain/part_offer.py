@@ -74,7 +74,7 @@ def _offer(do: OfferPart, book: Book) -> None:
     longest = add_days(book.today, in_force(book).offer_days)
     until = longest if do.until is Absent else do.until
     if not book.today <= until <= longest:
-        refuse("receivable.until", f"an offer until {until} is none", rule="domain.md 2.0", field="until",
+        refuse("receivable.until", f"an offer until {until} is none", rule="offers", field="until",
                value=str(until), advice=f"state a day from {book.today} to {longest}")  # fmt: skip
     offer = PartOffer(do.id, do.to, do.mark, do.amount_minor, until)
     claim = move(claim, do.amount_minor, "free", "reserved")
@@ -110,7 +110,7 @@ def _standing(id: str, receivable: str, book: Book) -> tuple[Receivable, PartOff
     for offer in claim.offers:
         if offer.id == id:
             return claim, offer
-    refuse("receivable.expired", f"no offer {id} of {claim.id} stands", rule="domain.md 2.0", field="id", value=id,
+    refuse("receivable.expired", f"no offer {id} of {claim.id} stands", rule="offers", field="id", value=id,
            advice=f"let {claim.creditor} offer it anew")  # fmt: skip
 
 

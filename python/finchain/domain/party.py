@@ -28,7 +28,7 @@ IDENTIFIERS_MAX: Final = 16
 """Official numbers of one party."""
 
 THRESHOLD_MAX: Final = 16
-"""A transaction carries at most 16 signatures (format.md 3.3)."""
+"""A transaction carries at most 16 signatures (format 3.3)."""
 
 
 @record
@@ -147,7 +147,7 @@ def require(
     if party_id in book.service and not service_ok and role != "settlement_bank":
         refuse(
             f"{kind}.not_signed", f"only a service key signed for {party_id}, and this act needs a person",
-            rule="domain.md 2.0", field=field, value=party_id, advice=f"let {party.threshold} of its holders sign",
+            rule="signatures", field=field, value=party_id, advice=f"let {party.threshold} of its holders sign",
         )  # fmt: skip
     return party
 
@@ -166,7 +166,7 @@ def require_role(
     roles = (role,) if isinstance(role, str) else role
     if not any(each in party.roles for each in roles):
         refuse(
-            f"{kind}.wrong_role", f"{party_id} is not {' or '.join(roles)}", rule="domain.md 2.0", field=field,
+            f"{kind}.wrong_role", f"{party_id} is not {' or '.join(roles)}", rule="roles", field=field,
             value=party_id, advice=f"a registrar can give it the role {roles[0]}", roles=", ".join(party.roles),
         )  # fmt: skip
     return party
@@ -183,7 +183,7 @@ def require_any(book: Book, kind: str, role: Role) -> Party:
         if party is not None and role in party.roles:
             return party
     refuse(
-        f"{kind}.not_signed", f"nobody with the role {role} has signed", rule="domain.md 2.0", field="by",
+        f"{kind}.not_signed", f"nobody with the role {role} has signed", rule="signatures", field="by",
         advice=f"let the {role} sign too", signed=", ".join(sorted(book.by)) or "nobody",
     )  # fmt: skip
 
@@ -294,7 +294,7 @@ def _end_key(do: EndKey, book: Book) -> None:
 def _check_threshold(threshold: int, keys: list[PartyKey]) -> None:
     if not 1 <= threshold <= THRESHOLD_MAX or not can_sign(threshold, keys):
         refuse(
-            "party.threshold", f"a threshold of {threshold} cannot be reached with these keys", rule="format.md 3.3",
+            "party.threshold", f"a threshold of {threshold} cannot be reached with these keys", rule="format 3.3",
             field="threshold", value=threshold,
             advice=f"1 to {THRESHOLD_MAX}, not above the number of holders, and from 2 on both makers and checkers",
             holders=len({key.holder for key in keys if key.duty != "service"}),
@@ -323,7 +323,7 @@ def _checked_roles(roles: list[Role]) -> tuple[Role, ...]:
     # Who orders the log has no rights of value in it.
     if "operator" in roles and not set(roles) <= {"operator", "registrar"}:
         refuse(
-            "party.roles", "the operator cannot have a part in the business of its ledger", rule="domain.md 2.0",
+            "party.roles", "the operator cannot have a part in the business of its ledger", rule="operator",
             field="roles", value=", ".join(roles), advice="register another party for it",
         )  # fmt: skip
     return tuple(sorted(roles))
@@ -380,7 +380,7 @@ def _live_keys(book: Book, party: Party) -> list[PartyKey]:
 def _next_number(party: Party, key_id: str, field: str) -> int:
     if key_id != f"{party.id}/{party.keys + 1}":
         refuse(
-            "key.number", f"{key_id} is not the next key of {party.id}", rule="format.md 3.3", field=field,
+            "key.number", f"{key_id} is not the next key of {party.id}", rule="format 3.3", field=field,
             value=key_id, advice=f"name it {party.id}/{party.keys + 1}",
         )  # fmt: skip
     return party.keys + 1

@@ -180,14 +180,14 @@ def _request(do: RequestPayment, book: Book) -> None:
     paper = _invoice(do.evidence)
     if do.amount_minor > min(mandate.left_minor, mandate.per_payment_minor):
         refuse(
-            "payment.cap_exceeded", f"{mandate.id} has {mandate.left_minor} left", rule="domain.md I-15",
+            "payment.cap_exceeded", f"{mandate.id} has {mandate.left_minor} left", rule="I-15",
             field="amount_minor", value=do.amount_minor,
             advice=f"ask for up to {min(mandate.left_minor, mandate.per_payment_minor)}", cap=mandate.cap_minor,
             used=mandate.used_minor, reserved=mandate.reserved_minor, per_payment=mandate.per_payment_minor,
         )  # fmt: skip
     if do.amount_minor > account.free_minor:
         refuse(
-            "payment.insufficient_free", f"{account.id} has {account.free_minor} free", rule="domain.md I-14",
+            "payment.insufficient_free", f"{account.id} has {account.free_minor} free", rule="I-14",
             field="amount_minor", value=do.amount_minor, advice=f"ask for up to {account.free_minor}",
             settled=account.settled_minor, reserved=account.reserved_minor,
         )  # fmt: skip
@@ -208,7 +208,7 @@ def _covering(do: RequestPayment, account: Account, book: Book) -> Mandate:
     mandate = book.find(Mandate, f"{account.id} {do.mandate}")
     if mandate is None:
         refuse(
-            "payment.not_whitelisted", f"{account.id} has no mandate to pay {do.payee.name}", rule="domain.md 2.5",
+            "payment.not_whitelisted", f"{account.id} has no mandate to pay {do.payee.name}", rule="mandates",
             field="mandate", value=do.mandate,
             advice=f"let {account.owner} and {', '.join(account.controllers)} sign a mandate for this payee first",
         )  # fmt: skip
@@ -216,7 +216,7 @@ def _covering(do: RequestPayment, account: Account, book: Book) -> Mandate:
     differs = [field for field in fields if getattr(do.payee, field) != getattr(mandate.payee, field)]
     if differs or do.category != mandate.category:
         refuse(
-            "payment.not_whitelisted", f"{mandate.id} is for another payee or purpose", rule="domain.md 2.5",
+            "payment.not_whitelisted", f"{mandate.id} is for another payee or purpose", rule="mandates",
             field=f"payee.{differs[0]}" if differs else "category",
             value=getattr(do.payee, differs[0]) if differs else do.category,
             advice=f"pay {mandate.payee.name} for {mandate.category}, or have the change signed by all controllers",
@@ -233,12 +233,12 @@ def _check_papers(do: RequestPayment, mandate: Mandate) -> None:
         if paper.bills_minor is not Absent:
             check_amount("payment", paper.bills_minor, "evidence")
     if sum(paper.bills_minor is not Absent for paper in do.evidence) > 1:
-        refuse("payment.evidence", "a payment on several invoices could not be told apart", rule="domain.md 2.5",
+        refuse("payment.evidence", "a payment on several invoices could not be told apart", rule="payment papers",
                field="evidence", value=len(do.evidence), advice="ask for one payment for each invoice")  # fmt: skip
     missing = sorted(set(mandate.evidence) - {paper.form for paper in do.evidence})
     if missing or len(do.evidence) > PAPERS_MAX:
         refuse("payment.evidence", f"the papers lack {', '.join(missing) or 'nothing, but are too many'}",
-               rule="domain.md 2.5", field="evidence", value=len(do.evidence),
+               rule="payment papers", field="evidence", value=len(do.evidence),
                advice=f"state up to {PAPERS_MAX}, with {', '.join(mandate.evidence) or 'any form'}")  # fmt: skip
 
 
@@ -253,11 +253,11 @@ def _take_paper(account: str, paper: Paper, amount_minor: int, book: Book) -> No
     assert bills is not Absent
     held = book.find(PaidPaper, f"{account} {paper.digest}")
     if held is not None and held.bills_minor != bills:
-        refuse("payment.duplicate", f"this invoice asked for {held.bills_minor} before", rule="domain.md 2.5",
+        refuse("payment.duplicate", f"this invoice asked for {held.bills_minor} before", rule="payment papers",
                field="evidence", value=bills, advice=f"state {held.bills_minor}", digest=paper.digest)  # fmt: skip
     taken = 0 if held is None else held.taken_minor
     if taken + amount_minor > bills:
-        refuse("payment.over_invoice", f"{bills - taken} of the invoice are open", rule="domain.md 2.5",
+        refuse("payment.over_invoice", f"{bills - taken} of the invoice are open", rule="payment papers",
                field="amount_minor", value=amount_minor, advice=f"ask for up to {bills - taken}", bills=bills,
                taken=taken)  # fmt: skip
     book.put(PaidPaper(id=f"{account} {paper.digest}", bills_minor=bills, taken_minor=taken + amount_minor))
@@ -271,7 +271,7 @@ def _approve(do: ApprovePayment, book: Book) -> None:
     if do.note is not Absent:
         check_reference("payment", do.note, "note")
     elif mandate.category == "other":
-        refuse("payment.note", "a payment for something else needs a word why", rule="domain.md 2.5", field="note",
+        refuse("payment.note", "a payment for something else needs a word why", rule="payment papers", field="note",
                advice="state a note")  # fmt: skip
     book.put(msgspec.structs.replace(payment, stage="approved", note=do.note))
 
@@ -397,7 +397,7 @@ def _check_not_expired(payment: Payment, book: Book) -> None:
 def _check_kept(payment: Payment, amount_minor: int) -> None:
     if amount_minor > payment.kept_minor:
         refuse(
-            "payment.over_return", f"the payee has {payment.kept_minor} of {payment.id}", rule="domain.md 2.5",
+            "payment.over_return", f"the payee has {payment.kept_minor} of {payment.id}", rule="returned payments",
             field="amount_minor", value=amount_minor, advice=f"state up to {payment.kept_minor}",
             settled=payment.settled_minor, returned=payment.returned_minor, refunded=payment.refunded_minor,
         )  # fmt: skip

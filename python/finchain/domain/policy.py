@@ -129,7 +129,7 @@ def value_date(
         earliest = max(earliest, last)
     if not earliest <= day <= book.today:
         refuse(
-            f"{kind}.value_date", f"{day} is not a date that this may be valued at", rule="domain.md 2.0", field=field,
+            f"{kind}.value_date", f"{day} is not a date that this may be valued at", rule="value dates", field=field,
             value=str(day), advice=f"state a date from {earliest} to {book.today}",
         )  # fmt: skip
     return day
@@ -143,7 +143,7 @@ def check_open_month(book: Book, kind: str, entered: date, id: str) -> None:
     """
     if (entered.year, entered.month) != (book.today.year, book.today.month):
         refuse(
-            f"{kind}.period", f"{id} was entered on {entered}, in a month that is over", rule="domain.md 2.0",
+            f"{kind}.period", f"{id} was entered on {entered}, in a month that is over", rule="reversals",
             field="id", value=id, advice="adjust it by a new entry: a credit note, a refund, or another transfer",
         )  # fmt: skip
 

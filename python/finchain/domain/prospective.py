@@ -78,7 +78,7 @@ def _submit(do: SubmitProspective, book: Book) -> None:
     require(book, "prospective", do.creditor, role="supplier", field="creditor", service_ok=True)
     require_role(book, "prospective", do.debtor, role="debtor", field="debtor")
     if do.creditor == do.debtor:
-        refuse("prospective.wrong_role", "one party cannot be both sides of a claim", rule="domain.md 2.0",
+        refuse("prospective.wrong_role", "one party cannot be both sides of a claim", rule="both sides",
                field="debtor", value=do.debtor, advice="name another debtor")  # fmt: skip
     check_amount("prospective", do.amount_minor)
     check_currency("prospective", do.currency)

@@ -39,7 +39,7 @@ def check_prepayment_fee(fee_bp: int | Optional, *, agreed: bool) -> None:
     """
     if fee_bp is not Absent and not (agreed and 1 <= fee_bp <= WHOLE_BP):
         advice = f"state 1 to {WHOLE_BP}" if agreed else "leave it out, or agree that the loan may be prepaid"
-        refuse("loan.prepayment_fee", f"a fee of {fee_bp} basis points of what is prepaid", rule="domain.md 2.4",
+        refuse("loan.prepayment_fee", f"a fee of {fee_bp} basis points of what is prepaid", rule="prepayment",
                field="prepayment_fee_bp", value=fee_bp, advice=advice)  # fmt: skip
 
 

@@ -245,7 +245,7 @@ def _submit(do: SubmitReceivable, book: Book) -> None:
     require_role(book, "receivable", do.debtor, role="debtor", field="debtor")
     if do.creditor == do.debtor:
         refuse(
-            "receivable.wrong_role", "one party cannot be both sides of a claim", rule="domain.md 2.0",
+            "receivable.wrong_role", "one party cannot be both sides of a claim", rule="both sides",
             field="debtor", value=do.debtor, advice="name another debtor",
         )  # fmt: skip
     check_amount("receivable", do.amount_minor)
@@ -295,7 +295,7 @@ def _confirm(do: ConfirmReceivable, book: Book) -> None:
     if do.amount_minor > claim.pending:
         refuse(
             "receivable.over_confirm", f"only {money_text(claim, claim.pending)} of {claim.id} are pending",
-            rule="Civil Code 763, domain.md I-1", field="amount_minor", value=do.amount_minor,
+            rule="Civil Code 763, I-1", field="amount_minor", value=do.amount_minor,
             advice=f"confirm up to {claim.pending}; a higher price is a new claim with an invoice of its own",
             pending=claim.pending, claimed=claim.claimed,
         )  # fmt: skip
@@ -318,7 +318,7 @@ def _reject(do: RejectReceivable, book: Book) -> None:
     if do.amount_minor > claim.pending:
         refuse(
             "receivable.over_reject", f"only {money_text(claim, claim.pending)} of {claim.id} are pending",
-            rule="domain.md I-1", field="amount_minor", value=do.amount_minor,
+            rule="I-1", field="amount_minor", value=do.amount_minor,
             advice=f"reject up to {claim.pending}", pending=claim.pending,
         )  # fmt: skip
     claim = msgspec.structs.replace(
@@ -333,7 +333,7 @@ def _cancel(do: CancelReceivable, book: Book) -> None:
     require(book, "receivable", claim.creditor, field="creditor")
     if claim.pending != claim.claimed:
         refuse(
-            "receivable.bad_state", f"{claim.id} is {claim.status.replace('_', ' ')}", rule="domain.md 2.1",
+            "receivable.bad_state", f"{claim.id} is {claim.status.replace('_', ' ')}", rule="cancellation",
             field="id", value=do.id, advice="only a claim that the debtor has not touched can be cancelled",
             pending=claim.pending, claimed=claim.claimed,
         )  # fmt: skip
@@ -350,7 +350,7 @@ def claim_of(book: Book, id: str, *, field: str = "id") -> Receivable:
     found = book.find(Receivable, id)
     if found is None and book.find(Prospective, id) is not None:
         refuse(
-            "receivable.prospective", f"{id} is expected and nobody owes it", rule="domain.md 2.1", field=field,
+            "receivable.prospective", f"{id} is expected and nobody owes it", rule="prospective claims", field=field,
             value=id, advice="submit the invoice as a claim once there is one",
         )  # fmt: skip
     claim = found or book.get(Receivable, id, field=field)
@@ -404,7 +404,7 @@ def check_enough(claim: Receivable, bucket: Bucket, amount_minor: int) -> None:
     if amount_minor > there:
         refuse(
             f"receivable.insufficient_{bucket}", f"only {money_text(claim, there)} of {claim.id} are {bucket}",
-            rule="domain.md I-3", field="amount_minor", value=amount_minor,
+            rule="I-3", field="amount_minor", value=amount_minor,
             advice=f"state up to {there}; only what the debtor confirmed can be free",
             **{bucket: there}, pending=claim.pending,
         )  # fmt: skip
@@ -421,7 +421,7 @@ def require_award(book: Book, arbiter: str | Optional, award: str | Optional) ->
         check_digest("receivable", "" if award is Absent else award, "award")
         return True
     if award is not Absent:
-        refuse("receivable.award", "an award that nobody signs is none", rule="domain.md 2.1", field="award",
+        refuse("receivable.award", "an award that nobody signs is none", rule="awards", field="award",
                value=award, advice="name the arbiter and let it sign, or leave the award out")  # fmt: skip
     return False
 

@@ -1,7 +1,7 @@
 """What a holder does about a lot besides waiting: is paid early, gives it back, writes it off, forgives it.
 
 Who transferred without recourse is out, and owes nothing when the debtor does not pay. It answers for one thing only:
-that what it transferred exists, is not disputed, and was transferred once (domain.md I-12).
+that what it transferred exists, is not disputed, and was transferred once (I-12).
 """
 
 from __future__ import annotations
@@ -159,10 +159,10 @@ def _pay_early(do: PayLotEarly, book: Book) -> None:
     by = require(book, "certificate", certificate.bank, role="settlement_bank", field="bank").id
     check_amount("certificate", do.amount_minor)
     if book.today >= certificate.payable or certificate.dishonoured is not Absent:
-        refuse("certificate.due", f"{certificate.id} is due on {certificate.payable}", rule="domain.md 2.2",
+        refuse("certificate.due", f"{certificate.id} is due on {certificate.payable}", rule="early payment",
                field="id", value=do.id, advice="let the bank state a payment to all who hold it")  # fmt: skip
     if do.amount_minor > lot.live_minor:
-        refuse("certificate.price", f"{lot.live_minor} of {do.id} are live", rule="domain.md 2.2",
+        refuse("certificate.price", f"{lot.live_minor} of {do.id} are live", rule="early payment",
                field="amount_minor", value=do.amount_minor, advice=f"state up to {lot.live_minor}")  # fmt: skip
     last = certificate.accepted if certificate.posted is Absent else certificate.posted
     on = enter_fact(
@@ -180,7 +180,7 @@ def _pay_early(do: PayLotEarly, book: Book) -> None:
 def _cancel(do: CancelCertificate, book: Book) -> None:
     certificate = book.get(Certificate, do.id, field="id")
     if certificate.status != "active":
-        refuse("certificate.bad_state", f"{do.id} is {certificate.status.replace('_', ' ')}", rule="domain.md 2.2",
+        refuse("certificate.bad_state", f"{do.id} is {certificate.status.replace('_', ' ')}", rule="cancellation",
                field="id", value=do.id,
                advice="an offered one is refused; of one that is paid in part, holders forgive the rest")  # fmt: skip
     require(book, "certificate", certificate.issuer, field="issuer")
@@ -212,7 +212,7 @@ def _free_lot(id: str, book: Book) -> tuple[Certificate, Lot]:
                advice="name a lot of an accepted certificate that is not paid")  # fmt: skip
     encumbrance = lot.encumbrance(book.today)
     if encumbrance != "none":
-        refuse("certificate.insufficient_free", f"{id} is {encumbrance}", rule="domain.md I-5", field="id", value=id,
+        refuse("certificate.insufficient_free", f"{id} is {encumbrance}", rule="I-5", field="id", value=id,
                advice="let the pledge be released, or the offer end, first", live=lot.live_minor)  # fmt: skip
     return certificate, lot
 
@@ -229,7 +229,7 @@ def _check_recourse(certificate: Certificate, lot: Lot, do: BuyBackLot) -> None:
 
 def _check_warranty(lot: Lot, do: BuyBackLot) -> None:
     if do.by != lot.source:
-        refuse("certificate.no_recourse", f"{do.by} did not transfer {lot.id} to {lot.holder}", rule="domain.md I-12",
+        refuse("certificate.no_recourse", f"{do.by} did not transfer {lot.id} to {lot.holder}", rule="I-12",
                field="by", value=do.by, advice="name who transferred it to the holder")  # fmt: skip
     if do.evidence is Absent:
         refuse("certificate.evidence", "a breach of warranty is shown by a paper", field="evidence",

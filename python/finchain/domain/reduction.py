@@ -210,7 +210,7 @@ def _credit_converted(do: CreditConverted, book: Book) -> None:
     if do.amount_minor > most:
         refuse(
             "receivable.insufficient_converted", f"only {money_text(claim, most)} of {claim.id} are in certificates",
-            rule="domain.md 2.2", field="amount_minor", value=do.amount_minor,
+            rule="abstractness", field="amount_minor", value=do.amount_minor,
             advice=(f"credit up to {most}; " if most else "") + "what is free takes a credit note of its own",
             owed_back=claim.owed_back,
         )  # fmt: skip
@@ -276,7 +276,7 @@ def _use_counterclaim(counter: Counter, claim: Receivable, amount_minor: int, bo
     held = book.find(Counterclaim, id)
     if held is not None and (held.terms, held.currency) != (counter, claim.currency):
         refuse(
-            "receivable.duplicate", "this counterclaim was stated with another content before", rule="domain.md 2.0",
+            "receivable.duplicate", "this counterclaim was stated with another content before", rule="duplicates",
             field="counterclaim", value=counter.digest, advice="state it as before; nothing was overwritten",
             amount_held=held.terms.amount_minor, due_held=str(held.terms.due), arose_held=str(held.terms.arose),
         )  # fmt: skip
@@ -298,7 +298,7 @@ def _write_off(do: WriteOffReceivable, book: Book) -> None:
     check_digest("receivable", do.digest)
     if not claim.overdue(book.today):
         refuse(
-            "receivable.bad_state", f"{claim.id} is due on {claim.payable}", rule="domain.md 2.1", field="receivable",
+            "receivable.bad_state", f"{claim.id} is due on {claim.payable}", rule="write-offs", field="receivable",
             value=claim.id, advice="only what is overdue is written off; a credit note reduces a claim before",
         )  # fmt: skip
     _take(claim, part, do.amount_minor, "written_off", book)
@@ -317,11 +317,11 @@ def _reverse(do: ReverseReduction, book: Book) -> None:
         require(book, "receivable", signer, field="by")
     check_reference("receivable", do.reason, "reason")
     if reduction.reversed is not Absent:
-        refuse("receivable.bad_state", f"{do.id} was reversed on {reduction.reversed}", rule="domain.md 2.0",
+        refuse("receivable.bad_state", f"{do.id} was reversed on {reduction.reversed}", rule="reversals",
                field="id", value=do.id, advice="enter it anew")  # fmt: skip
     if reduction.recovered_minor:
         refuse("receivable.dependant", f"the debtor has paid {reduction.recovered_minor} of {do.id} since",
-               rule="domain.md 2.0", field="id", value=do.id, advice="let what is paid stand")  # fmt: skip
+               rule="reversals", field="id", value=do.id, advice="let what is paid stand")  # fmt: skip
     check_open_month(book, "receivable", reduction.entered, do.id)
     claim = claim_of(book, reduction.receivable)
     part = part_of(claim, reduction.part, book)

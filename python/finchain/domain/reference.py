@@ -85,7 +85,7 @@ def refuse_duplicate(kind: str, message: str, field: str, value: str, digest: st
     """
     same = digest == digest_held
     refuse(
-        f"{kind}.duplicate", message, rule="domain.md 2.0", field=field, value=value,
+        f"{kind}.duplicate", message, rule="duplicates", field=field, value=value,
         advice="it was done the first time" if same else "choose another; nothing was overwritten",
         digest=digest, digest_held=digest_held,
     )  # fmt: skip

@@ -96,7 +96,7 @@ def _prepay(do: PrepayLoan, book: Book) -> None:
     require(book, "loan", loan.borrower, field="borrower")
     check_amount("loan", do.amount_minor)
     if loan.prepayment == "none" or book.today >= loan.due_on:
-        refuse("loan.bad_state", f"{loan.id} cannot be prepaid", rule="domain.md 2.4", field="id", value=do.id,
+        refuse("loan.bad_state", f"{loan.id} cannot be prepaid", rule="prepayment", field="id", value=do.id,
                advice=f"repay it on {loan.due_on}", prepayment=loan.prepayment)  # fmt: skip
     notice = Notice(do.amount_minor, book.today, do.draw)
     _check_outstanding(loan, notice)
@@ -120,7 +120,7 @@ def _receive_prepayment(do: ReceivePrepayment, book: Book) -> None:
     on = _received(do, loan, book)
     notice = loan.notice
     if notice is Absent or on < add_days(notice.given, loan.prepayment_days) or on >= loan.due_on:
-        refuse("loan.bad_state", f"no notice of {loan.id} makes a prepayment on {on} right", rule="domain.md 2.4",
+        refuse("loan.bad_state", f"no notice of {loan.id} makes a prepayment on {on} right", rule="prepayment",
                field="value_date", value=str(on),
                advice=f"let {loan.borrower} give notice {loan.prepayment_days} days before, or wait")  # fmt: skip
     _check_outstanding(loan, notice)
@@ -174,7 +174,7 @@ def repay(book: Book, id: str, amount_minor: int, on: date) -> int:
     loan = book.get(Loan, id)
     posted = last_loan_posting(loan)
     if posted is not None and on < posted:
-        refuse("loan.value_date", f"{id} has a posting of {posted}", rule="domain.md 2.0", field="value_date",
+        refuse("loan.value_date", f"{id} has a posting of {posted}", rule="value dates", field="value_date",
                value=str(on), advice=f"state a date from {posted} on")  # fmt: skip
     left = amount_minor
     if on >= loan.due_on:

@@ -72,7 +72,7 @@ def _extend(do: ExtendLoan, book: Book) -> None:
     if do.maturity <= loan.maturity:
         refuse(
             "loan.date", f"{loan.id} matures on {loan.maturity}", field="maturity", value=do.maturity,
-            rule="domain.md 2.4", advice=f"state a day after {loan.maturity}",
+            rule="rescheduling", advice=f"state a day after {loan.maturity}",
         )  # fmt: skip
     later = with_maturity(loan, do.maturity, book)
     periods = [] if do.periods is Absent else do.periods
@@ -99,7 +99,7 @@ def _change_rate(do: ChangeLoanRate, book: Book) -> None:
     note_penalty(book, do.id, do.rate, do.penalty_rate, loan.misuse_rate)
     if (do.rate, do.penalty_rate) == (loan.rate_now, loan.penalty_rate):
         refuse("loan.rate", f"{loan.id} bears these rates already", field="rate", value=str(do.rate),
-               rule="domain.md 2.4", advice="state another rate")  # fmt: skip
+               rule="rescheduling", advice="state another rate")  # fmt: skip
     changes = _changed(loan.rate_changes, book.today, do.rate)
     if len(changes) > RATE_CHANGES_MAX:
         refuse("loan.rate", f"the rate of {loan.id} was changed {len(loan.rate_changes)} times", field="id",
@@ -156,7 +156,7 @@ def _changeable(id: str, book: Book) -> Loan:
     if loan.accelerated is not Absent or loan.written_off is not Absent or book.today >= loan.due_on:
         refuse(
             "loan.expired", f"{loan.id} was due on {loan.due_on}, and what is due is not rescheduled", field="id",
-            value=id, rule="domain.md 2.4", advice="agree another loan", due=loan.due_on,
+            value=id, rule="rescheduling", advice="agree another loan", due=loan.due_on,
         )  # fmt: skip
     return loan
 

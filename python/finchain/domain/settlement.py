@@ -95,7 +95,7 @@ def _dishonour(do: DishonourCertificate, book: Book) -> None:
         refuse("certificate.wrong_role", f"{do.by} has no claim on {do.id}", field="by", value=do.by,
                advice=f"let {certificate.bank}, a holder or a pledgee state it")  # fmt: skip
     if book.today < earliest:
-        refuse("certificate.not_due", f"{do.by} cannot state it before {earliest}", rule="domain.md 2.2", field="by",
+        refuse("certificate.not_due", f"{do.by} cannot state it before {earliest}", rule="dishonour", field="by",
                value=do.by, advice="wait for the day", payable=str(certificate.payable))  # fmt: skip
     for lot in live:
         book.put(msgspec.structs.replace(lot, rank="senior", offer=Absent))

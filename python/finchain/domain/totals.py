@@ -66,7 +66,7 @@ class Check(msgspec.Struct, frozen=True):
     """One line of the table: two sides that are the same sum.
 
     Attributes:
-        number: The invariant of domain.md that says so.
+        number: The invariant of `docs/rules.md` that says so.
         says: Why they are the same, in a sentence.
     """
 

@@ -88,7 +88,7 @@ def _sign(do: SignContract, book: Book) -> None:
         )  # fmt: skip
     if do.seller == do.buyer:
         refuse(
-            "contract.wrong_role", "one party cannot be both sides", rule="domain.md 2.0", field="buyer",
+            "contract.wrong_role", "one party cannot be both sides", rule="both sides", field="buyer",
             value=do.buyer, advice="name another buyer",
         )  # fmt: skip
     require(book, "contract", do.seller, role=("supplier", "contractor"), field="seller")

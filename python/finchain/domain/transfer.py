@@ -124,14 +124,14 @@ def _accept_transfer(do: AcceptTransfer, book: Book) -> None:
 def _reverse_transfer(do: ReverseTransfer, book: Book) -> None:
     lot = book.get(Lot, do.id)
     if lot.taken is Absent or lot.source is Absent:
-        refuse("certificate.bad_state", f"{lot.holder} did not take {lot.id} in payment", rule="domain.md 2.0",
+        refuse("certificate.bad_state", f"{lot.holder} did not take {lot.id} in payment", rule="reversals",
                field="id", value=do.id, advice="name a lot that was transferred; sales are bought back")  # fmt: skip
     require(book, "certificate", lot.holder, field="holder")
     require(book, "certificate", lot.source, field="source")
     encumbrance = lot.encumbrance(book.today)
     if encumbrance != "none" or lot.first != lot.start or lot.rank != "none":
         refuse("certificate.depends", f"{lot.id} is {encumbrance}, paid in part or dishonoured since", field="id",
-               value=do.id, rule="domain.md 2.0", advice="undo first what came after the transfer",
+               value=do.id, rule="reversals", advice="undo first what came after the transfer",
                live=lot.live_minor)  # fmt: skip
     check_open_month(book, "certificate", lot.taken, lot.id)
     _check_cut_off(book.get(Certificate, lot.certificate), book)
@@ -168,7 +168,7 @@ def _offer_sale(do: OfferSale, book: Book) -> None:
     price = do.amount_minor - discount
     if price < 1 or do.price_minor != price:
         refuse(
-            "certificate.price", f"{do.amount_minor} less the discount of {discount} is {price}", rule="domain.md 2.4",
+            "certificate.price", f"{do.amount_minor} less the discount of {discount} is {price}", rule="discount",
             field="price_minor", value=do.price_minor, advice=f"state {price}" if price > 0 else "state another rate",
             rate=str(do.discount_rate), days=days,
         )  # fmt: skip
@@ -216,7 +216,7 @@ def _days_of_discount(do: OfferSale, certificate: Certificate) -> int:
     if certificate.shifted is not Absent and do.extends_days is Absent:
         refuse(
             "certificate.days", f"{certificate.id} is due on {certificate.maturity}, paid on {certificate.payable}",
-            rule="domain.md 2.10", field="extends_days",
+            rule="discount", field="extends_days",
             advice="state whether the discount is for the days up to the day of payment, or to maturity only",
             calendar=str(certificate.calendar), calendar_version=str(certificate.calendar_version),
         )  # fmt: skip
@@ -228,7 +228,7 @@ def _lot_to_give(id: str, to: str, amount_minor: int, book: Book) -> tuple[Certi
     certificate, lot = take_free(book, id, amount_minor)
     require_role(book, "certificate", to, field="to")
     if to in (lot.holder, certificate.issuer):
-        refuse("certificate.wrong_role", f"{to} is the holder or the debtor", rule="domain.md 2.0", field="to",
+        refuse("certificate.wrong_role", f"{to} is the holder or the debtor", rule="both sides", field="to",
                value=to, advice="name a third party")  # fmt: skip
     _check_cut_off(certificate, book)
     return certificate, lot
@@ -237,7 +237,7 @@ def _lot_to_give(id: str, to: str, amount_minor: int, book: Book) -> tuple[Certi
 def _check_cut_off(certificate: Certificate, book: Book) -> None:
     if book.today > certificate.cut_off:
         refuse("certificate.cut_off", f"lots of {certificate.id} changed hands until {certificate.cut_off}",
-               rule="domain.md 2.2", field="id", value=certificate.id,
+               rule="cut-off", field="id", value=certificate.id,
                advice=f"wait for the payment, due on {certificate.payable}")  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """What stands in whose books because of a record: each right once as an asset and once as a debt, and what it earned.
 
-A function here says what a record amounts to in the accounts of domain.md 2.11, as signed entries whose debits are
+A function here says what a record amounts to in the accounts of the rule `bookings`, as signed entries whose debits are
 positive. An instruction is posted as what the records that it wrote amount to afterwards less what they did before.
 What becomes of the difference between a right and the money for it only the instruction knows: that is in `postings`.
 """

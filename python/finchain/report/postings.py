@@ -1,4 +1,4 @@
-"""The ledger as a journal: for each instruction that moved value, what each party books (domain.md 2.11).
+"""The ledger as a journal: for each instruction that moved value, what each party books (rule `bookings`).
 
 The ledger keeps rights and cash and no books. These are derived from them: rights out of the records as an instruction
 changed them, cash out of the cash journal, and between both what it earned or cost, which must make debits and credits
@@ -78,7 +78,7 @@ class Posting(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def balanced(self) -> bool:
-        """Whether debits and credits are the same sum (domain.md I-0)."""
+        """Whether debits and credits are the same sum (I-0)."""
         return self.sum_minor("debit") == self.sum_minor("credit")
 
     def __str__(self) -> str:

@@ -1,6 +1,6 @@
 """An amount from end to end: what a claim was made into, what that secured, whom the money reached, and who paid it.
 
-Money goes through a controlled account first in, first out, by order of settlement (domain.md 2.5): what comes back
+Money goes through a controlled account first in, first out, by order of settlement (FIFO): what comes back
 joins the end with the origin that it had, and of a payment that comes back in part the earliest money does first.
 
 A trace ends at the first payee. It shows diversion there; where the money goes after that no account of this ledger
@@ -320,7 +320,7 @@ def _spent(money: list[Flow], uses: list[Use]) -> Iterator[Check]:
         held[use.origin].append(_row(use.holder, use.amount_minor))
     for origin, amount in came.items():
         says = f"the money of {origin} is with payees, on the account or taken back"
-        yield Check("2.5", says, (_row(origin, amount),), tuple(held[origin]))
+        yield Check("FIFO", says, (_row(origin, amount),), tuple(held[origin]))
 
 
 def _passed_on(money: list[Flow], owned: Set[Node], records: Mapping[Node, Record]) -> list[Check]:
