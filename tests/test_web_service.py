@@ -21,6 +21,7 @@ from typing import Any, Self
 import pytest
 
 import finchain as fc
+from finchain import instructions as do
 from processes import ended, finchain, told
 from real_ledger import DUE, found, key
 
@@ -159,7 +160,8 @@ def test_every_post_is_applied_once_though_some_are_sent_again_and_a_worker_is_k
     with fc.open(home / "real.finchain", read_only=True, verified=True) as reader:
         ids = Counter(each.id for each in reader.find(fc.Receivable))
         assert ids == Counter(f"w-{n}" for n in range(posts))
-        sent = Counter(each.instruction.id for each in reader.log(order="receivable.submit", texts=False))  # type: ignore[attr-defined]  # each is a claim
+        orders = (each.instruction for each in reader.log(order="receivable.submit", texts=False))
+        sent = Counter(each.id for each in orders if isinstance(each, do.SubmitReceivable))
         assert sent == ids, "no attempt was sent twice and refused as a duplicate"
 
 

@@ -36,8 +36,8 @@ pub enum Next {
     Used,
 }
 
-/// Every lane's position at the end of the last executed block. Of once lanes there are those alone whose blocks may not
-/// be in the state map yet.
+/// Every lane's position at the end of the last executed block; of once lanes those alone whose blocks may not be in
+/// the state map yet.
 #[derive(Debug, Default)]
 pub struct Lanes {
     positions: HashMap<Box<str>, Position>,
