@@ -5,6 +5,7 @@
 
 use std::cmp::Ordering;
 
+use finchain_core::encoding::hex;
 use heed::{RoTxn, WithoutTls};
 
 use crate::error::IndexError;
@@ -140,7 +141,7 @@ fn about(table: &'static str, key: &[u8], side: Side<'_>) -> String {
         "keys" => number(key).map(|first| format!("numbers by key from record {first} on")),
         _ => std::str::from_utf8(key).ok().map(ToOwned::to_owned),
     };
-    named.unwrap_or_else(|| key.iter().map(|byte| format!("{byte:02x}")).collect())
+    named.unwrap_or_else(|| hex(key))
 }
 
 /// Kind and id of a record.
