@@ -8,6 +8,8 @@ BIN := $(VENV)/bin
 # Continuous integration builds exactly what Cargo.lock names; a developer may be changing it.
 LOCKED := $(if $(CI),--locked)
 RUST_SOURCES := Cargo.toml $(wildcard Cargo.lock) $(shell find rust -name target -prune -o \( -name '*.rs' -o -name Cargo.toml \) -print)
+# Platforms of `make wheels`; all without it.
+PLATFORMS ?=
 # Seconds for each fuzz target of `make fuzz`.
 FUZZ_SECONDS ?= 60
 
@@ -19,7 +21,7 @@ unexport PYTHONPATH
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help demo test check fmt format lint types deny test-rust test-python torture torture-night torture-core bench \
-  bench-smoke bench-check fuzz clean
+  bench-smoke bench-check fuzz wheels clean
 
 help: ## says what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -114,6 +116,9 @@ torture-core: $(VENV)/dev.stamp
 	  --test merkle --test state_map
 	$(CARGO) test $(LOCKED) $(TORTURE_PROFILE) -p finchain-index --test index_spoilt
 
+wheels: $(VENV)/wheels.stamp ## builds the source distribution and the wheels of a release into dist/, and checks what is in them
+	$(BIN)/python -m release.wheels $(PLATFORMS)
+
 clean: ## removes what was built: .venv, target, caches
 	rm -rf $(VENV) target .asv .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find python -name '_core*.so' -delete
@@ -129,6 +134,10 @@ $(VENV)/dev.stamp: pyproject.toml
 
 $(VENV)/bench.stamp: $(VENV)/dev.stamp
 	$(BIN)/python -m pip install --quiet --group bench
+	@touch $@
+
+$(VENV)/wheels.stamp: $(VENV)/dev.stamp
+	$(BIN)/python -m pip install --quiet --group wheels
 	@touch $@
 
 $(VENV)/quantlib.stamp: $(VENV)/dev.stamp

@@ -33,6 +33,7 @@ __all__ = [
     "transaction_parts",
     "tree_path",
     "tree_root",
+    "vector_code",
     "verify_batch",
     "verify_checkpoint",
     "verify_receipt",
@@ -41,6 +42,7 @@ __all__ = [
 ]
 
 __version__: str
+vector_code: str
 
 @final
 class SecretKey:

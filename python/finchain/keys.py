@@ -20,6 +20,9 @@ from finchain.domain.key import Duty, NewKey, Suite, possession_message
 from finchain.domain.rule import Absent
 from finchain.errors import ConfigError, KeyFileError
 
+VECTOR_CODE = _core.vector_code
+"""Which code for Ed25519 was built in; the processor's best is taken when it runs."""
+
 
 class Key:
     """A private key. Two keys are equal when their public keys are."""

@@ -21,6 +21,7 @@ from finchain.cli import copies, demo, keys, ledgers, load, log, proofs, reports
 from finchain.cli.exit_codes import BUSY, DONE, FAILED, NOTHING_COMMITTED, TAMPERED
 from finchain.cli.screen import Screen
 from finchain.errors import Busy, FinchainError, LockedError, Refused, Rejected, TamperError, Unreachable
+from finchain.keys import VECTOR_CODE
 
 
 class Commands(click.Group):
@@ -32,7 +33,7 @@ class Commands(click.Group):
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="finchain")
+@click.version_option(__version__, prog_name="finchain", message=f"%(prog)s %(version)s, {VECTOR_CODE} for signatures")
 def finchain() -> None:
     """A ledger of receivables, guarantees, loans and purpose-bound money, with proofs for everybody.
 

@@ -120,15 +120,9 @@ fn contest(criterion: &mut Criterion<ProcessorTime>) {
     group.finish();
 }
 
-/// Which code for points the curve library takes here; it says so nowhere itself.
+/// Which code for points the curve library has and can take here.
 fn curve_code() -> String {
-    let built = if cfg!(curve25519_dalek_backend = "serial") {
-        return "curve code: serial, as it was built".into();
-    } else if cfg!(curve25519_dalek_backend = "avx512") {
-        "AVX-512, AVX2 and serial code are built in"
-    } else {
-        "AVX2 and serial code are built in"
-    };
+    let built = finchain_core::signature::VECTOR_CODE;
     #[cfg(target_arch = "x86_64")]
     let (avx512, avx2) = (
         is_x86_feature_detected!("avx512ifma") && is_x86_feature_detected!("avx512vl"),
@@ -136,7 +130,7 @@ fn curve_code() -> String {
     );
     #[cfg(not(target_arch = "x86_64"))]
     let (avx512, avx2) = (false, false);
-    format!("curve code: {built}; the processor has AVX-512 IFMA: {avx512}, AVX2: {avx2}")
+    format!("curve code: {built} are built in; the processor has AVX-512 IFMA: {avx512}, AVX2: {avx2}")
 }
 
 /// The suites, by keys that signed before and, where something is kept of keys, by keys that did not; and the crate of

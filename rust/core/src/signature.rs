@@ -25,6 +25,15 @@ use rayon::prelude::*;
 
 use crate::cores::on_all_cores;
 
+/// Which code for points the curve library has: it chooses among them when it runs, and offers what was built in.
+pub const VECTOR_CODE: &str = if cfg!(curve25519_dalek_backend = "serial") || !cfg!(target_arch = "x86_64") {
+    "serial code"
+} else if cfg!(curve25519_dalek_backend = "avx512") {
+    "AVX-512, AVX2 and serial code"
+} else {
+    "AVX2 and serial code"
+};
+
 /// The claim that a key signed a message; lengths are judged by the suite.
 #[derive(Clone, Copy, Debug)]
 pub struct Claim<'a> {

@@ -46,6 +46,7 @@ mod _core {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::process::note();
+        module.add("vector_code", finchain_core::signature::VECTOR_CODE)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

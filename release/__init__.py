@@ -1,0 +1,1 @@
+"""Building the packages of a release, and checking what is in them."""
