@@ -240,10 +240,7 @@ class Submitting(Reading):
         several = [instructions] if isinstance(instructions, Instruction) else list(instructions)
         key_ids: dict[bytes, str] = {}
         for party_id in by:
-            party = self.get(Party, party_id)
-            for number in party.live:
-                key = self.get(PartyKey, f"{party_id}/{number}")
-                key_ids[base64.b64decode(key.public_key)] = key.id
+            key_ids |= self.key_ids_of(party_id)
         if lane is None:
             lane, sequence = once_lane(idempotency_key or secrets.token_hex(16)), 1
         else:
@@ -256,6 +253,15 @@ class Submitting(Reading):
             if currency is not None and not hasattr(instruction, "currency"):
                 transaction.currencies[index] = currency
         return transaction
+
+    def key_ids_of(self, party_id: str) -> dict[bytes, str]:
+        """The ids of a party's live keys by public key, for signers who have no ledger.
+
+        Raises:
+            NotFound: The party is not registered.
+        """
+        keys = (self.get(PartyKey, f"{party_id}/{number}") for number in self.get(Party, party_id).live)
+        return {base64.b64decode(key.public_key): key.id for key in keys}
 
     def rehearse(self) -> Rehearsal:
         """The rules over the state as it is, for transactions that are not sent; see `finchain.rehearsal`."""

@@ -26,12 +26,14 @@ import msgspec
 from finchain.batch.mapping import Mapping, Totals, read_mapping, read_totals
 from finchain.batch.parties import PartyBook
 from finchain.batch.parties import enrol as enrol_new
+from finchain.batch.prepared import AsSigned, Preparing, SignedParts
 from finchain.batch.reader import BLOCK_BYTES, Fault, HashedFile, Row, read_rows
 from finchain.batch.report import LoadReport, RejectsFile, RunNote, read_notes, run_folder, write_note
 from finchain.batch.rows import BadHeader, Claim, RowReader
 from finchain.batch.sending import Answer, Deliver, ForGood, OnPaper, Passage
 from finchain.errors import ConfigError, NotFound
 from finchain.submitting import Submitting
+from finchain.transaction import EXPIRY_MAX_MS, EXPIRY_MS
 
 WINDOW_ROWS: Final = 16_384
 """Rows that are held at once: enough to fill the transactions of many senders, some ten megabytes."""
@@ -52,6 +54,8 @@ def load(
     enrol: bool = False,
     dry_run: bool = False,
     allow_reload: bool = False,
+    prepare: str | os.PathLike[str] | None = None,
+    signed: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> LoadReport:
     """Loads a file, or goes on with a load that was ended before its end.
@@ -66,6 +70,8 @@ def load(
             file.
         dry_run: Runs the rules over the state as it is, registrations among them, and commits nothing.
         allow_reload: Takes a file that was loaded under another run id.
+        prepare: A folder for one file a party with what it has to sign. Nothing is committed; no party's key is needed.
+        signed: The folder with those files, signed; what came back is sent, and the rest can be by the same run later.
         progress: Told after each chunk.
 
     Returns:
@@ -73,7 +79,8 @@ def load(
 
     Raises:
         NotFound: Mapping, lookup, input or control totals are not there.
-        ConfigError: One of them makes no sense; or the input changed while it was read.
+        ConfigError: One of them makes no sense; or the input changed while it was read; or a signed file is not what
+            the load makes, or not signed by the party's keys.
         KeyFileError: `enrol` is set, and the key file of a new party, or the operator's key, cannot be read.
         LaneConflict: The run was begun with another mapping, lookup or file.
         Rejected: A transaction never entered a block, for example because a party's lanes are used up.
@@ -83,28 +90,53 @@ def load(
     plan = read_mapping(mapping)
     if run_id is not None and not _RUN_ID.fullmatch(run_id):
         raise ConfigError(f"{run_id!r} is no run id", advice="1 to 128 of A-Z a-z 0-9 . _ : / -, the first no sign")
+    elsewhere = prepare is not None or signed is not None
+    if elsewhere and (enrol or (prepare is not None and signed is not None)):
+        raise ConfigError(
+            "prepare and signed exclude each other, and parties that sign elsewhere are not registered by a load",
+            advice="register them by their enrolment requests first",
+        )
     place = Path("out" if out is None else out)
     with _deferred_signals() as signals, ledger.rehearse() as paper:
-        parties = PartyBook(ledger, plan, paper)
+        parties = PartyBook(ledger, plan, paper, elsewhere=elsewhere)
         new, problem = parties.enrol_on_paper() if enrol else ([], "")
         work = _Load(ledger, plan, _inputs(plan, input), parties, signals, progress)
         checked = work.check()
-        checked.problem = problem or checked.problem
         run = run_id or f"{plan.lane}-{checked.digest()[:24]}"
         note = RunNote(run=run, ledger=ledger.name, files=checked.files, state="begun")
         folder = run_folder(place, run)
-        checked.problem = checked.problem or _loaded_before(place, note, allow_reload)
-        report = work.rehearse(run, checked, folder, OnPaper(ledger, paper))
+        checked.problem = problem or checked.problem or _loaded_before(place, note, allow_reload)
+        if prepare is not None:
+            return _prepare(work, run, checked, folder, Preparing(ledger, paper, Path(prepare), run))
+        parts = None if signed is None else SignedParts(ledger, Path(signed), run)
+        first: Deliver = OnPaper(ledger, paper) if parts is None else AsSigned(ledger, paper, parts, None)
+        report = work.rehearse(run, checked, folder, first)
         if dry_run or report.problem:
             return msgspec.structs.replace(report, dry_run=dry_run, enrolled=len(new) if dry_run else 0)
         write_note(folder, note)
-        enrolled = enrol_new(ledger, new)
-        return _send(work, note, checked, folder, enrolled)
+        return _send(work, note, checked, folder, enrol_new(ledger, new), parts)
 
 
-def _send(work: _Load, note: RunNote, checked: Checked, folder: Path, enrolled: int) -> LoadReport:
+def _prepare(work: _Load, run: str, checked: Checked, folder: Path, preparing: Preparing) -> LoadReport:
+    prepared = 0
     try:
-        report = work.send(note.run, checked, folder, ForGood(work.ledger))
+        report = work.rehearse(run, checked, folder, preparing, EXPIRY_MAX_MS)
+        if not report.problem:
+            prepared = preparing.finish()
+    finally:
+        preparing.drop()
+    return msgspec.structs.replace(report, dry_run=True, prepared=prepared)
+
+
+def _send(
+    work: _Load, note: RunNote, checked: Checked, folder: Path, enrolled: int, parts: SignedParts | None
+) -> LoadReport:
+    ledger = work.ledger
+    try:
+        # The first rehearsal has written every row on its paper; what is not sent now needs a clean sheet.
+        with ledger.rehearse() as paper:
+            deliver: Deliver = ForGood(ledger) if parts is None else AsSigned(ledger, paper, parts, ledger.submit_all)
+            report = work.send(note.run, checked, folder, deliver)
     except KeyboardInterrupt:
         write_note(folder, msgspec.structs.replace(note, state="stopped"))
         raise
@@ -289,14 +321,16 @@ class _Load:
 
     # ---- on paper and for good
 
-    def rehearse(self, run: str, checked: Checked, folder: Path, deliver: Deliver) -> LoadReport:
+    def rehearse(
+        self, run: str, checked: Checked, folder: Path, deliver: Deliver, valid_ms: int = EXPIRY_MS
+    ) -> LoadReport:
         """Runs the rules for every row that is ready, and sends nothing; only lists the rejects of a bad file."""
 
         def heed(done: int, refused: int) -> str:
             self._pause(done // len(passage.phases), None)
             return ""
 
-        passage = Passage(self.ledger, self._mapping, run, deliver, heed)
+        passage = Passage(self.ledger, self._mapping, run, deliver, heed, valid_ms)
         passage.ended = checked.problem
         with RejectsFile(folder, "checked.rejects.csv") as rejects:
             tally = self._run_through(passage, checked, rejects)

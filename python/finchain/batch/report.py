@@ -45,6 +45,7 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
         unsent: Rows of which something was not sent because the load was stopped.
         already: Rows, among those applied and refused, that had all been sent by an earlier attempt of this run.
         enrolled: Parties that this run registered; in a dry run, would register.
+        prepared: Files that this run wrote for the parties to sign.
         sent: Transactions that this run brought into the ledger, registrations not counted.
         codes: How often each reason occurs among rows that were not applied.
         totals: Sum of the applied rows by currency, in minor units; where nothing was sent, of those that would be.
@@ -63,6 +64,7 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     unsent: int = 0
     already: int = 0
     enrolled: int = 0
+    prepared: int = 0
     sent: int = 0
     codes: dict[str, int]
     totals: dict[str, int]
@@ -85,6 +87,8 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
         lines = [f"run {self.run}: {self.rows} rows, {self._counts()}; {sums or 'no amounts'}"]
         if self.enrolled:
             lines.append(f"  {self.enrolled} parties {'would be ' if self.dry_run else ''}registered")
+        if self.prepared:
+            lines.append(f"  {self.prepared} files to be signed")
         if self.already:
             lines.append(f"  {self.already} of them were there already")
         lines += [f"  {count} × {code}" for code, count in self.codes.items()]

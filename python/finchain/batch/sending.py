@@ -90,6 +90,7 @@ class Passage:
         mapping: How many instructions are in a transaction, and whether debtors confirm.
         run: The run id.
         deliver: What is done with each parcel.
+        valid_ms: How long the transactions stay valid.
         heed: Called after each chunk with the instructions answered and the rows refused so far; gives why the passage
             ends there, or nothing.
 
@@ -99,9 +100,15 @@ class Passage:
     """
 
     def __init__(
-        self, ledger: Submitting, mapping: Mapping, run: str, deliver: Deliver, heed: Callable[[int, int], str]
+        self,
+        ledger: Submitting,
+        mapping: Mapping,
+        run: str,
+        deliver: Deliver,
+        heed: Callable[[int, int], str],
+        valid_ms: int = EXPIRY_MS,
     ) -> None:
-        self._ledger, self._mapping, self._run = ledger, mapping, run
+        self._ledger, self._mapping, self._run, self._valid_ms = ledger, mapping, run, valid_ms
         self._deliver, self._heed = deliver, heed
         self.phases: tuple[Phase, ...] = ("claim", "confirm") if mapping.confirm else ("claim",)
         self._sequences: Counter[tuple[str, str]] = Counter()
@@ -147,7 +154,7 @@ class Passage:
         return Transaction.build(
             instructions, by=[signer.id], ledger=self._ledger.name, lane=f"{run_stem(self._run)}/{phase}",
             sequence=self._sequences[signer.id, phase], mode="each", hash_suite=self._ledger.hash_suite,
-            expires_ms=self._ledger.clock.now_ms() + EXPIRY_MS, rulebook=self._ledger.rulebook,
+            expires_ms=self._ledger.clock.now_ms() + self._valid_ms, rulebook=self._ledger.rulebook,
         )  # fmt: skip
 
     def _take(self, parcel: Parcel, delivered: Delivered, answers: list[Answer]) -> None:

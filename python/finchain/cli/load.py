@@ -22,6 +22,8 @@ from finchain.cli.screen import Screen
 @click.option("--enrol", is_flag=True, help="Registers those parties of the lookup that the ledger does not have.")
 @click.option("--dry-run", is_flag=True, help="Runs the rules over the state as it is, and commits nothing.")
 @click.option("--allow-reload", is_flag=True, help="Takes a file that was loaded under another run id.")
+@click.option("--prepare", type=FOLDER, help="Writes what each party has to sign into this folder; commits nothing.")
+@click.option("--signed", type=FOLDER, help="Sends what the parties have signed, from this folder.")
 @opens
 @talks
 def load(
@@ -34,6 +36,8 @@ def load(
     enrol: bool,
     dry_run: bool,
     allow_reload: bool,
+    prepare: Path | None,
+    signed: Path | None,
     ledger_options: dict[str, Any],
 ) -> int:
     """Loads a file of claims and their confirmations through the TOML file MAPPING.
@@ -45,9 +49,7 @@ def load(
     with reach_ledger(screen, path, ledger_options) as ledger, screen.progress("loading") as advance:
         report = batch.load(
             ledger, mapping, input=file, out=out, run_id=run_id, enrol=enrol, dry_run=dry_run,
-            allow_reload=allow_reload, progress=advance,
+            allow_reload=allow_reload, prepare=prepare, signed=signed, progress=advance,
         )  # fmt: skip
-    if report.enrolled and not dry_run:
-        screen.talk(f"{report.enrolled} parties registered")
     screen.show({**msgspec.to_builtins(report), "exit_code": report.exit_code}, str(report))
     return report.exit_code
