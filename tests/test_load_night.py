@@ -14,6 +14,9 @@ import finchain as fc
 from finchain import instructions as do
 from finchain.batch import sending
 from finchain.batch.report import RunNote
+from finchain.cli import run
+from finchain.rehearsal import Rehearsal
+from finchain.submitting import Submitting
 from loads import DAY, LOOKUP, MAPPING, altered, founded, lines_of, loaded, orders, rejects_of
 
 load_module = importlib.import_module("finchain.batch.load")
@@ -97,6 +100,30 @@ def test_what_is_refused_only_when_it_is_sent_stops_the_load_at_the_chunk(
     altered(desk, "max_refused = 2", "max_refused = 3")
     on = loaded(ledger, desk)
     assert (on.exit_code, on.applied, on.refused, on.unsent) == (4, 27, 3, 0)
+
+
+def test_a_transaction_that_is_rejected_in_the_middle_does_not_hide_those_beside_it(
+    desk: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody uses the first number of a lane of the run while it is sent."""
+    founded(desk).close()
+    (desk / "orders.csv").write_text(orders(30))
+    key = fc.Key.from_seed(hashlib.sha256(b"a test\nmoon").digest())
+    rehearse = Submitting.rehearse
+    calls = []
+
+    def and_meanwhile(ledger: Submitting) -> Rehearsal:
+        calls.append(ledger)
+        if len(calls) == 2:
+            claim = do.SubmitReceivable("other", "moon", "pe", 5, "USD", DAY, "other")
+            ledger.submit(claim, by=key, lane="r/claim")
+        return rehearse(ledger)
+
+    monkeypatch.setattr(Submitting, "rehearse", and_meanwhile)
+    words = ["load", str(desk / "night.finchain"), str(desk / "mapping.toml"), "--out", str(desk / "out")]
+    assert run([*words, "--run-id", "r"]) == 16
+    assert "stopped with 7 transactions of this run on the ledger" in capfd.readouterr().err
+    assert run([*words, "--run-id", "r"]) == 8, "now it is found on paper"
 
 
 def test_a_dry_run_sees_what_is_there_and_what_the_file_says_twice(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +14,10 @@ import pytest
 
 import finchain as fc
 from finchain import batch
+from finchain import instructions as do
+from finchain.batch import sending
 from finchain.cli import run
+from finchain.domain.key import Duty
 from finchain.keys import CommandKey
 from loads import DAY, LOOKUP, MAPPING, altered, claims_of, founded, lines_of, loaded, orders, rejects_of
 
@@ -132,6 +137,64 @@ def test_whoever_has_not_signed_costs_its_rows_and_nobody_else_their_claims(ledg
     assert (len(claims_of(ledger)), tonight.exit_code) == (15, 4)
     sign(desk, "sun")
     assert sent(ledger, desk).applied == 30
+
+
+def test_a_part_that_is_signed_twice_is_signed_once(ledger: fc.Ledger, desk: Path) -> None:
+    prepared(ledger, desk)
+    sign(desk, *PARTIES)
+    before = part_of(desk, "sun").read_bytes()
+    sign(desk, "sun")
+    assert part_of(desk, "sun").read_bytes() == before
+    assert sent(ledger, desk).applied == 30
+
+
+def test_a_signed_load_that_was_stopped_goes_on(ledger: fc.Ledger, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "CHUNK_TRANSACTIONS", 2)
+    prepared(ledger, desk)
+    sign(desk, *PARTIES)
+
+    def interrupt(done: int, planned: int | None) -> None:
+        if done == 8 and planned is not None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(KeyboardInterrupt):
+        loaded(ledger, desk, signed=desk / "parts", progress=interrupt)
+    assert len(claims_of(ledger)) == 8
+    assert sent(ledger, desk).applied == 30
+
+
+def test_a_maker_does_not_replace_a_checker(ledger: fc.Ledger, desk: Path) -> None:
+    duties: tuple[Duty, ...] = ("maker", "maker", "checker")
+    holders = [fc.Holder(fc.Key.generate(), str(n), duty=duty) for n, duty in enumerate(duties)]
+    ledger.register("two", "Four Eyes", roles=["supplier"], keys=holders, threshold=2)
+    with (desk / "parties.csv").open("a", encoding="utf-8") as file:
+        file.write("Two,two,Four Eyes,supplier,\n")
+    (desk / "orders.csv").write_text(lines_of("1,Two,Peru,5,USD,2.1.2026"))
+    prepared(ledger, desk)
+    sign(desk, "pe")
+    unsigned = part_of(desk, "two").read_bytes()
+    batch.sign_part(part_of(desk, "two"), [holders[0].key, holders[1].key])
+    with pytest.raises(fc.ConfigError, match="by makers alone"):
+        sent(ledger, desk)
+    part_of(desk, "two").write_bytes(unsigned)
+    batch.sign_part(part_of(desk, "two"), [holders[0].key, holders[2].key])
+    assert sent(ledger, desk).applied == 1
+
+
+def test_confirmations_that_the_ledger_has_overtaken_are_prepared_again(ledger: fc.Ledger, desk: Path) -> None:
+    """Somebody claims an invoice of the file in another way, after its confirmation was prepared."""
+    prepared(ledger, desk)
+    sign(desk, *PARTIES)
+    claim = do.SubmitReceivable("sun/I-0", "sun", "pe", 5, "USD", DAY, "other")
+    ledger.submit(claim, by=key_of("sun"))
+    with pytest.raises(fc.ConfigError, match="ledger has changed since"):
+        sent(ledger, desk)
+    assert len(claims_of(ledger)) == 1
+    loaded(ledger, desk, prepare=desk / "again")
+    for party in PARTIES:
+        batch.sign_part(desk / "again" / f"{party}.part.jsonl", [key_of(party)])
+    report = loaded(ledger, desk, signed=desk / "again")
+    assert (report.applied, report.codes) == (29, {"receivable.duplicate": 1})
 
 
 def test_parts_that_nobody_signed_commit_nothing(ledger: fc.Ledger, desk: Path) -> None:

@@ -31,7 +31,7 @@ from finchain.batch.reader import BLOCK_BYTES, Fault, HashedFile, Row, read_rows
 from finchain.batch.report import LoadReport, RejectsFile, RunNote, read_notes, run_folder, write_note
 from finchain.batch.rows import BadHeader, Claim, RowReader
 from finchain.batch.sending import Answer, Deliver, ForGood, OnPaper, Passage
-from finchain.errors import ConfigError, NotFound
+from finchain.errors import ConfigError, NotFound, Rejected, Unknown
 from finchain.submitting import Submitting
 from finchain.transaction import EXPIRY_MAX_MS, EXPIRY_MS
 
@@ -83,7 +83,8 @@ def load(
             the load makes, or not signed by the party's keys.
         KeyFileError: `enrol` is set, and the key file of a new party, or the operator's key, cannot be read.
         LaneConflict: The run was begun with another mapping, lookup or file.
-        Rejected: A transaction never entered a block, for example because a party's lanes are used up.
+        Rejected: A transaction never entered a block, for example because a party's lanes are used up; the facts
+            `sent` and `enrolled` say how many others of this attempt did, and how many parties were registered.
         KeyboardInterrupt: SIGINT or SIGTERM came; the chunk on its way was finished, and the next attempt goes on
             after it.
     """
@@ -137,7 +138,9 @@ def _send(
         with ledger.rehearse() as paper:
             deliver: Deliver = ForGood(ledger) if parts is None else AsSigned(ledger, paper, parts, ledger.submit_all)
             report = work.send(note.run, checked, folder, deliver)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Rejected, Unknown) as error:
+        if not isinstance(error, KeyboardInterrupt):
+            error.facts["enrolled"] = enrolled
         write_note(folder, msgspec.structs.replace(note, state="stopped"))
         raise
     report = msgspec.structs.replace(report, enrolled=enrolled)

@@ -338,7 +338,8 @@ class SignedParts:
         """Why the signatures are not enough; `None` where they are exactly those that the ledger asks for."""
         signed = [self._checked_key(party, id, transaction, where) for id in transaction.signed_by]
         needed, holders = self._ledger.get(Party, party).threshold, {key.holder for key in signed}
-        if any(key.duty == "service" for key in signed):
+        duties = {key.duty for key in signed}
+        if "service" in duties:
             needed = 1
         if len(holders) < needed:
             return _not_signed(f"{len(holders)} of {needed} holders of {party} have signed")
@@ -346,6 +347,8 @@ class SignedParts:
             raise ConfigError(
                 f"{where} has {len(signed)} signatures, and {needed} are needed", advice="prepare it again"
             )
+        if needed > 1 and duties in ({"maker"}, {"checker"}):
+            raise ConfigError(f"{where} is signed by {duties.pop()}s alone", advice="a maker and a checker sign")
         return None
 
     def _checked_key(self, party: str, key_id: str, transaction: Transaction, where: str) -> PartyKey:

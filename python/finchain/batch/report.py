@@ -109,7 +109,7 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
         if self.problem and self.enrolled and not self.dry_run:
             return [f"  no row was sent: {self.problem}"]
         if self.problem:
-            return [f"  nothing was committed: {self.problem}"]
+            return [f"  nothing {'more ' if self.already else ''}was committed: {self.problem}"]
         if self.exit_code == 8:
             return ["  no row would be applied" if self.dry_run else "  no row was applied"]
         return []
@@ -119,7 +119,8 @@ class RunNote(msgspec.Struct, frozen=True, kw_only=True):
     """The file `run.json` of a run.
 
     Attributes:
-        state: `begun`, and if nothing else follows, the load was ended from outside; `stopped` by a signal; `done`.
+        state: `begun`, and if nothing else follows, the load was ended from outside; `stopped` by a signal, a limit or
+            a transaction that was rejected; `done`.
     """
 
     run: str

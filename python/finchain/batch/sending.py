@@ -16,7 +16,7 @@ from finchain.batch.reader import Fault
 from finchain.batch.report import run_stem
 from finchain.batch.rows import Claim
 from finchain.domain.rule import Instruction
-from finchain.errors import LaneConflict
+from finchain.errors import FinchainError, LaneConflict, Rejected, Unknown
 from finchain.keys import Key
 from finchain.outcome import Outcome
 from finchain.rehearsal import Rehearsal
@@ -127,8 +127,14 @@ class Passage:
                 if self.ended:
                     return answers
                 chunk = [_held(parcel, answers) for parcel in parcels[start : start + CHUNK_TRANSACTIONS]]
-                for parcel, delivered in zip(chunk, self._deliver(chunk), strict=True):
+                errors = [
                     self._take(parcel, delivered, [answers[at] for at in parcel.ats])
+                    for parcel, delivered in zip(chunk, self._deliver(chunk), strict=True)
+                ]
+                for error in filter(None, errors):
+                    # Raised after the whole chunk, so that what stands beside it is counted.
+                    error.facts["sent"] = self.sent
+                    raise error
                 self.ended = self._heed(self._done, self._refused)
         return answers
 
@@ -157,16 +163,19 @@ class Passage:
             expires_ms=self._ledger.clock.now_ms() + self._valid_ms, rulebook=self._ledger.rulebook,
         )  # fmt: skip
 
-    def _take(self, parcel: Parcel, delivered: Delivered, answers: list[Answer]) -> None:
-        """Notes what became of a parcel at each of its rows."""
+    def _take(self, parcel: Parcel, delivered: Delivered, answers: list[Answer]) -> FinchainError | None:
+        """Notes what became of a parcel at each of its rows; gives why it is in no block, or why nobody knows."""
         outcome, unsent = delivered
         self._done += len(answers)
         if isinstance(outcome.error, LaneConflict):
-            raise LaneConflict(
+            return LaneConflict(
                 f"run {self._run} was begun with another mapping, lookup or file: {outcome.error.message}",
                 advice="finish it as it was begun; rows that were mended since go into a file of their own",
             )
-        raise_unless_known(outcome)
+        try:
+            raise_unless_known(outcome)
+        except (Rejected, Unknown) as error:
+            return error
         fresh = outcome.status != "already" and unsent is None
         self.sent += fresh
         for answer in answers:
@@ -178,6 +187,7 @@ class Passage:
             reason = messages.get(index, f"refused before, in block {outcome.height}")
             answers[index].fault, answers[index].unsent = Fault(code, reason), None
             self._refused += 1
+        return None
 
 
 def _held(parcel: Parcel, answers: list[Answer]) -> Parcel:

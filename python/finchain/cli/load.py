@@ -9,8 +9,10 @@ import click
 import msgspec
 
 from finchain import batch
+from finchain.cli.exit_codes import FAILED
 from finchain.cli.options import FILE, FOLDER, opens, reach_ledger, talks
 from finchain.cli.screen import Screen
+from finchain.errors import Rejected
 
 
 @click.command()
@@ -46,10 +48,17 @@ def load(
     was applied; 16: more were refused than may be, after sending had begun. A load
     that was killed is started again with the same words, and goes on.
     """
-    with reach_ledger(screen, path, ledger_options) as ledger, screen.progress("loading") as advance:
-        report = batch.load(
-            ledger, mapping, input=file, out=out, run_id=run_id, enrol=enrol, dry_run=dry_run,
-            allow_reload=allow_reload, prepare=prepare, signed=signed, progress=advance,
-        )  # fmt: skip
+    try:
+        with reach_ledger(screen, path, ledger_options) as ledger, screen.progress("loading") as advance:
+            report = batch.load(
+                ledger, mapping, input=file, out=out, run_id=run_id, enrol=enrol, dry_run=dry_run,
+                allow_reload=allow_reload, prepare=prepare, signed=signed, progress=advance,
+            )  # fmt: skip
+    except Rejected as error:
+        if not error.facts.get("sent") and not error.facts.get("enrolled"):
+            raise
+        # Something was committed, which is more than the exit code of a rejected transaction says.
+        screen.failed(error, f"stopped with {error.facts['sent']} transactions of this run on the ledger: {error}")
+        return FAILED
     screen.show({**msgspec.to_builtins(report), "exit_code": report.exit_code}, str(report))
     return report.exit_code
