@@ -6,6 +6,7 @@ import hashlib
 import importlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -122,7 +123,7 @@ def test_a_transaction_that_is_rejected_in_the_middle_does_not_hide_those_beside
     monkeypatch.setattr(Submitting, "rehearse", and_meanwhile)
     words = ["load", str(desk / "night.finchain"), str(desk / "mapping.toml"), "--out", str(desk / "out")]
     assert run([*words, "--run-id", "r"]) == 16
-    assert "stopped with 7 transactions of this run on the ledger" in capfd.readouterr().err
+    assert "stopped with 7 transactions and 0 parties of this run on the ledger" in capfd.readouterr().err
     assert run([*words, "--run-id", "r"]) == 8, "now it is found on paper"
 
 
@@ -170,6 +171,25 @@ def test_a_registration_that_a_rule_refuses_keeps_the_file_out(desk: Path) -> No
         report = loaded(new, desk, orders(4), enrol=True)
         assert (report.exit_code, report.enrolled, new.height) == (8, 0, 1)
         assert "moon cannot be registered" in report.problem
+
+
+def test_registrations_before_a_failure_are_counted(
+    desk: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody registers the third party while the load registers the first two."""
+    path = desk / "new"
+    fc.create(path, name="example.org/new", clock=fc.SimulatedClock(DAY)).close()
+    (desk / "orders.csv").write_text(orders(5))
+    register = Submitting.register
+
+    def and_meanwhile(ledger: Submitting, party_id: str, name: str, **more: Any) -> fc.Outcome:
+        if party_id == "ci":
+            register(ledger, "ci", "somebody else", roles=["debtor"], key=fc.Key.generate())
+        return register(ledger, party_id, name, **more)
+
+    monkeypatch.setattr(Submitting, "register", and_meanwhile)
+    assert run(["load", str(path), str(desk / "mapping.toml"), "--out", str(desk / "out"), "--enrol"]) == 16
+    assert "stopped with 0 transactions and 2 parties" in capfd.readouterr().err
 
 
 def test_a_dry_run_through_a_connection_says_the_same(ledger: fc.Ledger, desk: Path) -> None:

@@ -113,7 +113,7 @@ def load(
         first: Deliver = OnPaper(ledger, paper) if parts is None else AsSigned(ledger, paper, parts, None)
         report = work.rehearse(run, checked, folder, first)
         if dry_run or report.problem:
-            return msgspec.structs.replace(report, dry_run=dry_run, enrolled=len(new) if dry_run else 0)
+            return msgspec.structs.replace(report, dry_run=dry_run, enrolled=len(new) if dry_run and not problem else 0)
         write_note(folder, note)
         return _send(work, note, checked, folder, enrol_new(ledger, new), parts)
 

@@ -22,7 +22,7 @@ from finchain.domain.founding import LedgerRecord
 from finchain.domain.key import PartyKey, PublicKey, public_key_id
 from finchain.domain.party import Party, Role
 from finchain.domain.rule import Absent, R
-from finchain.errors import ConfigError, KeyFileError
+from finchain.errors import ConfigError, KeyFileError, Refused, Rejected
 from finchain.keys import Key
 from finchain.rehearsal import Rehearsal
 from finchain.submitting import Submitting
@@ -188,9 +188,13 @@ def enrol_parties(ledger: Submitting, mapping: str | os.PathLike[str]) -> int:
 
 
 def enrol(ledger: Submitting, new: list[tuple[Entry, Key]]) -> int:
-    """Registers parties; gives how many."""
-    for entry, key in new:
-        ledger.register(entry.id, entry.name, roles=entry.roles, key=key)
+    """Registers parties; gives how many. The fact `enrolled` of what it raises says how many were before."""
+    for before, (entry, key) in enumerate(new):
+        try:
+            ledger.register(entry.id, entry.name, roles=entry.roles, key=key)
+        except (Refused, Rejected) as error:
+            error.facts["enrolled"] = before
+            raise
     return len(new)
 
 

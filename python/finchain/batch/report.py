@@ -98,7 +98,9 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
 
     def _counts(self) -> str:
         if self.dry_run or (self.problem and not self.sent):
-            return f"{self.ready - self.refused} ready, {self.refused} would be refused, {self.rejected} rejected"
+            # The rules were not run over a file that could not be sent anyway.
+            refused = f"{self.refused} would be refused, " if self.refused or not self.problem else ""
+            return f"{self.ready - self.refused} ready, {refused}{self.rejected} rejected"
         counts = f"{self.applied} applied, {self.refused} refused, {self.rejected} rejected"
         counts += f", {self.waiting} waiting for a signature" if self.waiting else ""
         return counts + (f", {self.unsent} not sent" if self.unsent else "")

@@ -12,7 +12,7 @@ from finchain import batch
 from finchain.cli.exit_codes import FAILED
 from finchain.cli.options import FILE, FOLDER, opens, reach_ledger, talks
 from finchain.cli.screen import Screen
-from finchain.errors import Rejected
+from finchain.errors import Refused, Rejected
 
 
 @click.command()
@@ -54,11 +54,14 @@ def load(
                 ledger, mapping, input=file, out=out, run_id=run_id, enrol=enrol, dry_run=dry_run,
                 allow_reload=allow_reload, prepare=prepare, signed=signed, progress=advance,
             )  # fmt: skip
-    except Rejected as error:
+    except (Refused, Rejected) as error:
         if not error.facts.get("sent") and not error.facts.get("enrolled"):
             raise
-        # Something was committed, which is more than the exit code of a rejected transaction says.
-        screen.failed(error, f"stopped with {error.facts['sent']} transactions of this run on the ledger: {error}")
+        # Something was committed, which is more than the exit code of such an error says.
+        sent, enrolled = error.facts.get("sent", 0), error.facts.get("enrolled", 0)
+        screen.failed(
+            error, f"stopped with {sent} transactions and {enrolled} parties of this run on the ledger: {error}"
+        )
         return FAILED
     screen.show({**msgspec.to_builtins(report), "exit_code": report.exit_code}, str(report))
     return report.exit_code
