@@ -76,6 +76,7 @@ def test_an_unknown_key_is_answered_with_the_nearest_one(tmp_path: Path, table: 
         ("top", "max_rejects = 0", "max_rejects = -1"),
         ("top", 'max_rejects = "100%"', 'max_rejects = "101%"'),
         ("top", 'max_rejects = "0.5%"', 'max_rejects = "0.5"'),
+        ("top", "max_refused = 0", "max_refused = -1"),
         ("top", f'lane = "{"a" * 32}"', f'lane = "{"a" * 33}"'),
         ("top", 'lane = "a.b"', 'lane = "a b"'),
         ("input", 'delimiter = "|"', 'delimiter = "x"'),
@@ -129,9 +130,12 @@ def test_a_missing_table_and_broken_toml_are_named(tmp_path: Path) -> None:
         ('"0.5%"', 5, 1_000, False), ('"0.5%"', 6, 1_000, True), ('"0%"', 1, 10**9, True), ('"100%"', 10, 10, False),
     ],
 )  # fmt: skip
-def test_the_limit_of_rejects_is_exact(tmp_path: Path, limit: str, rejected: int, rows: int, too_many: bool) -> None:
+def test_limits_are_exact(tmp_path: Path, limit: str, rejected: int, rows: int, too_many: bool) -> None:
     mapping = read_mapping(written(tmp_path, top=f"max_rejects = {limit}"))
-    assert mapping.too_many(rejected, rows) is too_many
+    assert ("max_rejects" in mapping.beyond_limits(rejected, 0, rows)) is too_many
+    assert "max_refused is 0" in mapping.beyond_limits(0, 1, rows), "one limit is not the other"
+    mapping = read_mapping(written(tmp_path, top=f"max_refused = {limit}"))
+    assert ("max_refused" in mapping.beyond_limits(0, rejected, rows)) is too_many
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"key_folder"}),
     frozenset({"outcome", "transaction", "receipt", "checkpoint"}),
     frozenset({"pipe", "source"}),
-    frozenset({"replay"}),
+    frozenset({"replay", "rehearsal"}),
     frozenset({"reading"}),
     frozenset({"trust"}),
     frozenset({"reader", "submitting", "proving", "wire"}),

@@ -43,6 +43,10 @@ SIGNATURES = {
     "Submitting.submit_all": "(self, transactions)",
     "Submitting.prepare": "(self, instructions, *, by, lane, mode, expires_ms, idempotency_key)",
     "Submitting.explain": "(self, what, *, by)",
+    "Submitting.key_ids_of": "(self, party_id)",
+    "Submitting.registration":
+        "(self, party_id, name, *, roles, key, keys, threshold, request, identifiers)",
+    "Submitting.rehearse": "(self)",
     "Reading.get": "(self, kind, id)",
     "Reading.look": "(self, kind, id)",
     "Reading.find": "(self, kind, where)",
@@ -79,6 +83,9 @@ SIGNATURES = {
     "Transaction.save": "(self, path)",
     "Transaction.load": "(path, *, hash_suite)",
     "Transaction.to_bytes": "(self)",
+    "Transaction.saved": "(self)",
+    "Transaction.from_saved": "(text, *, hash_suite, where)",
+    "Transaction.signature_of": "(self, key_id)",
 }  # fmt: skip
 """A change here is a change for everybody who uses finchain."""
 

@@ -10,18 +10,90 @@ from __future__ import annotations
 
 import base64
 import os
+import subprocess
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, Protocol, cast
 
 import msgspec
 
 from finchain import _core
-from finchain.domain.key import Duty, NewKey, Suite, possession_message
+from finchain.domain.key import SUITES, Duty, NewKey, Suite, possession_message
 from finchain.domain.rule import Absent
 from finchain.errors import ConfigError, KeyFileError
 
 VECTOR_CODE = _core.vector_code
 """Which code for Ed25519 was built in; the processor's best is taken when it runs."""
+
+
+class SigningKey(Protocol):
+    """What signs: a key file, a command, a hardware token."""
+
+    @property
+    def public_key(self) -> bytes:
+        """Its public key; empty where only the key's id says which it is."""
+
+    def sign(self, message: bytes) -> bytes:
+        """The signature over a message, in the ledger's spelling."""
+
+
+class CommandKey:
+    """A key behind a command: it gets a message on stdin and gives its signature on stdout.
+
+    The signature is in Base64 or raw, in the ledger's spelling. A command that fails, or says nothing, signs nothing.
+
+    Args:
+        command: Program and arguments; no shell reads them.
+    """
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._command = list(command)
+
+    @property
+    def public_key(self) -> bytes:
+        """Nothing: the key's id says which it is."""
+        return b""
+
+    def sign(self, message: bytes) -> bytes:
+        """The signature that the command gives.
+
+        Raises:
+            ConfigError: The command cannot be run, fails, or gives no signature.
+        """
+        name = self._command[0]
+        try:
+            done = subprocess.run(self._command, input=message, capture_output=True, check=False)
+        except OSError as error:
+            raise ConfigError(f"{name} cannot be run: {error.strerror}") from None
+        if done.returncode != 0:
+            said = done.stderr.decode(errors="replace").strip()
+            raise ConfigError(f"{name} ended with {done.returncode} and signed nothing: {said}")
+        lengths = {suite.signature for suite in SUITES.values()}
+        if len(done.stdout) in lengths:
+            return done.stdout
+        try:
+            signature = base64.b64decode(done.stdout.strip(), validate=True)
+        except ValueError:
+            signature = b""
+        if len(signature) not in lengths:
+            raise ConfigError(
+                f"{name} gave {len(done.stdout)} bytes that are no signature",
+                advice=f"give it in Base64 or raw, {', '.join(map(str, sorted(lengths)))} bytes long",
+            )
+        return signature
+
+
+def check_signature(
+    public_key: bytes, signature: bytes, message: bytes, *, suite: Suite, identity: str | None = None
+) -> None:
+    """Judges a signature by docs/format.md section 3.3.
+
+    Raises:
+        ValueError: It is not the key's over the message.
+    """
+    why = _core.verify_signature(public_key, signature, message, suite=suite, identity=identity)
+    if why is not None:
+        raise ValueError(why)
 
 
 class Key:

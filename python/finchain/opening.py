@@ -15,13 +15,13 @@ import msgspec
 from finchain import _core
 from finchain.clock import Clock, RealClock, SimulatedClock
 from finchain.domain.founding import CreateLedger, Founder, LedgerRecord, Predecessor
-from finchain.domain.key import Suite, set_possession_verifier
+from finchain.domain.key import set_possession_verifier
 from finchain.domain.policy import DEFAULT_POLICY, PolicyTerms
 from finchain.domain.rule import Absent, business_date
 from finchain.domain.rulebook import RULEBOOK_1, Rulebook
 from finchain.errors import ConfigError, StorageError, TamperError
 from finchain.key_folder import CheckpointSuite, KeyFolder
-from finchain.keys import Holder, Key, founding_key
+from finchain.keys import Holder, Key, check_signature, founding_key
 from finchain.ledger import Ledger
 from finchain.pipe import Pipe
 from finchain.reader import OwnIndex, Reader
@@ -41,15 +41,7 @@ Progress = Callable[[int, int], None]
 """Called with blocks done and blocks in all."""
 
 
-def _verify_possession(
-    public_key: bytes, signature: bytes, message: bytes, *, suite: Suite, identity: str | None
-) -> None:
-    why = _core.verify_signature(public_key, signature, message, suite=suite, identity=identity)
-    if why is not None:
-        raise ValueError(why)
-
-
-set_possession_verifier(_verify_possession)
+set_possession_verifier(check_signature)
 
 
 def create(

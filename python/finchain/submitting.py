@@ -24,6 +24,7 @@ from finchain.key_folder import KeyFolder
 from finchain.keys import EnrolmentRequest, Holder, Key, enrolment_key
 from finchain.outcome import Applied, Outcome, RefusedRow
 from finchain.reading import Reading
+from finchain.rehearsal import Rehearsal
 from finchain.transaction import EXPIRY_MS, Mode, Transaction, content_of, once_lane
 from finchain.wording import currency_of
 
@@ -97,6 +98,29 @@ class Submitting(Reading):
             ConfigError: Not exactly one of `key`, `keys` and `request` is given, or the request is for another party
                 or ledger.
         """
+        do = self.registration(
+            party_id, name, roles=roles, key=key, keys=keys, threshold=threshold, request=request,
+            identifiers=identifiers,
+        )  # fmt: skip
+        return self.submit(do, by=registrar or self._operator_key())
+
+    def registration(
+        self,
+        party_id: str,
+        name: str,
+        *,
+        roles: Sequence[Role],
+        key: Key | None = None,
+        keys: Sequence[Holder] = (),
+        threshold: int = 1,
+        request: EnrolmentRequest | None = None,
+        identifiers: dict[str, str] | Optional = Absent,
+    ) -> RegisterParty:
+        """The instruction that `register` submits, for a registrar who signs elsewhere. Its arguments are the same.
+
+        Raises:
+            ConfigError: As `register`.
+        """
         if (key is not None) + bool(keys) + (request is not None) != 1:
             raise ConfigError("a party has a key, or keys with holders, or an enrolment request", advice="give one")
         if request is not None:
@@ -108,8 +132,7 @@ class Submitting(Reading):
         else:
             holders = [Holder(key, name)] if key is not None else list(keys)
             enrolled = [enrolment_key(self.name, f"{party_id}/{n}", holder) for n, holder in enumerate(holders, 1)]
-        do = RegisterParty(party_id, name, sorted(roles), threshold, enrolled, identifiers)
-        return self.submit(do, by=registrar or self._operator_key())
+        return RegisterParty(party_id, name, sorted(roles), threshold, enrolled, identifiers)
 
     # ---- submitting
 
@@ -217,10 +240,7 @@ class Submitting(Reading):
         several = [instructions] if isinstance(instructions, Instruction) else list(instructions)
         key_ids: dict[bytes, str] = {}
         for party_id in by:
-            party = self.get(Party, party_id)
-            for number in party.live:
-                key = self.get(PartyKey, f"{party_id}/{number}")
-                key_ids[base64.b64decode(key.public_key)] = key.id
+            key_ids |= self.key_ids_of(party_id)
         if lane is None:
             lane, sequence = once_lane(idempotency_key or secrets.token_hex(16)), 1
         else:
@@ -233,6 +253,24 @@ class Submitting(Reading):
             if currency is not None and not hasattr(instruction, "currency"):
                 transaction.currencies[index] = currency
         return transaction
+
+    def key_ids_of(self, party_id: str) -> dict[bytes, str]:
+        """The ids of a party's live keys by public key, for signers who have no ledger.
+
+        Raises:
+            NotFound: The party is not registered.
+        """
+        keys = (self.get(PartyKey, f"{party_id}/{number}") for number in self.get(Party, party_id).live)
+        return {base64.b64decode(key.public_key): key.id for key in keys}
+
+    def rehearse(self) -> Rehearsal:
+        """The rules over the state as it is, for transactions that are not sent; see `finchain.rehearsal`."""
+        self._check_process()
+        place = {
+            "ledger": self.name, "height": self.height, "time_ms": self._now_ms(),
+            "zone_minutes": self._record.time_zone_minutes, "rulebook": self.rulebook,
+        }  # fmt: skip
+        return Rehearsal(self.look, self._rulebook().rules, place)
 
     def _build(
         self,

@@ -21,13 +21,16 @@ from finchain import _core
 from finchain.domain.rule import Instruction
 from finchain.domain.rulebook import RULEBOOK_1
 from finchain.errors import ConfigError
-from finchain.keys import Key
+from finchain.keys import SigningKey
 from finchain.outcome import Ticket
 
 Mode = Literal["all", "each"]
 
 EXPIRY_MS = 7 * 24 * 3_600_000
 """How long a transaction stays valid unless its builder says otherwise: a week, for a co-signer on holiday."""
+
+EXPIRY_MAX_MS = 30 * 24 * 3_600_000
+"""Longest that a transaction may stay valid (`docs/format.md` 3.1)."""
 
 INSTRUCTIONS_MAX = 4_096
 """Most instructions of a transaction (`docs/format.md` 3.1)."""
@@ -135,6 +138,11 @@ class Transaction:
         return tuple(self._member("by"))
 
     @property
+    def expires_ms(self) -> int:
+        """Unix time in ms after which no block may hold it."""
+        return int(self._member("expires_ms"))
+
+    @property
     def lane(self) -> str:
         """The sender's series."""
         return str(self._member("lane"))
@@ -183,11 +191,11 @@ class Transaction:
         """Ids of the keys that have signed."""
         return tuple(sorted(self._signatures))
 
-    def sign(self, key: Key, key_id: str | None = None) -> Transaction:
+    def sign(self, key: SigningKey, key_id: str | None = None) -> Transaction:
         """Adds a signature, and gives the transaction back.
 
         Args:
-            key: The private key.
+            key: The private key, or what signs in its place.
             key_id: Its id, such as `shop/1`; not needed where the transaction was made by `Ledger.prepare`.
 
         Raises:
@@ -212,6 +220,10 @@ class Transaction:
         self._signatures[key_id] = signature
         return self
 
+    def signature_of(self, key_id: str) -> bytes:
+        """The signature that a key of `signed_by` made."""
+        return self._signatures[key_id]
+
     def to_bytes(self) -> bytes:
         """The transaction's one spelling, as it is sent to a ledger."""
         signatures = b",".join(
@@ -224,10 +236,14 @@ class Transaction:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the transaction with the key ids that may sign it, for the next signer."""
+        Path(path).write_bytes(self.saved())
+
+    def saved(self) -> bytes:
+        """What `save` writes: one line, with a line feed."""
         keys = {base64.b64encode(public).decode(): id for public, id in self.key_ids.items()}
         stated = {str(index): currency for index, currency in self.currencies.items()}
         parts = (b'"currencies":%b,' % _encode(stated) if stated else b"", _encode(keys), self.to_bytes())
-        Path(path).write_bytes(b'{%b"keys":%b,"transaction":%b,"type":"finchain.unsent.1"}\n' % parts)
+        return b'{%b"keys":%b,"transaction":%b,"type":"finchain.unsent.1"}\n' % parts
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, hash_suite: str = "blake3") -> Transaction:
@@ -237,7 +253,17 @@ class Transaction:
             Rejected: It is not a transaction, or its header does not fit its instructions.
             ConfigError: The file is something else.
         """
-        text = Path(path).read_bytes().removesuffix(b"\n")
+        return cls.from_saved(Path(path).read_bytes(), hash_suite=hash_suite, where=str(path))
+
+    @classmethod
+    def from_saved(cls, text: bytes, *, hash_suite: str = "blake3", where: str = "the transaction") -> Transaction:
+        """As `load`, of bytes that came from `where`.
+
+        Raises:
+            Rejected: As `load`.
+            ConfigError: As `load`.
+        """
+        text = text.removesuffix(b"\n")
         try:
             saved = msgspec.json.decode(text, type=_Saved)
         except msgspec.MsgspecError:
@@ -245,7 +271,7 @@ class Transaction:
         try:
             key_ids = {base64.b64decode(public, validate=True): id for public, id in saved.keys.items()}
         except ValueError as error:
-            raise ConfigError(f"{path}: a public key is not Base64: {error}") from None
+            raise ConfigError(f"{where}: a public key is not Base64: {error}") from None
         loaded = cls.parse(bytes(saved.transaction), hash_suite=hash_suite, key_ids=key_ids)
         loaded.currencies = saved.currencies
         return loaded

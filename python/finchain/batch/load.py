@@ -1,9 +1,10 @@
 """The batch load: a file's rows become claims and confirmations, each applied, refused or rejected, none in silence.
 
-The file is read twice. The first pass checks every row, the control totals and the number of rejects, and commits
-nothing; the second sends. What is sent depends on the file, the mapping and the lookup alone: the same run builds the
-same instructions for the same places of the same lanes, so that a run which was killed goes on when it is started
-again, and one that was finished applies nothing twice.
+The file is read three times. The first pass checks every row, the control totals and the number of rejects; the second
+runs the rules over the state as it is, on paper; the third sends, and only where no limit is passed. What is sent
+depends on the file, the mapping and the lookup alone: the same run builds the same instructions for the same places of
+the same lanes, so that a run which was killed goes on when it is started again, and one that was finished applies
+nothing twice.
 """
 
 from __future__ import annotations
@@ -18,29 +19,27 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from finchain.batch.mapping import Mapping, Totals, read_mapping, read_totals
-from finchain.batch.parties import PartyBook, Signer
+from finchain.batch.parties import PartyBook
+from finchain.batch.parties import enrol as enrol_new
+from finchain.batch.prepared import AsSigned, Preparing, SignedParts
 from finchain.batch.reader import BLOCK_BYTES, Fault, HashedFile, Row, read_rows
-from finchain.batch.report import LoadReport, RejectsFile, RunNote, read_notes, run_folder, run_stem, write_note
+from finchain.batch.report import LoadReport, RejectsFile, RunNote, read_notes, run_folder, write_note
 from finchain.batch.rows import BadHeader, Claim, RowReader
-from finchain.domain.rule import Instruction
-from finchain.errors import ConfigError, LaneConflict, NotFound
-from finchain.outcome import Outcome
-from finchain.submitting import Submitting, raise_unless_known
-from finchain.transaction import EXPIRY_MS, Transaction
+from finchain.batch.sending import Answer, Deliver, ForGood, OnPaper, Passage
+from finchain.errors import ConfigError, NotFound, Rejected, Unknown
+from finchain.submitting import Submitting
+from finchain.transaction import EXPIRY_MAX_MS, EXPIRY_MS
 
 WINDOW_ROWS: Final = 16_384
 """Rows that are held at once: enough to fill the transactions of many senders, some ten megabytes."""
 
-CHUNK_TRANSACTIONS: Final = 16
-"""Transactions that are sent at once; after each chunk a signal is heeded and progress told."""
-
 Progress = Callable[[int, int | None], None]
-"""Called with rows checked and `None` in the first pass, with instructions answered and their number in the second."""
+"""Called with rows checked and `None` before anything is sent, then with instructions answered and their number."""
 
 _RUN_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}", re.ASCII)
 
@@ -52,20 +51,27 @@ def load(
     input: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] | None = None,
     run_id: str | None = None,
+    enrol: bool = False,
     dry_run: bool = False,
     allow_reload: bool = False,
+    prepare: str | os.PathLike[str] | None = None,
+    signed: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> LoadReport:
     """Loads a file, or goes on with a load that was ended before its end.
 
     Args:
-        ledger: An open ledger; the parties are registered on it (`enrol_parties`).
+        ledger: An open ledger.
         mapping: The mapping's file.
         input: The file, in the place of the one that the mapping names.
         out: Folder for rejects and notes, one subfolder a run; `out` where absent.
         run_id: Names the run; made from the file's digest where absent.
-        dry_run: Checks everything and commits nothing.
+        enrol: Registers the parties of the lookup that the ledger does not have, once nothing else speaks against the
+            file.
+        dry_run: Runs the rules over the state as it is, registrations among them, and commits nothing.
         allow_reload: Takes a file that was loaded under another run id.
+        prepare: A folder for one file a party with what it has to sign. Nothing is committed; no party's key is needed.
+        signed: The folder with those files, signed; what came back is sent, and the rest can be by the same run later.
         progress: Told after each chunk.
 
     Returns:
@@ -73,51 +79,72 @@ def load(
 
     Raises:
         NotFound: Mapping, lookup, input or control totals are not there.
-        ConfigError: One of them makes no sense; or the input changed while it was read.
+        ConfigError: One of them makes no sense; or the input changed while it was read; or a signed file is not what
+            the load makes, or not signed by the party's keys.
+        KeyFileError: `enrol` is set, and the key file of a new party, or the operator's key, cannot be read.
         LaneConflict: The run was begun with another mapping, lookup or file.
-        Rejected: A transaction never entered a block, for example because a party's lanes are used up.
+        Rejected: A transaction never entered a block, for example because a party's lanes are used up; the facts
+            `sent` and `enrolled` say how many others of this attempt did, and how many parties were registered.
         KeyboardInterrupt: SIGINT or SIGTERM came; the chunk on its way was finished, and the next attempt goes on
             after it.
     """
     plan = read_mapping(mapping)
     if run_id is not None and not _RUN_ID.fullmatch(run_id):
         raise ConfigError(f"{run_id!r} is no run id", advice="1 to 128 of A-Z a-z 0-9 . _ : / -, the first no sign")
+    elsewhere = prepare is not None or signed is not None
+    if elsewhere and (enrol or (prepare is not None and signed is not None)):
+        raise ConfigError(
+            "prepare and signed exclude each other, and parties that sign elsewhere are not registered by a load",
+            advice="register them by their enrolment requests first",
+        )
     place = Path("out" if out is None else out)
-    with _deferred_signals() as signals:
-        work = _Load(ledger, plan, _inputs(plan, input), signals, progress)
+    with _deferred_signals() as signals, ledger.rehearse() as paper:
+        parties = PartyBook(ledger, plan, paper, elsewhere=elsewhere)
+        new, problem = parties.enrol_on_paper() if enrol else ([], "")
+        work = _Load(ledger, plan, _inputs(plan, input), parties, signals, progress)
         checked = work.check()
         run = run_id or f"{plan.lane}-{checked.digest()[:24]}"
         note = RunNote(run=run, ledger=ledger.name, files=checked.files, state="begun")
         folder = run_folder(place, run)
-        problem = checked.problem or _loaded_before(place, note, allow_reload)
-        if dry_run or problem:
-            return _checked_report(work, run, checked, folder, problem, dry_run)
-        return _send(work, note, checked, folder)
+        checked.problem = problem or checked.problem or _loaded_before(place, note, allow_reload)
+        if prepare is not None:
+            return _prepare(work, run, checked, folder, Preparing(ledger, paper, Path(prepare), run))
+        parts = None if signed is None else SignedParts(ledger, Path(signed), run)
+        first: Deliver = OnPaper(ledger, paper) if parts is None else AsSigned(ledger, paper, parts, None)
+        report = work.rehearse(run, checked, folder, first)
+        if dry_run or report.problem:
+            return msgspec.structs.replace(report, dry_run=dry_run, enrolled=len(new) if dry_run and not problem else 0)
+        write_note(folder, note)
+        return _send(work, note, checked, folder, enrol_new(ledger, new), parts)
 
 
-def _checked_report(work: _Load, run: str, checked: Checked, folder: Path, problem: str, dry_run: bool) -> LoadReport:
-    """The report where nothing is sent. The rejects of a real load are not overwritten."""
-    with RejectsFile(folder, "checked.rejects.csv") as rejects:
-        for window in work.windows(checked):
-            for read in window:
-                if isinstance(read.claim, Fault):
-                    rejects.write(read.file, read.row, read.claim)
-    return LoadReport(
-        run=run, files=checked.files, rows=checked.rows, ready=checked.ready, rejected=checked.rows - checked.ready,
-        codes=dict(sorted(rejects.codes.items())), totals=dict(checked.totals), rejects=rejects.path, problem=problem,
-        dry_run=dry_run,
-    )  # fmt: skip
-
-
-def _send(work: _Load, note: RunNote, checked: Checked, folder: Path) -> LoadReport:
-    write_note(folder, note)
+def _prepare(work: _Load, run: str, checked: Checked, folder: Path, preparing: Preparing) -> LoadReport:
+    prepared = 0
     try:
-        with RejectsFile(folder, "rejects.csv") as rejects:
-            report = work.send(note.run, checked, rejects)
-    except KeyboardInterrupt:
+        report = work.rehearse(run, checked, folder, preparing, EXPIRY_MAX_MS)
+        if not report.problem:
+            prepared = preparing.finish()
+    finally:
+        preparing.drop()
+    return msgspec.structs.replace(report, dry_run=True, prepared=prepared)
+
+
+def _send(
+    work: _Load, note: RunNote, checked: Checked, folder: Path, enrolled: int, parts: SignedParts | None
+) -> LoadReport:
+    ledger = work.ledger
+    try:
+        # The first rehearsal has written every row on its paper; what is not sent now needs a clean sheet.
+        with ledger.rehearse() as paper:
+            deliver: Deliver = ForGood(ledger) if parts is None else AsSigned(ledger, paper, parts, ledger.submit_all)
+            report = work.send(note.run, checked, folder, deliver)
+    except (KeyboardInterrupt, Rejected, Unknown) as error:
+        if not isinstance(error, KeyboardInterrupt):
+            error.facts["enrolled"] = enrolled
         write_note(folder, msgspec.structs.replace(note, state="stopped"))
         raise
-    write_note(folder, msgspec.structs.replace(note, state="done", report=report))
+    report = msgspec.structs.replace(report, enrolled=enrolled)
+    write_note(folder, msgspec.structs.replace(note, state="stopped" if report.problem else "done", report=report))
     return report
 
 
@@ -172,18 +199,59 @@ class Checked:
         return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
+class _Tally:
+    """What became of the rows that were ready."""
+
+    def __init__(self) -> None:
+        self.applied = self.refused = self.unsigned = self.waiting = self.unsent = self.already = 0
+        self.totals: Counter[str] = Counter()
+
+    def count(self, answer: Answer, phases: int, claim: Claim) -> Fault | None:
+        """Counts a row; gives why it is not applied."""
+        if answer.fault is not None:
+            self.refused += 1
+        elif answer.unsent is not None:
+            self.waiting += answer.answered > 0
+            self.unsigned += answer.answered == 0
+            return answer.unsent
+        elif answer.answered < phases:
+            self.unsent += 1
+            return None
+        else:
+            self.applied += 1
+            self.totals[claim.submit.currency] += claim.submit.amount_minor
+        self.already += not answer.fresh
+        return answer.fault
+
+    def report(
+        self, run: str, checked: Checked, rejects: RejectsFile, problem: str, *, sent: int = 0, on_paper: bool = False
+    ) -> LoadReport:
+        """The counts as a report; what was done on paper is not counted as applied."""
+        rejected = checked.rows - checked.ready + self.unsigned
+        common: dict[str, Any] = {
+            "run": run, "files": checked.files, "rows": checked.rows, "ready": checked.rows - rejected,
+            "rejected": rejected, "codes": dict(sorted(rejects.codes.items())), "rejects": rejects.path,
+            "problem": problem, "refused": self.refused,
+        }  # fmt: skip
+        if checked.problem:
+            return LoadReport(**common, totals=dict(checked.totals))
+        if on_paper:
+            return LoadReport(**common, totals=dict(self.totals), already=self.already)
+        return LoadReport(
+            **common, totals=dict(self.totals), already=self.already, applied=self.applied, waiting=self.waiting,
+            unsent=self.unsent, sent=sent,
+        )  # fmt: skip
+
+
 class _Load:
     """One load: the ledger, the mapping, the files, and how far it is."""
 
     def __init__(
-        self, ledger: Submitting, mapping: Mapping, paths: list[Path], signals: list[int], progress: Progress | None
-    ) -> None:
-        self._ledger, self._mapping, self._paths = ledger, mapping, paths
+        self, ledger: Submitting, mapping: Mapping, paths: list[Path], parties: PartyBook, signals: list[int],
+        progress: Progress | None,
+    ) -> None:  # fmt: skip
+        self.ledger, self._mapping, self._paths, self._parties = ledger, mapping, paths, parties
         self._signals, self._progress = signals, progress
-        self._parties = PartyBook(ledger, mapping)
-        self._phases = ("claim", "confirm") if mapping.confirm else ("claim",)
-        self._sequences: Counter[tuple[str, str]] = Counter()
-        self._done = self._planned = 0
 
     # ---- reading
 
@@ -192,12 +260,11 @@ class _Load:
         whole = Checked()
         for path in self._paths:
             whole.join(self._check_file(path, whole.rows))
-        whole.problem = whole.problem or whole.contradiction(self._mapping.control)
-        rejected = whole.rows - whole.ready
-        if not whole.problem and self._mapping.too_many(rejected, whole.rows):
-            whole.problem = (
-                f"{rejected} of {whole.rows} rows are rejected, and max_rejects is {self._mapping.max_rejects}"
-            )
+        whole.problem = (
+            whole.problem
+            or whole.contradiction(self._mapping.control)
+            or self._mapping.beyond_limits(whole.rows - whole.ready, 0, whole.rows)
+        )
         return whole
 
     def _check_file(self, path: Path, rows_before: int) -> Checked:
@@ -255,74 +322,56 @@ class _Load:
                     )
         yield window
 
-    # ---- sending
+    # ---- on paper and for good
 
-    def send(self, run: str, checked: Checked, rejects: RejectsFile) -> LoadReport:
-        """Sends every row that is ready."""
-        self._planned = checked.ready * len(self._phases)
-        totals: Counter[str] = Counter()
-        applied = refused = already = 0
+    def rehearse(
+        self, run: str, checked: Checked, folder: Path, deliver: Deliver, valid_ms: int = EXPIRY_MS
+    ) -> LoadReport:
+        """Runs the rules for every row that is ready, and sends nothing; only lists the rejects of a bad file."""
+
+        def heed(done: int, refused: int) -> str:
+            self._pause(done // len(passage.phases), None)
+            return ""
+
+        passage = Passage(self.ledger, self._mapping, run, deliver, heed, valid_ms)
+        passage.ended = checked.problem
+        with RejectsFile(folder, "checked.rejects.csv") as rejects:
+            tally = self._run_through(passage, checked, rejects)
+        if checked.problem:
+            return tally.report(run, checked, rejects, checked.problem)
+        problem = self._mapping.beyond_limits(
+            checked.rows - checked.ready + tally.unsigned, tally.refused, checked.rows
+        )
+        if not problem and checked.rows and not tally.applied + tally.waiting:
+            problem = "no row would be applied"
+        return tally.report(run, checked, rejects, problem, on_paper=True)
+
+    def send(self, run: str, checked: Checked, folder: Path, deliver: Deliver) -> LoadReport:
+        """Sends every row that is ready, until more are refused than may be."""
+
+        def heed(done: int, refused: int) -> str:
+            self._pause(done, checked.ready * len(passage.phases))
+            return self._mapping.beyond_limits(0, refused, checked.rows)
+
+        passage = Passage(self.ledger, self._mapping, run, deliver, heed)
+        with RejectsFile(folder, "rejects.csv") as rejects:
+            tally = self._run_through(passage, checked, rejects)
+        return tally.report(run, checked, rejects, passage.ended, sent=passage.sent)
+
+    def _run_through(self, passage: Passage, checked: Checked, rejects: RejectsFile) -> _Tally:
+        """Takes all windows through a passage, and writes down every row that is not applied."""
+        tally = _Tally()
         for window in self.windows(checked):
-            answers = self._send_window(run, [read.claim for read in window if not isinstance(read.claim, Fault)])
-            answer = iter(answers)
+            claims = [read.claim for read in window if not isinstance(read.claim, Fault)]
+            answers = iter([Answer() for _ in claims] if passage.ended else passage.window(claims))
             for read in window:
                 if isinstance(read.claim, Fault):
                     rejects.write(read.file, read.row, read.claim)
                     continue
-                given = next(answer)
-                already += not given.fresh
-                if given.fault is not None:
-                    refused += 1
-                    rejects.write(read.file, read.row, given.fault)
-                else:
-                    applied += 1
-                    totals[read.claim.submit.currency] += read.claim.submit.amount_minor
-        return LoadReport(
-            run=run, files=checked.files, rows=checked.rows, ready=checked.ready, applied=applied, refused=refused,
-            rejected=checked.rows - checked.ready, already=already, codes=dict(sorted(rejects.codes.items())),
-            totals=dict(totals), rejects=rejects.path,
-        )  # fmt: skip
-
-    def _send_window(self, run: str, claims: list[Claim]) -> list[_Answer]:
-        """Sends the claims, and the confirmations of those that hold."""
-        answers = [_Answer() for _ in claims]
-        for phase in self._phases:
-            live = [at for at, answer in enumerate(answers) if answer.fault is None]
-            self._done += len(claims) - len(live)
-            parcels = self._parcels(phase, claims, live)
-            for start in range(0, len(parcels), CHUNK_TRANSACTIONS):
-                chunk = parcels[start : start + CHUNK_TRANSACTIONS]
-                sent = [self._transaction(run, phase, signer, [claims[at] for at in ats]) for signer, ats in chunk]
-                for (_, ats), outcome in zip(chunk, self._ledger.submit_all(sent), strict=True):
-                    _take_answer(outcome, [answers[at] for at in ats], run)
-                    self._done += len(ats)
-                self._pause(self._done, self._planned)
-        return answers
-
-    def _parcels(self, phase: str, claims: list[Claim], live: list[int]) -> list[tuple[Signer, list[int]]]:
-        """What one transaction each will hold: rows of one sender, in their order."""
-        by_sender: dict[str, tuple[Signer, list[int]]] = {}
-        for at in live:
-            signer = claims[at].creditor if phase == "claim" else claims[at].debtor
-            by_sender.setdefault(signer.id, (signer, []))[1].append(at)
-        size = self._mapping.transaction_instructions
-        return [
-            (signer, ats[start : start + size])
-            for signer, ats in by_sender.values()
-            for start in range(0, len(ats), size)
-        ]
-
-    def _transaction(self, run: str, phase: str, signer: Signer, claims: list[Claim]) -> Transaction:
-        self._sequences[signer.id, phase] += 1
-        instructions: list[Instruction] = [
-            claim.submit if phase == "claim" else claim.confirmation() for claim in claims
-        ]  # fmt: skip
-        # Expiry and salt are new at every attempt; they do not count where a transaction is found to be the same.
-        return Transaction.build(
-            instructions, by=[signer.id], ledger=self._ledger.name, lane=f"{run_stem(run)}/{phase}",
-            sequence=self._sequences[signer.id, phase], mode="each", hash_suite=self._ledger.hash_suite,
-            expires_ms=self._ledger.clock.now_ms() + EXPIRY_MS, rulebook=self._ledger.rulebook,
-        ).sign(signer.key, signer.key_id)  # fmt: skip
+                fault = tally.count(next(answers), len(passage.phases), read.claim)
+                if fault is not None:
+                    rejects.write(read.file, read.row, fault)
+        return tally
 
     def _pause(self, done: int, planned: int | None) -> None:
         """Tells how far it is, and ends the load where a signal came."""
@@ -338,31 +387,6 @@ class _Read(NamedTuple):
     file: str
     row: Row
     claim: Claim | Fault
-
-
-class _Answer:
-    """What became of a row: refused for which reason, and whether any of it was new."""
-
-    __slots__ = ("fault", "fresh")
-
-    def __init__(self) -> None:
-        self.fault: Fault | None = None
-        self.fresh = False
-
-
-def _take_answer(outcome: Outcome, answers: list[_Answer], run: str) -> None:
-    if isinstance(outcome.error, LaneConflict):
-        raise LaneConflict(
-            f"run {run} was begun with another mapping, lookup or file: {outcome.error.message}",
-            advice="finish it as it was begun; rows that were mended since go into a file of their own",
-        )
-    raise_unless_known(outcome)
-    if outcome.status != "already":
-        for answer in answers:
-            answer.fresh = True
-    messages = {refusal.instruction: refusal.message for refusal in outcome.refusals}
-    for index, code in outcome.refused:
-        answers[index].fault = Fault(code, messages.get(index, f"refused before, in block {outcome.height}"))
 
 
 def _inputs(mapping: Mapping, given: str | os.PathLike[str] | None) -> list[Path]:

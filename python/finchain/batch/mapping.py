@@ -175,6 +175,7 @@ class Mapping(_Table, frozen=True):
         lane: What run ids begin with, unless a run id is given.
         confirm: Whether the debtors' confirmations are sent too, each of the whole claim.
         max_rejects: More rejected rows than this, a number or a share such as `"0.5%"`, and nothing is committed.
+        max_refused: The same for rows that a rule would refuse.
         transaction_instructions: Instructions of one transaction, under one signature.
     """
 
@@ -184,6 +185,7 @@ class Mapping(_Table, frozen=True):
     lane: str = "load"
     confirm: bool = False
     max_rejects: int | str = 0
+    max_refused: int | str = 0
     transaction_instructions: int = 1_000
     keys: Keys = Keys()
     control: Control = Control()
@@ -194,12 +196,13 @@ class Mapping(_Table, frozen=True):
         """What stands between two fields."""
         return self.input.delimiter or DELIMITERS[self.input.format]
 
-    def too_many(self, rejected: int, rows: int) -> bool:
-        """Whether so many rejected rows keep a file of so many rows from being committed."""
-        if isinstance(self.max_rejects, int):
-            return rejected > self.max_rejects
-        share = Fraction(self.max_rejects.removesuffix("%"))
-        return rejected * 100 > share * rows
+    def beyond_limits(self, rejected: int, refused: int, rows: int) -> str:
+        """Why so many rejected and refused rows keep a file of so many rows out; empty where they do not."""
+        if _beyond(self.max_rejects, rejected, rows):
+            return f"{rejected} of {rows} rows are rejected, and max_rejects is {self.max_rejects}"
+        if _beyond(self.max_refused, refused, rows):
+            return f"{refused} of {rows} rows are refused, and max_refused is {self.max_refused}"
+        return ""
 
     def column_names(self) -> list[str]:
         """Every column that is read, once."""
@@ -210,6 +213,13 @@ class Mapping(_Table, frozen=True):
             columns.issued.column if columns.issued is not None else None, *_PLACE.findall(columns.id or ""),
         ]  # fmt: skip
         return list(dict.fromkeys(name for name in named if name is not None))
+
+
+def _beyond(limit: int | str, count: int, rows: int) -> bool:
+    """Whether so many of the rows are more than a number or a share allows."""
+    if isinstance(limit, int):
+        return count > limit
+    return count * 100 > Fraction(limit.removesuffix("%")) * rows
 
 
 def read_mapping(path: str | os.PathLike[str]) -> Mapping:
@@ -278,9 +288,9 @@ def _check_values(mapping: Mapping, file: str) -> None:
         raise wrong(f"lane {mapping.lane!r}", "1 to 32 characters of A-Z a-z 0-9 . _ : -, the first no sign")
     if not 1 <= mapping.transaction_instructions <= INSTRUCTIONS_MAX:
         raise wrong(f"transaction_instructions {mapping.transaction_instructions}", f"1 to {INSTRUCTIONS_MAX}")
-    limit = mapping.max_rejects
-    if limit < 0 if isinstance(limit, int) else not _SHARE.fullmatch(limit):
-        raise wrong(f"max_rejects {limit!r}", 'a number of rows such as 20, or a share such as "0.5%"')
+    for name, limit in (("max_rejects", mapping.max_rejects), ("max_refused", mapping.max_refused)):
+        if limit < 0 if isinstance(limit, int) else not _SHARE.fullmatch(limit):
+            raise wrong(f"{name} {limit!r}", 'a number of rows such as 20, or a share such as "0.5%"')
     amount = mapping.columns.amount
     if (amount.currency is None) == (amount.currency_column is None):
         raise wrong("columns.amount has no currency, or two", "give currency or currency_column")

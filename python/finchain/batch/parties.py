@@ -21,9 +21,10 @@ from finchain.batch.reader import Fault, HashedFile, read_rows
 from finchain.domain.founding import LedgerRecord
 from finchain.domain.key import PartyKey, PublicKey, public_key_id
 from finchain.domain.party import Party, Role
-from finchain.domain.rule import Absent
-from finchain.errors import ConfigError, KeyFileError
+from finchain.domain.rule import Absent, R
+from finchain.errors import ConfigError, KeyFileError, Refused, Rejected
 from finchain.keys import Key
+from finchain.rehearsal import Rehearsal
 from finchain.submitting import Submitting
 
 LOOKUP_COLUMNS: Final = ["value", "id", "name", "roles", "key"]
@@ -48,29 +49,38 @@ class Signer(msgspec.Struct, frozen=True):
     """A party that can sign on this ledger.
 
     Attributes:
-        key_id: The key's id there, such as `shop/1`.
+        key: Its key; `None` where it signs elsewhere.
+        key_id: The key's id there, such as `shop/1`; empty where it signs elsewhere.
+        service: Whether that is a service key, with which not everything may be ordered.
     """
 
     id: str
-    key: Key
+    key: Key | None
     key_id: str
+    service: bool = False
 
 
 class PartyBook:
     """The lookup of a mapping, and what the ledger knows of its parties.
+
+    Args:
+        ledger: Where they are registered.
+        mapping: Names the lookup.
+        paper: Sees those too that are registered on paper.
+        elsewhere: Whether the parties sign elsewhere; no private key is looked for then.
 
     Raises:
         NotFound: The lookup cannot be read.
         ConfigError: The lookup contradicts itself; or the mapping has a seed, and the ledger's clock is real.
     """
 
-    def __init__(self, ledger: Submitting, mapping: Mapping) -> None:
-        if mapping.keys.seed is not None and ledger.get(LedgerRecord, "ledger").clock != "simulated":
+    def __init__(self, ledger: Submitting, mapping: Mapping, paper: Rehearsal, *, elsewhere: bool = False) -> None:
+        if not elsewhere and mapping.keys.seed is not None and ledger.get(LedgerRecord, "ledger").clock != "simulated":
             raise ConfigError(
                 "the mapping makes keys from a seed, and this ledger has a real clock",
                 advice="name key files in the lookup's column key; whoever knows a seed can sign",
             )
-        self._ledger, self._keys = ledger, mapping.keys
+        self._ledger, self._keys, self._paper, self._elsewhere = ledger, mapping.keys, paper, elsewhere
         self._path = Path(mapping.folder) / mapping.parties.lookup
         self._by_value = _read_lookup(self._path)
         self._known: dict[str, Signer | Fault] = {}
@@ -109,22 +119,52 @@ class PartyBook:
             raise KeyFileError(f"the environment variable {name}, which has the passphrase, is not set")
         return Key.load(self._path.parent / entry.key, passphrase.encode() if passphrase is not None else None)
 
+    def _look(self, kind: type[R], id: str) -> R | None:
+        return self._paper.find(kind, id)  # type: ignore[return-value]  # found under its type
+
     def _find(self, entry: Entry) -> Signer | Fault:
-        party = self._ledger.look(Party, entry.id)
+        party = self._look(Party, entry.id)
         if party is None:
             return Fault("row.not_enrolled", f"{entry.id} is not registered on the ledger")
+        if self._elsewhere:
+            return Signer(entry.id, None, "")
         try:
             key = self.key_of(entry)
         except KeyFileError as error:
             return Fault("row.key", str(error))
         public_key = base64.b64encode(key.public_key).decode()
-        enrolled = self._ledger.look(PublicKey, public_key_id(public_key))
-        held = None if enrolled is None else self._ledger.look(PartyKey, enrolled.key)
+        enrolled = self._look(PublicKey, public_key_id(public_key))
+        held = None if enrolled is None else self._look(PartyKey, enrolled.key)
         if held is None or held.party != entry.id or held.ended_ms is not Absent:
             return Fault("row.key", f"the key of {entry.id} is not enrolled for it, or has ended")
-        if party.threshold > 1 and held.duty != "service":
+        service = held.duty == "service"
+        if party.threshold > 1 and not service:
             return Fault("row.threshold", f"{party.threshold} holders must sign for {entry.id}, and a load has one key")
-        return Signer(entry.id, key, held.id)
+        return Signer(entry.id, key, held.id, service)
+
+    def new(self) -> list[tuple[Entry, Key]]:
+        """The parties that the ledger does not have, each with its key.
+
+        Raises:
+            KeyFileError: A key file cannot be read.
+        """
+        absent = [entry for entry in self.entries() if self._look(Party, entry.id) is None]
+        return [(entry, self.key_of(entry)) for entry in absent]
+
+    def enrol_on_paper(self) -> tuple[list[tuple[Entry, Key]], str]:
+        """Registers new parties on paper; gives them, and why one of them would be refused, or nothing.
+
+        Raises:
+            KeyFileError: A key file cannot be read.
+        """
+        new = self.new()
+        registrar = self._ledger.get(LedgerRecord, "ledger").registrar
+        for entry, key in new:
+            do = self._ledger.registration(entry.id, entry.name, roles=entry.roles, key=key)
+            (refusal,) = self._paper.run([do], by=[registrar])
+            if refusal is not None:
+                return new, f"{entry.id} cannot be registered: {refusal.message}"
+        return new, ""
 
 
 def enrol_parties(ledger: Submitting, mapping: str | os.PathLike[str]) -> int:
@@ -143,10 +183,18 @@ def enrol_parties(ledger: Submitting, mapping: str | os.PathLike[str]) -> int:
         KeyFileError: A key file, or the operator's key, cannot be read.
         Refused: A rule says no, for example to a name that is too long.
     """
-    book = PartyBook(ledger, read_mapping(mapping))
-    new = [(entry, book.key_of(entry)) for entry in book.entries() if ledger.look(Party, entry.id) is None]
-    for entry, key in new:
-        ledger.register(entry.id, entry.name, roles=entry.roles, key=key)
+    with ledger.rehearse() as paper:
+        return enrol(ledger, PartyBook(ledger, read_mapping(mapping), paper).new())
+
+
+def enrol(ledger: Submitting, new: list[tuple[Entry, Key]]) -> int:
+    """Registers parties; gives how many. The fact `enrolled` of what it raises says how many were before."""
+    for before, (entry, key) in enumerate(new):
+        try:
+            ledger.register(entry.id, entry.name, roles=entry.roles, key=key)
+        except (Refused, Rejected) as error:
+            error.facts["enrolled"] = before
+            raise
     return len(new)
 
 

@@ -29,7 +29,9 @@ STEM_CHARACTERS_MAX: Final = 48
 
 
 class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a load. `rows` is `applied + refused + rejected`; of a dry run, `ready + rejected`.
+    """What became of a load.
+
+    `rows` is `applied + refused + rejected + waiting + unsent`; where nothing was sent, it is `ready + rejected`.
 
     Attributes:
         run: The run id.
@@ -37,13 +39,18 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
         rows: Rows without headers and empty lines.
         ready: Rows that could be sent.
         applied: Rows all of whose instructions hold.
-        refused: Rows with an instruction that a rule refused.
+        refused: Rows with an instruction that a rule refused; where nothing was sent, would refuse.
         rejected: Rows that never were sent.
+        waiting: Rows whose claim is on the ledger and whose confirmation is not signed yet.
+        unsent: Rows of which something was not sent because the load was stopped.
         already: Rows, among those applied and refused, that had all been sent by an earlier attempt of this run.
-        codes: How often each reason occurs among refused and rejected rows.
-        totals: Sum of the applied rows by currency, in minor units; in a dry run, of the ready ones.
-        rejects: The file of refused and rejected rows; `None` where there are none.
-        problem: Why nothing was committed; empty where something was, and in a dry run without a problem.
+        enrolled: Parties that this run registered; in a dry run, would register.
+        prepared: Files that this run wrote for the parties to sign.
+        sent: Transactions that this run brought into the ledger, registrations not counted.
+        codes: How often each reason occurs among rows that were not applied.
+        totals: Sum of the applied rows by currency, in minor units; where nothing was sent, of those that would be.
+        rejects: The file of rows that were not applied; `None` where there are none.
+        problem: Why nothing was sent, or why sending was stopped; empty where neither is so.
     """
 
     run: str
@@ -53,7 +60,12 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     applied: int = 0
     refused: int = 0
     rejected: int
+    waiting: int = 0
+    unsent: int = 0
     already: int = 0
+    enrolled: int = 0
+    prepared: int = 0
+    sent: int = 0
     codes: dict[str, int]
     totals: dict[str, int]
     rejects: str | None
@@ -61,34 +73,56 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     dry_run: bool = False
 
     @property
-    def exit_code(self) -> Literal[0, 4, 8]:
-        """0 all applied; 4 some rows refused or rejected; 8 nothing was committed."""
+    def exit_code(self) -> Literal[0, 4, 8, 16]:
+        """0 all applied; 4 some rows were not; 8 no row was applied; 16 sending was stopped after it had begun."""
         if self.problem:
+            return 16 if self.sent else 8
+        held = self.ready - self.refused if self.dry_run else self.applied + self.waiting
+        if self.rows and not held:
             return 8
-        return 4 if self.refused or self.rejected else 0
+        return 4 if self.refused or self.rejected or self.waiting else 0
 
     def __str__(self) -> str:
         sums = ", ".join(f"{format_minor(minor, currency)} {currency}" for currency, minor in self.totals.items())
-        if self.dry_run or self.problem:
-            counts = f"{self.ready} ready, {self.rejected} rejected"
-        else:
-            counts = f"{self.applied} applied, {self.refused} refused, {self.rejected} rejected"
-        lines = [f"run {self.run}: {self.rows} rows, {counts}; {sums or 'no amounts'}"]
+        lines = [f"run {self.run}: {self.rows} rows, {self._counts()}; {sums or 'no amounts'}"]
+        if self.enrolled:
+            lines.append(f"  {self.enrolled} parties {'would be ' if self.dry_run else ''}registered")
+        if self.prepared:
+            lines.append(f"  {self.prepared} files to be signed")
         if self.already:
             lines.append(f"  {self.already} of them were there already")
         lines += [f"  {count} × {code}" for code, count in self.codes.items()]
         if self.rejects is not None:
             lines.append(f"  see {self.rejects}")
+        return "\n".join(lines + self._conclusion())
+
+    def _counts(self) -> str:
+        if self.dry_run or (self.problem and not self.sent):
+            # The rules were not run over a file that could not be sent anyway.
+            refused = f"{self.refused} would be refused, " if self.refused or not self.problem else ""
+            return f"{self.ready - self.refused} ready, {refused}{self.rejected} rejected"
+        counts = f"{self.applied} applied, {self.refused} refused, {self.rejected} rejected"
+        counts += f", {self.waiting} waiting for a signature" if self.waiting else ""
+        return counts + (f", {self.unsent} not sent" if self.unsent else "")
+
+    def _conclusion(self) -> list[str]:
+        if self.problem and self.sent:
+            return [f"  stopped: {self.problem}; {self.sent} transactions of this run are on the ledger"]
+        if self.problem and self.enrolled and not self.dry_run:
+            return [f"  no row was sent: {self.problem}"]
         if self.problem:
-            lines.append(f"  nothing was committed: {self.problem}")
-        return "\n".join(lines)
+            return [f"  nothing {'more ' if self.already else ''}was committed: {self.problem}"]
+        if self.exit_code == 8:
+            return ["  no row would be applied" if self.dry_run else "  no row was applied"]
+        return []
 
 
 class RunNote(msgspec.Struct, frozen=True, kw_only=True):
     """The file `run.json` of a run.
 
     Attributes:
-        state: `begun`, and if nothing else follows, the load was ended from outside; `stopped` by a signal; `done`.
+        state: `begun`, and if nothing else follows, the load was ended from outside; `stopped` by a signal, a limit or
+            a transaction that was rejected; `done`.
     """
 
     run: str

@@ -37,7 +37,7 @@ class Commands(click.Group):
 def finchain() -> None:
     """A ledger of receivables, guarantees, loans and purpose-bound money, with proofs for everybody.
 
-    Exit codes: 0 done, 4 done with refused rows, 8 nothing was committed, 12 tampering was found,
+    Exit codes: 0 done, 4 done with refused rows, 8 nothing was applied, 12 tampering was found,
     16 wrong usage, failure, or stopped, 20 the ledger is locked or busy.
     """
 

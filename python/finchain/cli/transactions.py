@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 import finchain as fc
+from finchain import batch
 from finchain.cli.exit_codes import NOT_ALL, NOTHING_COMMITTED
 from finchain.cli.options import FILE, FOLDER, opens, plain, reach_ledger, read_instructions, said, signs, talks
 from finchain.cli.screen import Screen, refused_text
+from finchain.keys import CommandKey, SigningKey
 from finchain.references import explain_rule, rules
 from finchain.wording import worded
 
@@ -175,13 +179,27 @@ def prepare(
 @click.command()
 @click.argument("file", type=FILE)
 @click.option("--key-id", help="Id of the key, such as shop/1, where the file does not know it.")
+@click.option("--sign-with", help="Command that gets what is signed on stdin and gives the signature; needs --key-id.")
 @click.option("--yes", is_flag=True, help="Signs without asking a person who sits at the terminal.")
 @signs
 @talks
-def sign(screen: Screen, file: Path, key_id: str | None, yes: bool, signers: list[fc.Key]) -> None:
-    """Shows what the transaction FILE orders, and adds signatures to it. Needs no ledger."""
-    if not signers:
-        raise click.UsageError("nobody signs: give --key")
+def sign(
+    screen: Screen, file: Path, key_id: str | None, sign_with: str | None, yes: bool, signers: list[fc.Key]
+) -> None:
+    """Shows what FILE orders, and adds signatures to it. Needs no ledger.
+
+    FILE is a transaction, or a party's part of a load (`load --prepare`).
+    """
+    keys: list[SigningKey] = [*signers]
+    if sign_with is not None:
+        if key_id is None or signers:
+            raise click.UsageError("--sign-with needs --key-id, and no --key beside it")
+        keys = [CommandKey(shlex.split(sign_with))]
+    if not keys:
+        raise click.UsageError("nobody signs: give --key or --sign-with")
+    if batch.is_part(file):
+        _sign_part(screen, file, keys, key_id, yes)
+        return
     transaction = fc.Transaction.load(file)
     for number, instruction in enumerate(transaction.instructions):
         screen.talk(f"{number}: {worded(instruction, transaction.currencies.get(number))}")
@@ -189,9 +207,18 @@ def sign(screen: Screen, file: Path, key_id: str | None, yes: bool, signers: lis
         screen.talk("currencies of instructions that state none are those that whoever prepared this found")
     if not yes and sys.stdin.isatty():
         click.confirm(f"Sign for {', '.join(transaction.by)}?", abort=True, err=True)
-    for key in signers:
+    for key in keys:
         transaction.sign(key, key_id)
     transaction.save(file)
     screen.show(
         {"id": transaction.id, "signed_by": transaction.signed_by}, f"signed by {', '.join(transaction.signed_by)}"
     )
+
+
+def _sign_part(screen: Screen, file: Path, keys: list[SigningKey], key_id: str | None, yes: bool) -> None:
+    summary = batch.read_summary(file)
+    screen.talk(str(summary))
+    if not yes and sys.stdin.isatty():
+        click.confirm(f"Sign for {summary.party}?", abort=True, err=True)
+    batch.sign_part(file, keys, key_id)
+    screen.show(msgspec.to_builtins(summary), f"signed for {summary.party}: {summary.digest}")
