@@ -18,7 +18,7 @@ from finchain.domain.loan import Draw, Loan, live_loan
 from finchain.domain.part import give_back, part_of
 from finchain.domain.party import require
 from finchain.domain.receivable import claim_of
-from finchain.domain.rule import Absent, Book, Instruction, Optional, refuse, rule
+from finchain.domain.rule import NONE, Absent, Book, Instruction, Optional, refuse, rule
 
 
 class CancelDraw(Instruction, frozen=True, tag="loan.cancel_draw"):
@@ -122,7 +122,7 @@ def _reverse_fee(do: ReverseFee, book: Book) -> None:
     check_reference("guarantee", do.reason, "reason")
     if guarantee.fee_first is True or guarantee.released is not Absent:
         refuse("guarantee.dependant", f"{do.id} took effect with its fee, or was released since", rule="reversals",
-               field="id", value=do.id, advice="give the fee back outside of this guarantee")  # fmt: skip
+               field="id", value=do.id, advice=f"{NONE}: give the fee back outside of this guarantee")  # fmt: skip
     paid = guarantee.fee_paid_minor
     take_back(
         book, "guarantee", by=guarantee.guarantor, reference=do.reference, amount_minor=paid, of=guarantee.id
@@ -145,7 +145,8 @@ def _reverse_payment(do: ReversePayment, book: Book) -> None:
     )  # fmt: skip
     if claim.late is not Absent and posted.value_date > claim.payable:
         refuse("receivable.dependant", "interest for late payment was posted with it", rule="reversals",
-               field="reference", value=do.reference, advice="give the money back outside of this claim")  # fmt: skip
+               field="reference", value=do.reference, advice=f"{NONE}: give the money back outside of this claim",
+        )  # fmt: skip
     book.put(give_back(claim, part, do.amount_minor, "settled", book))
     move_cash(book, do.payee, claim.debtor, do.amount_minor, claim.currency)
 

@@ -21,7 +21,7 @@ from finchain.domain.guarantee import Guarantee
 from finchain.domain.loan import Charge, ChargeName, KeptTerms, Loan, live_loan, with_maturity
 from finchain.domain.party import require
 from finchain.domain.rates import check_interest, note_penalty
-from finchain.domain.rule import Absent, Book, Instruction, Optional, refuse, rule
+from finchain.domain.rule import NONE, Absent, Book, Instruction, Optional, refuse, rule
 
 RATE_CHANGES_MAX: Final = 4
 """Changes of one loan's rate: what its guarantors keep of them fits into a record of 16,384 bytes."""
@@ -165,7 +165,9 @@ def _signed(id: str, loan: Loan, book: Book) -> Guarantee:
     """A guarantee of the loan in effect, whose guarantor has signed."""
     guarantee = book.get(Guarantee, id, field="guarantees")
     if id not in loan.guarantees or not guarantee.is_in_effect:
+        live = [each for each in loan.guarantees if book.get(Guarantee, each).is_in_effect]
         refuse("guarantee.other_debt", f"{id} does not cover {loan.id}", field="guarantees", value=id,
-               advice=f"name some of {', '.join(loan.guarantees) or 'none: it has no guarantee'}")  # fmt: skip
+               advice=f"name some of {', '.join(live)}" if live else f"{NONE}: no guarantee of it is in effect",
+        )  # fmt: skip
     require(book, "guarantee", guarantee.guarantor, field="guarantor")
     return guarantee
