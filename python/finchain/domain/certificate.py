@@ -20,7 +20,7 @@ from finchain.domain.guarantee import Call, Calls, call_under, check_offered, ch
 from finchain.domain.holiday import check_shift, days_from, newest, payable_on
 from finchain.domain.party import Party, require, require_role
 from finchain.domain.policy import in_force
-from finchain.domain.receivable import Receivable, claim_of, move
+from finchain.domain.receivable import Receivable, check_enough, claim_of, move
 from finchain.domain.rule import NONE, Absent, Book, Instruction, Optional, Record, from_to, record, refuse, rule, up_to
 from finchain.money import format_minor
 
@@ -347,7 +347,7 @@ def _check_tenor(do: IssueCertificate, payable: date, book: Book) -> None:
 def _convert_claims(do: IssueCertificate, book: Book) -> None:
     if not 1 <= len(do.claims) <= CLAIMS_MAX:
         refuse("certificate.claims", f"it is made of {len(do.claims)} claims", field="claims", value=len(do.claims),
-               advice=f"name 1 to {CLAIMS_MAX}")  # fmt: skip
+               advice=f"name 1 to {CLAIMS_MAX} claims")  # fmt: skip
     for share in do.claims:
         check_amount("certificate", share.amount_minor, "claims")
         claim = claim_of(book, share.receivable, field="claims")
@@ -355,6 +355,7 @@ def _convert_claims(do: IssueCertificate, book: Book) -> None:
         if sides != (do.creditor, do.issuer, do.currency):
             refuse("certificate.other_claim", f"{claim.id} is of {', '.join(sides)}", field="claims", value=claim.id,
                    advice=f"name claims of {do.creditor} on {do.issuer} in {do.currency}")  # fmt: skip
+        check_enough(claim, "free", share.amount_minor, field="claims")
         book.put(move(claim, share.amount_minor, "free", "converted"))
     whole = sum(share.amount_minor for share in do.claims)
     if whole != do.amount_minor:

@@ -116,7 +116,7 @@ def _file_suit(do: FileSuit, book: Book) -> None:
     call = call_under(loss.calls, guarantee.id)
     if guarantee.liability != "general" or call.sued is not Absent:
         refuse("guarantee.bad_state", f"no suit for {do.claim} is needed under {do.id}", rule="Civil Code 693",
-               field="claim", value=do.claim, advice="demand from the guarantor")  # fmt: skip
+               field="claim", value=do.claim, advice=f"{NONE}: demand from the guarantor")  # fmt: skip
     _check_period(guarantee, book)
     _put_call(book, guarantee, do.claim, msgspec.structs.replace(call, sued=book.today, suit=do.digest))
     if guarantee.sued is Absent:
@@ -434,7 +434,8 @@ def _called(id: str, claim: str, book: Book) -> tuple[Guarantee, Loss]:
 def _check_in_effect(guarantee: Guarantee) -> None:
     if not guarantee.is_in_effect:
         refuse("guarantee.bad_state", f"{guarantee.id} is {guarantee.status}", field="id", value=guarantee.id,
-               advice="name a guarantee that is in effect")  # fmt: skip
+               advice=f"{NONE}: it was released" if guarantee.released is not Absent
+               else f"let {guarantee.id} take effect first")  # fmt: skip
 
 
 def _check_period(guarantee: Guarantee, book: Book) -> None:

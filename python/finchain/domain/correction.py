@@ -161,4 +161,5 @@ def _draw_of(loan: Loan, name: str) -> Draw:
         if draw.name == name:
             return draw
     refuse("loan.bad_state", f"{loan.id} has no draw {name}", field="name", value=name,
-           advice=f"name one of {', '.join(each.name for each in loan.draws) or 'none'}")  # fmt: skip
+           advice=f"name one of {', '.join(each.name for each in loan.draws)}" if loan.draws
+           else f"{NONE}: nothing of it was drawn")  # fmt: skip

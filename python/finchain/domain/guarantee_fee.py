@@ -53,7 +53,7 @@ def _pay_fee(do: PayGuaranteeFee, book: Book) -> None:
     require(book, "guarantee", guarantee.fee_payer, field="fee_payer")
     if guarantee.fee_ordered is not Absent:
         refuse("guarantee.bad_state", f"the fee was ordered on {guarantee.fee_ordered}", field="id", value=do.id,
-               advice=f"{NONE}: it was received" if guarantee.fee_paid_minor else "let the guarantor state its receipt",
+               advice=f"{NONE}: it is ordered once; let the guarantor state its receipt",
         )  # fmt: skip
     _check_fee(guarantee, do.amount_minor)
     book.put(msgspec.structs.replace(guarantee, fee_ordered=book.today))

@@ -441,7 +441,7 @@ def _draw(do: DrawLoan, book: Book) -> None:
     if book.today > loan.available_until or loan.accelerated is not Absent:
         end = min(loan.available_until, loan.due_on)
         refuse("loan.expired", f"{loan.id} could be drawn until {end}", field="id", value=do.id,
-               advice="agree another loan")  # fmt: skip
+               advice=f"{NONE}: agree another loan")  # fmt: skip
     # A revolving loan is drawn again and again, and what was drawn and repaid in all has to stay an amount.
     free = min(loan.limit_minor - loan.used_minor, AMOUNT_MAX_MINOR - loan.drawn_minor) - loan.reserved_minor
     lendable = lendable_minor(loan, book) - loan.outstanding_minor - loan.reserved_minor
@@ -554,7 +554,7 @@ def live_loan(id: str, book: Book, *, field: str = "id") -> Loan:
     loan = book.get(Loan, id, field=field)
     if loan.ended is not Absent:
         refuse("loan.bad_state", f"{id} ended on {loan.ended}", field=field, value=id,
-               advice="agree another loan")  # fmt: skip
+               advice=f"{NONE}: agree another loan")  # fmt: skip
     return loan
 
 

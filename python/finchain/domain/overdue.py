@@ -131,7 +131,8 @@ def _write_off(do: WriteOffLoan, book: Book) -> None:
     check_digest("loan", do.digest)
     if book.today < loan.due_on or not loan.outstanding_minor or loan.written_off is not Absent:
         refuse("loan.bad_state", f"{do.id} is not overdue, or was written off", field="id", value=do.id,
-               advice="write off a loan that is due and not repaid, once", due_on=str(loan.due_on))  # fmt: skip
+               advice=f"wait until {loan.due_on}" if book.today < loan.due_on
+               else f"{NONE}: it is repaid, or written off", due_on=str(loan.due_on))  # fmt: skip
     book.put(msgspec.structs.replace(loan, written_off=book.today))
 
 

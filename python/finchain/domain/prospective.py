@@ -84,7 +84,7 @@ def _submit(do: SubmitProspective, book: Book) -> None:
     check_currency("prospective", do.currency)
     if do.expected_on < book.today:
         refuse("prospective.date", f"{do.expected_on} is over", field="expected_on", value=str(do.expected_on),
-               advice="submit what was invoiced as a claim, or state a day from today on")  # fmt: skip
+               advice=f"submit what was invoiced as a claim, or state a day from {book.today} on")  # fmt: skip
     check_contract(book, "prospective", do.contract, do.creditor, do.debtor, do.currency)
     take_reference(
         book, "prospective", by=do.creditor, scheme="prospective", reference=do.number, field="number",

@@ -354,7 +354,7 @@ def claim_of(book: Book, id: str, *, field: str = "id") -> Receivable:
     if found is None and book.find(Prospective, id) is not None:
         refuse(
             "receivable.prospective", f"{id} is expected and nobody owes it", rule="prospective claims", field=field,
-            value=id, advice="submit the invoice as a claim once there is one",
+            value=id, advice=f"{NONE}: submit the invoice as a claim once there is one",
         )  # fmt: skip
     claim = found or book.get(Receivable, id, field=field)
     standing = tuple(offer for offer in claim.offers if book.today <= offer.until)
@@ -397,7 +397,7 @@ def move(claim: Receivable, amount_minor: int, source: Bucket, target: Bucket) -
     return msgspec.structs.replace(claim, **changed)
 
 
-def check_enough(claim: Receivable, bucket: Bucket, amount_minor: int) -> None:
+def check_enough(claim: Receivable, bucket: Bucket, amount_minor: int, *, field: str = "amount_minor") -> None:
     """Refuses an amount that a bucket does not hold.
 
     Raises:
@@ -407,8 +407,8 @@ def check_enough(claim: Receivable, bucket: Bucket, amount_minor: int) -> None:
     if amount_minor > there:
         refuse(
             f"receivable.insufficient_{bucket}", f"only {money_text(claim, there)} of {claim.id} are {bucket}",
-            rule="I-3", field="amount_minor", value=amount_minor,
-            advice=up_to("state", there, "nothing is there") + "; only what the debtor confirmed can be free",
+            rule="I-3", field=field, value=amount_minor,
+            advice=up_to("state", there, f"nothing of it is {bucket}") + "; only what the debtor confirmed can be free",
             **{bucket: there}, pending=claim.pending,
         )  # fmt: skip
 

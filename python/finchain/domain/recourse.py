@@ -148,7 +148,7 @@ def _write_off(do: WriteOffLot, book: Book) -> None:
     check_digest("certificate", do.digest)
     if lot.rank == "none" or not lot.live_minor or lot.written_off is not Absent:
         refuse("certificate.bad_state", f"{do.id} is not owed after a default, or was written off", field="id",
-               value=do.id, advice="write off a dishonoured lot, once")  # fmt: skip
+               value=do.id, advice=f"{NONE}: a dishonoured lot is written off, once")  # fmt: skip
     book.put(msgspec.structs.replace(lot, written_off=book.today))
 
 
@@ -160,7 +160,7 @@ def _pay_early(do: PayLotEarly, book: Book) -> None:
     check_amount("certificate", do.amount_minor)
     if book.today >= certificate.payable or certificate.dishonoured is not Absent:
         refuse("certificate.due", f"{certificate.id} is due on {certificate.payable}", rule="early payment",
-               field="id", value=do.id, advice="let the bank state a payment to all who hold it")  # fmt: skip
+               field="id", value=do.id, advice=f"{NONE}: let the bank state a payment to all who hold it")  # fmt: skip
     if do.amount_minor > lot.live_minor:
         refuse("certificate.price", f"{lot.live_minor} of {do.id} are live", rule="early payment",
                field="amount_minor", value=do.amount_minor, advice=f"state up to {lot.live_minor}")  # fmt: skip
@@ -221,7 +221,7 @@ def _free_lot(id: str, book: Book) -> tuple[Certificate, Lot]:
 def _check_recourse(certificate: Certificate, lot: Lot, do: BuyBackLot) -> None:
     if certificate.dishonoured is Absent:
         refuse("certificate.not_due", f"{certificate.id} was not dishonoured", field="id", value=do.id,
-               advice="recourse begins when the debtor has not paid")  # fmt: skip
+               advice="let it be dishonoured first")  # fmt: skip
     liable = [party for party in lot.recourse if party != lot.holder]
     if do.by not in liable:
         refuse("certificate.no_recourse", f"{do.by} does not answer for the debtor of {lot.id}", rule="Civil Code 767",

@@ -155,11 +155,9 @@ def _receive_repayment(do: ReceiveRepayment, book: Book) -> None:
     loan = live_loan(do.id, book)
     on = _received(do, loan, book)
     if on < loan.due_on:
-        wait = f"wait until {loan.due_on}"
-        if loan.prepayment != "none":
-            wait += ", or let the borrower give notice of a prepayment"
+        notice = "" if loan.prepayment == "none" else ", or let the borrower give notice of a prepayment"
         refuse("loan.not_due", f"{loan.id} is due on {loan.due_on}", field="value_date", value=str(on),
-               advice=from_to(loan.due_on, book.today, wait))  # fmt: skip
+               advice=from_to(loan.due_on, book.today, f"wait until {loan.due_on}{notice}"))  # fmt: skip
     left = repay(book, loan.id, do.amount_minor, on)
     if left:
         refuse("loan.over_paid", f"{do.amount_minor - left} were owed on {on}", field="amount_minor",

@@ -103,7 +103,7 @@ def _change_rate(do: ChangeLoanRate, book: Book) -> None:
     changes = _changed(loan.rate_changes, book.today, do.rate)
     if len(changes) > RATE_CHANGES_MAX:
         refuse("loan.rate", f"the rate of {loan.id} was changed {len(loan.rate_changes)} times", field="id",
-               value=do.id, advice=f"agree another loan; {RATE_CHANGES_MAX} changes are the most")  # fmt: skip
+               value=do.id, advice=f"{NONE}: agree another loan; {RATE_CHANGES_MAX} changes are the most")  # fmt: skip
     signed = [] if do.guarantees is Absent else do.guarantees
     for id in signed:
         _signed(id, loan, book)
@@ -156,7 +156,7 @@ def _changeable(id: str, book: Book) -> Loan:
     if loan.accelerated is not Absent or loan.written_off is not Absent or book.today >= loan.due_on:
         refuse(
             "loan.expired", f"{loan.id} was due on {loan.due_on}, and what is due is not rescheduled", field="id",
-            value=id, rule="rescheduling", advice="agree another loan", due=loan.due_on,
+            value=id, rule="rescheduling", advice=f"{NONE}: agree another loan", due=loan.due_on,
         )  # fmt: skip
     return loan
 

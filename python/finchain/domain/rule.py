@@ -143,7 +143,7 @@ class Book:
         if record is None:
             raise Refused(
                 f"{kind.kind}.not_found", f"there is no {kind.kind} {id!r}", field=field, value=id,
-                advice=f"name a {kind.kind} that this ledger holds",
+                advice="name one that this ledger holds",
             )  # fmt: skip
         return record
 

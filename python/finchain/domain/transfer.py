@@ -151,7 +151,7 @@ def _withdraw(do: WithdrawOffer, book: Book) -> None:
     offer = lot.offer
     if offer is Absent or offer.aim == "issue" or offer.accepted is not Absent:
         refuse("certificate.bad_state", f"{do.id} has no offer that can be withdrawn", field="id", value=do.id,
-               advice="an accepted sale ends with its last day, an issued certificate is refused")  # fmt: skip
+               advice=f"{NONE}: an accepted sale ends with its last day, an issued certificate is refused")  # fmt: skip
     require(book, "certificate", offer.to if offer.to in book.by else lot.holder, field="holder")
     book.put(msgspec.structs.replace(lot, offer=Absent))
 
@@ -184,7 +184,7 @@ def _accept_sale(do: AcceptSale, book: Book) -> None:
     require(book, "certificate", offer.to, field="to")
     if offer.accepted is not Absent:
         refuse("certificate.bad_state", f"{offer.to} accepted on {offer.accepted}", field="id", value=do.id,
-               advice="let the bank state the payment")  # fmt: skip
+               advice=f"{NONE}: it is accepted once; let the bank state the payment")  # fmt: skip
     book.put(msgspec.structs.replace(lot, offer=msgspec.structs.replace(offer, accepted=book.today)))
 
 
