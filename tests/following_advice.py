@@ -304,7 +304,7 @@ FORMS: dict[str, Follow] = {
     r"name another|name a third party": _another_party,
     r"name (?:one that|an? |the contract )": _another_record,
     rf"name (?:it|one of|some of) {W}(?:, |$)|name {W}$": _one_of,
-    r"name it (\S+/\d+)$": _one_of,
+    rf"name it (\S+/\d+|{UNKNOWN}/{UNKNOWN})$": _one_of,
     rf"(?:pay|turn to|claim in) ((?:{W}(?: or )?)+)$": _one_of,
 }
 

@@ -104,8 +104,9 @@ def _reverse_disbursement(do: ReverseDisbursement, book: Book) -> None:
     if not lent or touched or account.free_minor < lent:
         refuse("loan.dependant", f"{do.name} is not paid out, is repaid in part or due, or its money is on its way",
                rule="reversals", field="name", value=do.name,
-               advice="let the money come back first, or be repaid", lent=lent, outstanding=draw.outstanding_minor,
-               free=account.free_minor)  # fmt: skip
+               advice="let the money come back first" if lent and not touched
+               else f"{NONE}: what was not paid out, is repaid or due stays as it is",
+               lent=lent, outstanding=draw.outstanding_minor, free=account.free_minor)  # fmt: skip
     take_back(book, "loan", by=loan.lender, reference=do.reference, amount_minor=lent, of=f"{loan.id} {do.name}")
     waiting = Draw(name=draw.name, asked_minor=lent)
     draws = tuple(waiting if each.name == do.name else each for each in loan.draws)

@@ -216,12 +216,13 @@ def _reverse(do: ReversePart, book: Book) -> None:
     check_reference("receivable", do.reason, "reason")
     if part.loan is not Absent:
         refuse("receivable.dependant", f"{do.id} secures {part.loan} since", rule="reversals", field="id",
-               value=do.id, advice="release it, which leaves the loan enough, instead")  # fmt: skip
+               value=do.id, advice="release it instead, where that leaves the loan enough")  # fmt: skip
     if part.amount_minor != part.face_minor:
         refuse(
             "receivable.dependant", f"of {do.id} only {money_text(claim, part.amount_minor)} are as they were taken",
             rule="reversals", field="id", value=do.id,
-            advice="reverse first what came later, or release what is left", face=part.face_minor,
+            advice="reverse first what came later, or release what is left" if part.amount_minor
+            else f"{NONE}: nothing of it is left", face=part.face_minor,
             disputed=part.disputed_minor, settled=part.settled_minor, released=part.released_minor,
         )  # fmt: skip
     check_open_month(book, "receivable", part.taken, do.id)
