@@ -16,8 +16,9 @@ from finchain.domain.certificate import RECOURSE_MAX, Lot
 from finchain.domain.loan import COLLATERAL_MAX, Loan
 from finchain.domain.part import PARTS_MAX, Part
 from stories import A, apply, but, confirmed, held, lent, pledge
-from test_compensation import OFFER, unpaid
-from test_contribution import FIRST, SECOND, SHARE, call
+from test_account import ASK
+from test_compensation import OFFER, call, unpaid
+from test_contribution import FIRST, SECOND, SHARE
 
 BOTH = {"shop", "bank"}
 
@@ -143,6 +144,6 @@ def _() -> str:
 
 @story("correction: let the money come back first")
 def _() -> str:
-    ledger = corrections.lent()
-    apply(ledger, corrections.ASK, by={"shop"})
+    ledger = lent()
+    apply(ledger, ASK, by={"shop"})
     return advised(ledger, corrections.BACK, {"bank"}, (do.RejectPayment("P", "wrong"), {"bank"}))

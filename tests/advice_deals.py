@@ -7,7 +7,7 @@ from datetime import timedelta
 from advising import Act, advised, story
 from book import MemoryBook, digest
 from finchain import instructions as do
-from finchain.domain.part_offer import OFFERS_MAX
+from finchain.domain.receivable import OFFERS_MAX
 from stories import (
     ACCOUNT,
     GUARANTEE,
