@@ -56,7 +56,7 @@ class Advised(Watched):
         if tried(self.ledger, good) is None:
             self.outcome(order.what, by=set(order.by))
             self.past.append(order)
-        elif self.past:
+        else:
             self.follow(good)
 
     def trial(self, what: Any, by: frozenset[str], service: frozenset[str] = frozenset()) -> Trial:
