@@ -123,7 +123,7 @@ def test_what_is_live_counts_against_the_next_certificate() -> None:
     more = but(ISSUE, id="C2", amount_minor=10, claims=[do.ClaimShare("R2", 10)])
     with refused(ledger, "certificate.cap_exceeded") as refusal:
         ledger.apply(more, by=["core"])
-    assert refusal.value.advice == "wait until certificates of it are paid, or refused"
+    assert refusal.value.advice == "none is possible: certificates of it have to be paid, or refused, first"
     early = do.PayCertificate("C", 10, "PAY-1", digest("early"))
     apply(ledger, early, by=["clearer"])
     assert capacity(ledger, "core").issued_minor == A - 10
@@ -238,7 +238,7 @@ def test_offers_that_fit_one_by_one_are_counted_when_they_are_accepted(assets: i
         assert covered(ledger) == (25_000_000, 25_000_000)
         with refused(ledger, "guarantee.cap_exceeded") as refusal:
             ledger.apply(but(OFFER, id="G3", debt="L3", cap_minor=1), by=["guarantor"])
-        assert refusal.value.advice == "wait until other guarantees of it have ended"
+        assert refusal.value.advice == "none is possible: other guarantees of it have to end first"
         apply(ledger, do.ReleaseGuarantee("G"), by=["bank"])
         apply(ledger, but(OFFER, id="G3", debt="L3", cap_minor=15_000_000), by=["guarantor"])
     else:

@@ -66,7 +66,7 @@ def test_a_creditors_machine_may_claim_but_nobody_else() -> None:
         ("id", "", "receivable.identifier"),
         ("id", "x" * 65, "receivable.identifier"),
         ("creditor", "bank", "receivable.wrong_role"),
-        ("creditor", "nobody", "receivable.not_signed"),
+        ("creditor", "nobody", "party.not_found"),
         ("debtor", "tier2", "receivable.wrong_role"),
         ("debtor", "nobody", "party.not_found"),
         ("amount_minor", 0, "receivable.amount"),

@@ -185,7 +185,8 @@ def _open(do: OpenAccount, book: Book) -> None:
     require(book, "account", do.bank, role="settlement_bank", field="bank")
     if not 1 <= len(do.controllers) <= CONTROLLERS_MAX or len(set(do.controllers)) != len(do.controllers):
         refuse("account.controllers", f"{len(do.controllers)} controllers are named, or one twice",
-               field="controllers", value=len(do.controllers), advice=f"name 1 to {CONTROLLERS_MAX}")  # fmt: skip
+               field="controllers", value=len(do.controllers), advice=f"name 1 to {CONTROLLERS_MAX}, each once",
+        )  # fmt: skip
     for controller in do.controllers:
         require_role(book, "account", controller, role="controller", field="controllers")
         if controller == do.owner:
@@ -226,7 +227,8 @@ def _set_mandate(do: SetMandate, book: Book) -> None:
     earliest = add_days(book.today, in_force(book).cooling_days)
     if not earliest <= do.start <= do.end:
         refuse("mandate.date", f"it would hold from {do.start} to {do.end}", rule="mandates", field="start",
-               value=str(do.start), advice=f"let it start on {earliest} or later, and end after that")  # fmt: skip
+               value=str(do.start), advice=f"let it start on {earliest} or later, and not end before it starts",
+        )  # fmt: skip
     book.put(
         Mandate(
             id=id, account=do.account, name=do.name, category=do.category, payee=do.payee, cap_minor=do.cap_minor,

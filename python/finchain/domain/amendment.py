@@ -13,7 +13,7 @@ import msgspec
 from finchain.domain.part import live_parts
 from finchain.domain.party import require
 from finchain.domain.receivable import claim_of, with_due
-from finchain.domain.rule import Absent, Book, Instruction, Optional, refuse, rule
+from finchain.domain.rule import NONE, Absent, Book, Instruction, Optional, refuse, rule
 from finchain.domain.trade import check_contract
 
 
@@ -42,7 +42,7 @@ def _amend(do: AmendReceivable, book: Book) -> None:
         refuse("receivable.bad_state", "nothing would change", field="due", advice="state a due date or a contract")
     if claim.pending + claim.disputed_pre + claim.open + claim.disputed_post == 0:
         refuse("receivable.bad_state", f"nothing of {do.id} is open", rule="amendments", field="id", value=do.id,
-               advice="a certificate keeps its own maturity; a new invoice is a new claim")  # fmt: skip
+               advice=f"{NONE}: a certificate keeps its own maturity, and a new invoice is a new claim")  # fmt: skip
     check_contract(book, "receivable", do.contract, claim.creditor, claim.debtor, claim.currency)
     due = claim.due if do.due is Absent else do.due
     if claim.issued is not Absent and due < claim.issued:

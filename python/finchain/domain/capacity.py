@@ -16,7 +16,7 @@ import msgspec
 from finchain.domain.arithmetic import WHOLE_BP
 from finchain.domain.check import check_amount, check_currency, check_digest
 from finchain.domain.party import require_any, require_role
-from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
+from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule, up_to
 from finchain.money import AMOUNT_MAX_MINOR, format_minor
 
 MULTIPLE_MAX: Final = 100
@@ -157,7 +157,7 @@ def issue(book: Book, issuer: str, currency: str, amount_minor: int) -> None:
         room = max(0, most - held.issued_minor)
         refuse("certificate.cap_exceeded", f"{issuer} may issue {room} more", rule="R8",
                field="amount_minor", value=amount_minor,
-               advice=f"issue up to {room}" if room else "wait until certificates of it are paid, or refused",
+               advice=up_to("issue", room, "certificates of it have to be paid, or refused, first"),
                issue_max=most, live=held.issued_minor)  # fmt: skip
     book.put(msgspec.structs.replace(held, issued_minor=_sum(held.issued_minor, amount_minor)))
 
@@ -183,7 +183,7 @@ def check_cover(book: Book, guarantor: str, client: str, currency: str, amount_m
     if amount_minor > room:
         refuse("guarantee.cap_exceeded", f"{guarantor} may cover {max(0, room)} more for {client}",
                rule="R9", field=field, value=amount_minor,
-               advice=f"let it cover up to {room}" if room > 0 else "wait until other guarantees of it have ended",
+               advice=up_to("let it cover", room, "other guarantees of it have to end first"),
                whole=leverage.whole_minor, covered=held.covered_minor, client=leverage.client_minor,
                client_covered=of_client)  # fmt: skip
 
@@ -214,5 +214,7 @@ def _sum(held_minor: int, change_minor: int) -> int:
     total = held_minor + change_minor
     if total > AMOUNT_MAX_MINOR:
         refuse("capacity.amount", "what one party has promised would exceed 2^53-1 minor units", field="amount_minor",
-               value=change_minor, advice=f"promise up to {AMOUNT_MAX_MINOR - held_minor}")  # fmt: skip
+               value=change_minor,
+               advice=up_to("promise", AMOUNT_MAX_MINOR - held_minor, "others that it gave have to end first"),
+        )  # fmt: skip
     return total

@@ -11,7 +11,7 @@ from typing import ClassVar, Protocol
 
 from finchain.domain.cash_fact import state_cash_fact
 from finchain.domain.policy import value_date
-from finchain.domain.rule import Absent, Book, Optional, Record, record, refuse
+from finchain.domain.rule import Absent, Book, Optional, Record, record, refuse, up_to
 from finchain.money import AMOUNT_MAX_MINOR
 
 
@@ -59,8 +59,10 @@ def move_cash(book: Book, payer: str, payee: str, amount_minor: int, currency: s
         held = book.find(Cash, id)
         net_minor = change if held is None else held.net_minor + change
         if abs(net_minor) > AMOUNT_MAX_MINOR:
+            room = AMOUNT_MAX_MINOR - (abs(net_minor) - amount_minor)
             refuse("cash.amount", f"the cash journal of {holder} would exceed 2^53-1 minor units", field="amount_minor",
-                   value=amount_minor, advice="enter a smaller amount", net_minor=net_minor)  # fmt: skip
+                   value=amount_minor, net_minor=net_minor,
+                   advice=up_to("enter", room, "go on in another ledger, which counts from 0"))  # fmt: skip
         book.put(Cash(id=id, net_minor=net_minor))
 
 

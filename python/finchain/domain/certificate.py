@@ -13,15 +13,15 @@ from typing import ClassVar, Final, Literal
 
 import msgspec
 
-from finchain.calendar import Shift, add_days, exceeds_months
+from finchain.calendar import Shift, add_days, add_months, exceeds_months
 from finchain.domain.capacity import end_issued, issue
 from finchain.domain.check import check_amount, check_identifier
 from finchain.domain.guarantee import Call, Calls, call_under, check_offered, check_together, take_effect
 from finchain.domain.holiday import check_shift, days_from, newest, payable_on
 from finchain.domain.party import Party, require, require_role
 from finchain.domain.policy import in_force
-from finchain.domain.receivable import Receivable, claim_of, move
-from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
+from finchain.domain.receivable import Receivable, check_enough, claim_of, move
+from finchain.domain.rule import NONE, Absent, Book, Instruction, Optional, Record, from_to, record, refuse, rule, up_to
 from finchain.money import format_minor
 
 Discharge = Literal["pro_soluto", "pro_solvendo"]
@@ -330,11 +330,15 @@ def _issue(do: IssueCertificate, book: Book) -> None:
 
 def _check_tenor(do: IssueCertificate, payable: date, book: Book) -> None:
     policy = in_force(book)
-    if min(do.maturity, payable) <= book.today or exceeds_months(book.today, do.maturity, policy.tenor_max_months):
+    too_early = min(do.maturity, payable) <= book.today
+    if too_early or exceeds_months(book.today, do.maturity, policy.tenor_max_months):
+        # A day whose business day is today or before is as much too early as the day before it.
+        first = add_days(max(book.today, do.maturity) if too_early else book.today, 1)
+        last = add_months(book.today, policy.tenor_max_months)
         refuse(
             "certificate.tenor", f"from {book.today} to {do.maturity} is no tenor of a certificate",
             rule="tenor", field="maturity", value=str(do.maturity),
-            advice=f"state a later day, at most {policy.tenor_max_months} months from today",
+            advice=from_to(first, last, f"{NONE}: no business day is in the longest tenor"),
         )  # fmt: skip
     if exceeds_months(book.today, do.maturity, policy.tenor_warn_months):
         book.note(f"certificate {do.id} runs for more than {policy.tenor_warn_months} months")
@@ -343,7 +347,7 @@ def _check_tenor(do: IssueCertificate, payable: date, book: Book) -> None:
 def _convert_claims(do: IssueCertificate, book: Book) -> None:
     if not 1 <= len(do.claims) <= CLAIMS_MAX:
         refuse("certificate.claims", f"it is made of {len(do.claims)} claims", field="claims", value=len(do.claims),
-               advice=f"name 1 to {CLAIMS_MAX}")  # fmt: skip
+               advice=f"name 1 to {CLAIMS_MAX} claims")  # fmt: skip
     for share in do.claims:
         check_amount("certificate", share.amount_minor, "claims")
         claim = claim_of(book, share.receivable, field="claims")
@@ -351,6 +355,7 @@ def _convert_claims(do: IssueCertificate, book: Book) -> None:
         if sides != (do.creditor, do.issuer, do.currency):
             refuse("certificate.other_claim", f"{claim.id} is of {', '.join(sides)}", field="claims", value=claim.id,
                    advice=f"name claims of {do.creditor} on {do.issuer} in {do.currency}")  # fmt: skip
+        check_enough(claim, "free", share.amount_minor, field="claims")
         book.put(move(claim, share.amount_minor, "free", "converted"))
     whole = sum(share.amount_minor for share in do.claims)
     if whole != do.amount_minor:
@@ -364,7 +369,7 @@ def _accept(do: AcceptCertificate, book: Book) -> None:
     require(book, "certificate", certificate.creditor, field="creditor")
     if book.today > certificate.offered_until:
         refuse("certificate.expired", f"{do.id} could be accepted until {certificate.offered_until}", field="id",
-               value=do.id, advice="ask the issuer for a new one")  # fmt: skip
+               value=do.id, advice="let this one be refused, and ask the issuer for a new one")  # fmt: skip
     for id in certificate.guarantees:
         guarantee = check_offered(
             book, id, secures="certificate", debt=do.id, debtor=certificate.issuer, creditor=certificate.creditor,
@@ -398,7 +403,7 @@ def _offered(id: str, book: Book) -> Certificate:
     certificate = book.get(Certificate, id, field="id")
     if certificate.status != "offered":
         refuse("certificate.bad_state", f"{id} is {certificate.status.replace('_', ' ')}", field="id", value=id,
-               advice="only an offered certificate is accepted or refused")  # fmt: skip
+               advice=f"{NONE}: only an offered certificate is accepted or refused")  # fmt: skip
     return certificate
 
 
@@ -452,14 +457,14 @@ def take_free(book: Book, id: str, amount_minor: int) -> tuple[Certificate, Lot]
     require(book, "certificate", lot.holder, field="holder")
     if certificate.status not in ("active", "part_paid"):
         refuse("certificate.bad_state", f"{certificate.id} is {certificate.status}", field="id", value=id,
-               advice="only lots of an accepted certificate that is not paid can be given away")  # fmt: skip
+               advice=f"{NONE}: only lots of an accepted certificate that is not paid can be given away")  # fmt: skip
     check_amount("certificate", amount_minor)
     encumbrance = lot.encumbrance(book.today)
     if encumbrance != "none" or amount_minor > lot.live_minor:
         free = lot.live_minor if encumbrance == "none" else 0
         refuse(
             "certificate.insufficient_free", f"{free} units of {id} are free", rule="I-5",
-            field="amount_minor", value=amount_minor, advice=f"state up to {free}" if free else "name a free lot",
+            field="amount_minor", value=amount_minor, advice=up_to("state", free, "name a free lot"),
             live=lot.live_minor, encumbrance=encumbrance,
         )  # fmt: skip
     lot = msgspec.structs.replace(lot, offer=Absent)
@@ -495,4 +500,5 @@ def _check_split(certificate: Certificate, part: int, rest: int) -> None:
         )  # fmt: skip
     if certificate.lots >= certificate.lots_max:
         refuse("certificate.lots", f"{certificate.id} has {certificate.lots} live lots", rule="splitting",
-               field="amount_minor", value=part, advice="take a whole lot", lots_max=certificate.lots_max)  # fmt: skip
+               field="amount_minor", value=part,
+               advice=f"take the whole lot of {part + rest}", lots_max=certificate.lots_max)  # fmt: skip

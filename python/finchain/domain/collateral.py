@@ -148,7 +148,7 @@ def _check_room(loan: Loan) -> None:
     named = len(loan.collateral) + len(loan.claims)
     if named >= COLLATERAL_MAX:
         refuse("loan.collateral", f"{loan.id} is secured by {named} lots and parts", field="loan", value=loan.id,
-               advice=f"pledge larger ones; {COLLATERAL_MAX} are the most")  # fmt: skip
+               advice=f"let one be paid or released first; {COLLATERAL_MAX} are the most")  # fmt: skip
 
 
 def _check_without(loan: Loan, less_minor: int, book: Book) -> None:

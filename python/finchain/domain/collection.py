@@ -20,7 +20,7 @@ from finchain.domain.part import Part, give_back, part_of, take_open
 from finchain.domain.policy import value_date
 from finchain.domain.receivable import Receivable, claim_of, money_text
 from finchain.domain.reduction import Reduction
-from finchain.domain.rule import Absent, Book, Instruction, Optional, refuse, rule
+from finchain.domain.rule import Absent, Book, Instruction, Optional, refuse, rule, up_to
 
 
 class SettleReceivable(Instruction, frozen=True, tag="receivable.settle"):
@@ -80,7 +80,7 @@ def _recover(do: RecoverReceivable, book: Book) -> None:
         most = entry.open_minor if entry.form == "write_off" else 0
         refuse("receivable.over_recover", f"{money_text(claim, most)} are written off by {do.id} and not paid",
                rule="write-offs", field="amount_minor", value=do.amount_minor,
-               advice=f"state up to {most}" if most else "name a write-off of which something is not paid",
+               advice=up_to("state", most, "name a write-off of which something is not paid"),
                recovered=entry.recovered_minor)  # fmt: skip
     on = _enter(do, claim, by, book, of=Absent)
     book.put(msgspec.structs.replace(entry, recovered_minor=entry.recovered_minor + do.amount_minor))

@@ -33,7 +33,7 @@ from finchain.domain.guarantee import (
 from finchain.domain.loan import Loan, last_loan_posting, replace_collateral
 from finchain.domain.loan_guarantee import loss_minor, take_over_loan
 from finchain.domain.party import require
-from finchain.domain.rule import Absent, Book, Instruction, Optional, refuse, rule
+from finchain.domain.rule import NONE, Absent, Book, Instruction, Optional, refuse, rule, up_to
 from finchain.domain.settlement import pass_on
 from finchain.money import AMOUNT_MAX_MINOR
 
@@ -116,7 +116,7 @@ def _file_suit(do: FileSuit, book: Book) -> None:
     call = call_under(loss.calls, guarantee.id)
     if guarantee.liability != "general" or call.sued is not Absent:
         refuse("guarantee.bad_state", f"no suit for {do.claim} is needed under {do.id}", rule="Civil Code 693",
-               field="claim", value=do.claim, advice="demand from the guarantor")  # fmt: skip
+               field="claim", value=do.claim, advice=f"{NONE}: demand from the guarantor")  # fmt: skip
     _check_period(guarantee, book)
     _put_call(book, guarantee, do.claim, msgspec.structs.replace(call, sued=book.today, suit=do.digest))
     if guarantee.sued is Absent:
@@ -129,7 +129,7 @@ def _demand(do: DemandCompensation, book: Book) -> None:
     check_amount("guarantee", do.amount_minor)
     call = call_under(loss.calls, guarantee.id)
     if guarantee.liability == "general":
-        call = _enforced(guarantee, call, do)
+        call = _enforced(guarantee, call, do, book)
     else:
         if do.evidence is not Absent:
             refuse("guarantee.evidence", f"{do.id} is payable without enforcement", field="evidence", value=do.evidence,
@@ -138,7 +138,8 @@ def _demand(do: DemandCompensation, book: Book) -> None:
     due = entitlements(book, guarantee).get(do.claim, 0) - (call.demanded_minor - call.paid_minor)
     if do.amount_minor > due:
         refuse("guarantee.over_demand", f"{max(due, 0)} more can be demanded for {do.claim}", rule="demands",
-               field="amount_minor", value=do.amount_minor, advice=f"demand up to {max(due, 0)}",
+               field="amount_minor", value=do.amount_minor,
+               advice=up_to("demand", due, "what was demanded has to be paid, or more to fall due, first"),
                demanded=call.demanded_minor, paid=call.paid_minor)  # fmt: skip
     call = msgspec.structs.replace(call, demanded_minor=call.demanded_minor + do.amount_minor)
     _put_call(book, guarantee, do.claim, call)
@@ -157,7 +158,8 @@ def _compensate(do: CompensateLoss, book: Book) -> None:
     whole = sum(open_minor.values())
     if do.amount_minor > whole:
         refuse("guarantee.over_compensate", f"{whole} of what was demanded under {do.id} is to be paid",
-               rule="demands", field="amount_minor", value=do.amount_minor, advice=f"pay up to {whole}",
+               rule="demands", field="amount_minor", value=do.amount_minor,
+               advice=up_to("pay", whole, "the creditor has to demand first"),
                demanded=guarantee.demanded_minor, paid=guarantee.compensated_minor)  # fmt: skip
     for id, share in zip(open_minor, share_pro_rata(do.amount_minor, list(open_minor.values())), strict=True):
         if share:
@@ -209,7 +211,7 @@ def _agree_recovery(do: AgreeRecovery, book: Book) -> None:
     check_rate("guarantee", do.rate, "rate")
     if guarantee.recovery_rate is not Absent or guarantee.compensated_minor or guarantee.released is not Absent:
         refuse("guarantee.bad_state", f"interest on what {do.id} pays was agreed, or it was paid already", field="id",
-               value=do.id, advice="agree it once, before the guarantor pays")  # fmt: skip
+               value=do.id, advice=f"{NONE}: it is agreed once, before the guarantor pays")  # fmt: skip
     if guarantee.cap_minor * do.rate.value * INTEREST_YEARS > AMOUNT_MAX_MINOR * do.rate.scale:
         refuse("guarantee.amount", f"{INTEREST_YEARS} years of interest would exceed 2^53-1 minor units", field="rate",
                value=str(do.rate), advice="agree a lower rate")  # fmt: skip
@@ -232,7 +234,7 @@ def _accept_counter(do: AcceptCounterGuarantee, book: Book) -> None:
     due = book.get(Certificate, own.debt).maturity if certified else book.get(Loan, own.debt).due_on
     if book.today >= due:
         refuse("guarantee.date", f"the debt was due on {due}", field="id", value=do.id,
-               advice="accept a counter-guarantee before the debt is due")  # fmt: skip
+               advice=f"{NONE}: a counter-guarantee is accepted before the debt is due")  # fmt: skip
     check_together(book, (*own.counters, counter.id))
     check_offered(
         book, do.id, secures=own.secures, debt=own.debt, debtor=own.debtor, creditor=own.guarantor,
@@ -432,21 +434,23 @@ def _called(id: str, claim: str, book: Book) -> tuple[Guarantee, Loss]:
 def _check_in_effect(guarantee: Guarantee) -> None:
     if not guarantee.is_in_effect:
         refuse("guarantee.bad_state", f"{guarantee.id} is {guarantee.status}", field="id", value=guarantee.id,
-               advice="name a guarantee that is in effect")  # fmt: skip
+               advice=f"{NONE}: it was released" if guarantee.released is not Absent
+               else f"let {guarantee.id} take effect first")  # fmt: skip
 
 
 def _check_period(guarantee: Guarantee, book: Book) -> None:
     if book.today > guarantee.period_end:
         refuse("guarantee.expired", f"the period of {guarantee.id} ended on {guarantee.period_end}",
                rule="Civil Code 693", field="id", value=guarantee.id,
-               advice="nothing; the guarantor is free of it")  # fmt: skip
+               advice=f"{NONE}: the guarantor is free of it")  # fmt: skip
 
 
-def _enforced(guarantee: Guarantee, call: Call, do: DemandCompensation) -> Call:
+def _enforced(guarantee: Guarantee, call: Call, do: DemandCompensation, book: Book) -> Call:
     """The call with the evidence that a general guarantor may ask for before it pays (Civil Code 687)."""
     if call.sued is Absent:
         refuse("guarantee.not_sued", f"the debtor was not sued for {do.claim} within the period", rule="Civil Code 693",
-               field="claim", value=do.claim, advice=f"record the suit by {guarantee.period_end}")  # fmt: skip
+               field="claim", value=do.claim, advice=f"record the suit first, by {guarantee.period_end}"
+               if book.today <= guarantee.period_end else f"{NONE}: the guarantor is free of it")  # fmt: skip
     if do.evidence is Absent:
         refuse("guarantee.evidence", "a general guarantor pays after enforcement has failed", rule="Civil Code 687",
                field="evidence", advice="state the SHA-256 of the court's paper that says so")  # fmt: skip

@@ -20,7 +20,7 @@ from finchain.domain.compensation import peers_of
 from finchain.domain.guarantee import Guarantee
 from finchain.domain.loan import Loan
 from finchain.domain.party import require
-from finchain.domain.rule import Absent, Book, Instruction, Optional, refuse, rule
+from finchain.domain.rule import Absent, Book, Instruction, Optional, refuse, rule, up_to
 
 
 class ContributeShare(Instruction, frozen=True, tag="guarantee.contribute"):
@@ -50,7 +50,8 @@ def _contribute(do: ContributeShare, book: Book) -> None:
     owed = share_owed(book, payer, payee)
     if do.amount_minor > owed:
         refuse("guarantee.over_contribute", f"{payer.guarantor} owes {payee.guarantor} {owed}", rule="I-9",
-               field="amount_minor", value=do.amount_minor, advice=f"state up to {owed}",
+               field="amount_minor", value=do.amount_minor,
+               advice=up_to("state", owed, "who paid no more than its share gets nothing"),
                paid=payer.subrogated_minor, paid_by_other=payee.subrogated_minor)  # fmt: skip
     certified = payee.secures == "certificate"
     posted = book.get(Certificate, payee.debt).posted if certified else book.get(Loan, payee.debt).posted

@@ -18,7 +18,7 @@ from finchain.domain.loan import Draw, Loan, live_loan
 from finchain.domain.part import give_back, part_of
 from finchain.domain.party import require
 from finchain.domain.receivable import claim_of
-from finchain.domain.rule import Absent, Book, Instruction, Optional, refuse, rule
+from finchain.domain.rule import NONE, Absent, Book, Instruction, Optional, refuse, rule
 
 
 class CancelDraw(Instruction, frozen=True, tag="loan.cancel_draw"):
@@ -104,8 +104,9 @@ def _reverse_disbursement(do: ReverseDisbursement, book: Book) -> None:
     if not lent or touched or account.free_minor < lent:
         refuse("loan.dependant", f"{do.name} is not paid out, is repaid in part or due, or its money is on its way",
                rule="reversals", field="name", value=do.name,
-               advice="let the money come back first, or be repaid", lent=lent, outstanding=draw.outstanding_minor,
-               free=account.free_minor)  # fmt: skip
+               advice="let the money come back first" if lent and not touched
+               else f"{NONE}: what was not paid out, is repaid or due stays as it is",
+               lent=lent, outstanding=draw.outstanding_minor, free=account.free_minor)  # fmt: skip
     take_back(book, "loan", by=loan.lender, reference=do.reference, amount_minor=lent, of=f"{loan.id} {do.name}")
     waiting = Draw(name=draw.name, asked_minor=lent)
     draws = tuple(waiting if each.name == do.name else each for each in loan.draws)
@@ -122,7 +123,7 @@ def _reverse_fee(do: ReverseFee, book: Book) -> None:
     check_reference("guarantee", do.reason, "reason")
     if guarantee.fee_first is True or guarantee.released is not Absent:
         refuse("guarantee.dependant", f"{do.id} took effect with its fee, or was released since", rule="reversals",
-               field="id", value=do.id, advice="give the fee back outside of this guarantee")  # fmt: skip
+               field="id", value=do.id, advice=f"{NONE}: give the fee back outside of this guarantee")  # fmt: skip
     paid = guarantee.fee_paid_minor
     take_back(
         book, "guarantee", by=guarantee.guarantor, reference=do.reference, amount_minor=paid, of=guarantee.id
@@ -145,7 +146,8 @@ def _reverse_payment(do: ReversePayment, book: Book) -> None:
     )  # fmt: skip
     if claim.late is not Absent and posted.value_date > claim.payable:
         refuse("receivable.dependant", "interest for late payment was posted with it", rule="reversals",
-               field="reference", value=do.reference, advice="give the money back outside of this claim")  # fmt: skip
+               field="reference", value=do.reference, advice=f"{NONE}: give the money back outside of this claim",
+        )  # fmt: skip
     book.put(give_back(claim, part, do.amount_minor, "settled", book))
     move_cash(book, do.payee, claim.debtor, do.amount_minor, claim.currency)
 
@@ -160,4 +162,5 @@ def _draw_of(loan: Loan, name: str) -> Draw:
         if draw.name == name:
             return draw
     refuse("loan.bad_state", f"{loan.id} has no draw {name}", field="name", value=name,
-           advice=f"name one of {', '.join(each.name for each in loan.draws) or 'none'}")  # fmt: skip
+           advice=f"name one of {', '.join(each.name for each in loan.draws)}" if loan.draws
+           else f"{NONE}: nothing of it was drawn")  # fmt: skip

@@ -27,7 +27,7 @@ from finchain.domain.part import Part
 from finchain.domain.party import require
 from finchain.domain.receivable import Receivable, claim_of
 from finchain.domain.repayment import posted_up_to, repay
-from finchain.domain.rule import Absent, Book, Instruction, Optional, refuse, rule
+from finchain.domain.rule import NONE, Absent, Book, Instruction, Optional, from_to, refuse, rule
 
 DEBTS_MAX: Final = 32
 """Debts under one payment: a month of invoices, in one instruction that one signature and one entry cover."""
@@ -97,7 +97,9 @@ def _receive(do: ReceiveForDebts, book: Book) -> None:
     whole = sum(debt.owed_minor for debt in debts)
     if do.amount_minor > whole:
         refuse("debt.over_paid", f"{whole} were owed on {on}", rule="Civil Code 560", field="amount_minor",
-               value=do.amount_minor, advice=f"state {whole}, and give the rest back")  # fmt: skip
+               value=do.amount_minor,
+               advice=f"state {whole}, and give the rest back" if whole else f"{NONE}: give all of it back",
+        )  # fmt: skip
     shares = divide_payment(debts, do.amount_minor, on, () if do.chosen is Absent else do.chosen)
     for loan in loans:
         if shares[loan.id]:
@@ -169,7 +171,9 @@ def _require_signers(
 def _of_loan(loan: Loan, on: date, book: Book) -> Debt:
     if on < loan.due_on:
         refuse("loan.not_due", f"{loan.id} is due on {loan.due_on}", rule="Civil Code 560", field="loans",
-               value=loan.id, advice="name loans that are due; a prepayment needs its notice")  # fmt: skip
+               value=loan.id,
+               advice=from_to(loan.due_on, book.today, "name loans that are due; a prepayment needs its notice"),
+        )  # fmt: skip
     owed = posted_up_to(loan, on)
     covered = guaranteed_minor(book.get(Guarantee, id) for id in loan.guarantees)
     return Debt(

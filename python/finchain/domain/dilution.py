@@ -14,7 +14,7 @@ import msgspec
 
 from finchain.calendar import add_months
 from finchain.domain.arithmetic import WHOLE_BP, round_half_up
-from finchain.domain.rule import Book, Record, record, refuse
+from finchain.domain.rule import Book, Record, record, refuse, up_to
 from finchain.money import AMOUNT_MAX_MINOR
 
 MONTHS: Final = 12
@@ -76,10 +76,12 @@ def count(book: Book, debtor: str, currency: str, *, confirmed_minor: int = 0, c
         months.append(Month(first, 0, 0))
     last = months[-1]
     last = Month(first, last.confirmed_minor + confirmed_minor, last.credited_minor + credited_minor)
-    if max(last.confirmed_minor, last.credited_minor) > AMOUNT_MAX_MINOR:
+    too_much = max(last.confirmed_minor, last.credited_minor) - AMOUNT_MAX_MINOR
+    if too_much > 0:
+        stated = max(confirmed_minor, credited_minor)
         refuse(
             "dilution.amount", f"the month's sum of {debtor} would exceed 2^53-1 minor units", field="amount_minor",
-            value=confirmed_minor + credited_minor, advice="state a smaller amount",
+            value=stated, advice=up_to("state", stated - too_much, "the next month counts from 0"),
         )  # fmt: skip
     book.put(Dilution(id=id, months=(*months[:-1], last)))
 

@@ -17,7 +17,7 @@ from finchain.domain.loan import note_shortfall
 from finchain.domain.part import Part, part_of, take_open
 from finchain.domain.party import require
 from finchain.domain.receivable import Bucket, Receivable, claim_of, money_text, move, put_and_free, require_award
-from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
+from finchain.domain.rule import NONE, Absent, Book, Instruction, Optional, Record, record, refuse, rule, up_to
 
 Stage = Literal["pending", "confirmed"]
 
@@ -106,7 +106,7 @@ def _dispute(do: DisputeReceivable, book: Book) -> None:
     if do.stage == "pending":
         claim = _deny_pending(do, claim)
     else:
-        _check_defences(do, claim)
+        _check_defences(do, claim, part)
         _check_holder_knows(do, part, book)
         claim = take_open(claim, part, do.amount_minor, _bucket(part), book)
         note_shortfall(book, Absent if part is None else part.loan)
@@ -127,22 +127,25 @@ def _deny_pending(do: DisputeReceivable, claim: Receivable) -> Receivable:
         refuse(
             "receivable.over_dispute", f"only {money_text(claim, claim.pending)} of {claim.id} are pending",
             rule="I-1", field="amount_minor", value=do.amount_minor,
-            advice=f"dispute up to {claim.pending}", pending=claim.pending,
+            advice=up_to("dispute", claim.pending, "what was confirmed is disputed at stage confirmed"),
+            pending=claim.pending,
         )  # fmt: skip
     return msgspec.structs.replace(
         claim, pending=claim.pending - do.amount_minor, disputed_pre=claim.disputed_pre + do.amount_minor
     )  # fmt: skip
 
 
-def _check_defences(do: DisputeReceivable, claim: Receivable) -> None:
+def _check_defences(do: DisputeReceivable, claim: Receivable, part: Part | None) -> None:
     # Units of one claim are alike. Those confirmed without defences count as the last to be paid or given up, so that
     # whoever relied on a waiver never finds that the waived units were the ones that are gone.
     most = max(claim.open - claim.waived, 0)
+    there = claim.free if part is None else part.amount_minor
     if do.amount_minor > most:
         refuse(
             "receivable.waived", f"{claim.debtor} kept defences for {money_text(claim, most)} of what is open",
             rule="disputes", field="amount_minor", value=do.amount_minor,
-            advice=f"dispute up to {most}", open=claim.open, waived=claim.waived,
+            advice=up_to("dispute", min(most, there), "what is open was confirmed without defences"),
+            open=claim.open, waived=claim.waived,
         )  # fmt: skip
 
 
@@ -174,7 +177,9 @@ def _resolve(do: ResolveDispute, book: Book) -> None:
         refuse(
             "receivable.over_resolve", f"{money_text(claim, dispute.open_minor)} of {do.id} are in dispute",
             rule="disputes", field="owed_minor", value=whole,
-            advice=f"let both amounts sum to 1 to {dispute.open_minor}", open=dispute.open_minor,
+            advice=f"let both amounts sum to 1 to {dispute.open_minor}" if dispute.open_minor
+            else f"{NONE}: it is resolved",
+            open=dispute.open_minor,
         )  # fmt: skip
     pending = dispute.stage == "pending"
     claim = _settle_pending(do, claim, book) if pending else _settle_confirmed(do, claim, part, book)

@@ -16,7 +16,7 @@ from typing import ClassVar, Final
 
 import msgspec
 
-from finchain.domain.rule import Absent, Book, Optional, Record, record, refuse
+from finchain.domain.rule import NONE, Absent, Book, Optional, Record, record, refuse
 
 _PUNCTUATION: Final = bytes(byte for byte in range(128) if not chr(byte).isalnum())
 """Every ASCII character that is neither letter nor digit."""
@@ -96,7 +96,7 @@ def take_fingerprint(book: Book, id: str, receivable: str, invoice: str) -> None
     if seen is not None and seen.receivable is not Absent:
         refuse(
             "receivable.duplicate", f"invoice {invoice!r} is claimed as {seen.receivable}", rule="R1",
-            field="invoice", value=invoice, advice="finance the claim that is there", digest=id,
+            field="invoice", value=invoice, advice=f"{NONE}: finance the claim that is there", digest=id,
         )  # fmt: skip
     book.put(Fingerprint(id=id, receivable=receivable))
 

@@ -16,7 +16,7 @@ from finchain.domain.check import check_amount, check_digest
 from finchain.domain.key import SUITES, NewKey, unbase64
 from finchain.domain.party import RegisterParty, Role, register, require
 from finchain.domain.policy import Policy, PolicyTerms, check_terms
-from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
+from finchain.domain.rule import NONE, Absent, Book, Instruction, Optional, Record, record, refuse, rule
 
 ZONE_MINUTES_MAX: Final = 14 * 60
 """No place on Earth is further from UTC than 14 hours."""
@@ -132,7 +132,7 @@ def _create(do: CreateLedger, book: Book) -> None:
     if book.height != 0 or book.find(LedgerRecord, "ledger") is not None:
         refuse(
             "ledger.bad_state", "a ledger is founded once, in block 0", rule="format 4.3",
-            field="origin", value=do.origin, advice="found another ledger in another place",
+            field="origin", value=do.origin, advice=f"{NONE}: found another ledger in another place",
         )  # fmt: skip
     if not _ORIGIN.fullmatch(do.origin):
         refuse(

@@ -12,12 +12,12 @@ from typing import ClassVar, Final, Literal
 
 import msgspec
 
-from finchain.calendar import DAYS_IN_YEAR, DayCount, count_days
+from finchain.calendar import DAYS_IN_YEAR, DayCount, add_days, count_days
 from finchain.domain.arithmetic import WHOLE_BP, Rate, interest, round_half_up
 from finchain.domain.capacity import check_cover, cover, end_cover
 from finchain.domain.check import check_amount, check_currency, check_digest, check_identifier, check_rate
 from finchain.domain.party import require, require_role
-from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
+from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, from_to, record, refuse, rule
 from finchain.money import format_minor
 
 Purpose = Literal["financing", "non_financing"]
@@ -309,7 +309,8 @@ def _offer(do: OfferGuarantee, book: Book) -> None:
         check_digest("guarantee", do.document, "document")
     if not book.today <= do.until < do.period_end:
         refuse("guarantee.date", "the offer has ended, or outlives the guarantee", field="until", value=str(do.until),
-               advice=f"state a date from {book.today} on, before {do.period_end}")  # fmt: skip
+               advice=from_to(book.today, add_days(do.period_end, -1),
+                              "let the period end after today, and the offer before it"))  # fmt: skip
     book.put(
         Guarantee(
             id=do.id, rulebook=book.rulebook,

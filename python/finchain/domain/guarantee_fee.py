@@ -13,7 +13,7 @@ import msgspec
 from finchain.domain.cash import enter_fact, move_cash
 from finchain.domain.guarantee import Guarantee
 from finchain.domain.party import require
-from finchain.domain.rule import Absent, Book, Instruction, Optional, refuse, rule
+from finchain.domain.rule import NONE, Absent, Book, Instruction, Optional, refuse, rule
 from finchain.money import format_minor
 
 
@@ -53,7 +53,8 @@ def _pay_fee(do: PayGuaranteeFee, book: Book) -> None:
     require(book, "guarantee", guarantee.fee_payer, field="fee_payer")
     if guarantee.fee_ordered is not Absent:
         refuse("guarantee.bad_state", f"the fee was ordered on {guarantee.fee_ordered}", field="id", value=do.id,
-               advice="let the guarantor state its receipt")  # fmt: skip
+               advice=f"{NONE}: it is ordered once; let the guarantor state its receipt",
+        )  # fmt: skip
     _check_fee(guarantee, do.amount_minor)
     book.put(msgspec.structs.replace(guarantee, fee_ordered=book.today))
 
@@ -65,7 +66,8 @@ def _receive_fee(do: ReceiveGuaranteeFee, book: Book) -> None:
     ordered = guarantee.fee_ordered
     if ordered is Absent or guarantee.fee_paid_minor:
         refuse("guarantee.bad_state", "the fee was not ordered, or was received before", field="id", value=do.id,
-               advice=f"let {guarantee.fee_payer} order it first, once", fee_paid=guarantee.fee_paid_minor)  # fmt: skip
+               advice=f"{NONE}: it is received once" if guarantee.fee_paid_minor
+               else f"let {guarantee.fee_payer} order it first", fee_paid=guarantee.fee_paid_minor)  # fmt: skip
     _check_fee(guarantee, do.amount_minor)
     enter_fact(
         book, "guarantee", do, by=guarantee.guarantor, amount_minor=do.amount_minor, currency=guarantee.currency,
@@ -85,7 +87,8 @@ def _refund_fee(do: RefundGuaranteeFee, book: Book) -> None:
     if not owed or do.amount_minor != owed:
         refuse("guarantee.refund", f"{owed} of the fee of {do.id} are to be given back", rule="guarantee fees",
                field="amount_minor", value=do.amount_minor,
-               advice=f"state {owed}" if owed else "a fee is given back after an early release, where that was agreed",
+               advice=f"state {owed}" if owed
+               else f"{NONE}: a fee is given back once, after an early release, where that was agreed",
                paid=guarantee.fee_paid_minor, refunded=guarantee.fee_refunded_minor)  # fmt: skip
     released = guarantee.released
     enter_fact(
@@ -99,7 +102,9 @@ def _refund_fee(do: RefundGuaranteeFee, book: Book) -> None:
 def _check_fee(guarantee: Guarantee, amount_minor: int) -> None:
     if guarantee.accepted is Absent or guarantee.fee_minor == 0:
         refuse("guarantee.bad_state", f"no fee of {guarantee.id} is owed", field="id", value=guarantee.id,
-               advice="a fee is owed from the day on which the creditor accepts the guarantee")  # fmt: skip
+               advice="let the creditor accept the guarantee first; a fee is owed from then on"
+               if guarantee.accepted is Absent else f"{NONE}: no fee was agreed, or it is less than a minor unit",
+        )  # fmt: skip
     if amount_minor != guarantee.fee_minor:
         refuse(
             "guarantee.fee", f"the fee is {format_minor(guarantee.fee_minor, guarantee.currency)}",

@@ -13,7 +13,7 @@ from typing import ClassVar, Final
 from finchain.calendar import Shift, add_days, shift_day, step_business_days
 from finchain.domain.check import check_digest, check_identifier
 from finchain.domain.party import require_any
-from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
+from finchain.domain.rule import NONE, Absent, Book, Instruction, Optional, Record, record, refuse, rule
 
 YEARS: Final = (1990, 2200)
 """Years that a calendar may have."""
@@ -90,6 +90,9 @@ class SetCalendar(Instruction, frozen=True, tag="calendar.set"):
     decree: str
 
 
+_FULL: Final = f"{NONE}: a calendar has {VERSIONS_MAX} versions; go on under another id"
+
+
 @rule(SetCalendar)
 def _set(do: SetCalendar, book: Book) -> None:
     check_identifier("calendar", do.id)
@@ -100,11 +103,12 @@ def _set(do: SetCalendar, book: Book) -> None:
     if do.version != len(years) + 1:
         refuse(
             "calendar.stale_version", f"the newest version of {do.id} is {len(years)}", rule="business days",
-            field="version", value=do.version, advice=f"look at it, and state version {len(years) + 1}",
+            field="version", value=do.version,
+            advice=f"look at it, and state version {len(years) + 1}" if len(years) < VERSIONS_MAX else _FULL,
         )  # fmt: skip
     if len(years) >= VERSIONS_MAX or not YEARS[0] <= do.year <= YEARS[1]:
         refuse("calendar.range", f"no version of the year {do.year} is added", field="year", value=do.year,
-               advice=f"state {YEARS[0]} to {YEARS[1]}; a calendar has {VERSIONS_MAX} versions")  # fmt: skip
+               advice=f"state {YEARS[0]} to {YEARS[1]}" if len(years) < VERSIONS_MAX else _FULL)  # fmt: skip
     _check_days(do)
     check_digest("calendar", do.decree, "decree")
     set_year = CalendarYear(

@@ -12,14 +12,14 @@ from typing import ClassVar, Final
 
 import msgspec
 
-from finchain.calendar import DAYS_IN_YEAR, DayCount, count_days
+from finchain.calendar import DAYS_IN_YEAR, DayCount, add_days, count_days
 from finchain.domain.accrual import Rates, RateStep
 from finchain.domain.arithmetic import Rate, interest
 from finchain.domain.cash import enter_fact, move_cash
 from finchain.domain.cash_fact import require_cash_signer
 from finchain.domain.check import check_amount, check_identifier, check_not_future, check_rate, check_reference
 from finchain.domain.party import require, require_any
-from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
+from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, from_to, record, refuse, rule, up_to
 from finchain.money import AMOUNT_MAX_MINOR
 
 STATUTORY_PER_DAY: Final = Rate(5, 10_000)
@@ -132,7 +132,8 @@ def _set_rate(do: SetReferenceRate, book: Book) -> None:
     steps = () if held is None else held.steps
     if steps and do.since <= steps[-1].since:
         refuse("reference_rate.date", f"{do.id} was set from {steps[-1].since} on", field="since", value=str(do.since),
-               advice="state a later day; what held before never changes")  # fmt: skip
+               advice=from_to(add_days(steps[-1].since, 1), book.today, f"wait until {add_days(steps[-1].since, 1)}")
+               + "; what held before never changes")  # fmt: skip
     if len(steps) >= STEPS_MAX:
         refuse("reference_rate.range", f"{do.id} has {STEPS_MAX} changes", field="id", value=do.id,
                advice="go on under another name")  # fmt: skip
@@ -225,6 +226,7 @@ def _owed(receivable: str, payee: str, amount_minor: int, book: Book) -> LateInt
     check_amount("late_interest", amount_minor)
     if amount_minor > owed.due_minor:
         refuse("late_interest.insufficient", f"{owed.due_minor} of {owed.posted_minor} are due",
-               field="amount_minor", value=amount_minor, advice=f"state up to {owed.due_minor}",
+               field="amount_minor", value=amount_minor,
+               advice=up_to("state", owed.due_minor, "all of it is paid or waived"),
                paid=owed.paid_minor, waived=owed.waived_minor)  # fmt: skip
     return owed

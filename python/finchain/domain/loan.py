@@ -12,7 +12,7 @@ from typing import ClassVar, Final, Literal
 
 import msgspec
 
-from finchain.calendar import DAYS_IN_YEAR, DayCount, Shift, count_days
+from finchain.calendar import DAYS_IN_YEAR, DayCount, Shift, add_days, count_days
 from finchain.domain.account import Account, credit, last_posting
 from finchain.domain.accrual import Balances, Rates, RoundAt, always, changed, interest_between
 from finchain.domain.arithmetic import WHOLE_BP, Rate, heavier, interest
@@ -27,9 +27,10 @@ from finchain.domain.guarantee import Guarantee, check_offered, check_together, 
 from finchain.domain.holiday import check_shift, newest, payable_on
 from finchain.domain.part import Part, take_open
 from finchain.domain.party import require
+from finchain.domain.policy import first_value_date
 from finchain.domain.rates import check_interest, check_prepayment_fee, note_penalty
 from finchain.domain.receivable import claim_of
-from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
+from finchain.domain.rule import NONE, Absent, Book, Instruction, Optional, Record, from_to, record, refuse, rule, up_to
 from finchain.money import AMOUNT_MAX_MINOR, format_minor
 
 Prepayment = Literal["none", "interest_now", "interest_at_maturity"]
@@ -440,17 +441,19 @@ def _draw(do: DrawLoan, book: Book) -> None:
     if book.today > loan.available_until or loan.accelerated is not Absent:
         end = min(loan.available_until, loan.due_on)
         refuse("loan.expired", f"{loan.id} could be drawn until {end}", field="id", value=do.id,
-               advice="agree another loan")  # fmt: skip
+               advice=f"{NONE}: agree another loan")  # fmt: skip
     # A revolving loan is drawn again and again, and what was drawn and repaid in all has to stay an amount.
     free = min(loan.limit_minor - loan.used_minor, AMOUNT_MAX_MINOR - loan.drawn_minor) - loan.reserved_minor
+    lendable = lendable_minor(loan, book) - loan.outstanding_minor - loan.reserved_minor
     if do.amount_minor > free:
         refuse("loan.cap_exceeded", f"{free} of {loan.id} can be drawn", rule="I-10", field="amount_minor",
-               value=do.amount_minor, advice=f"draw up to {free}", limit=loan.limit_minor,
-               used=loan.used_minor)  # fmt: skip
-    lendable = lendable_minor(loan, book) - loan.outstanding_minor - loan.reserved_minor
+               value=do.amount_minor, limit=loan.limit_minor, used=loan.used_minor,
+               advice=up_to("draw", min(free, lendable), "repay or pledge more first, or agree another loan"),
+        )  # fmt: skip
     if do.amount_minor > lendable:
         refuse("loan.over_advance", f"pledges and guarantees secure {max(lendable, 0)} more", rule="collateral",
-               field="amount_minor", value=do.amount_minor, advice=f"draw up to {max(lendable, 0)}, or pledge more",
+               field="amount_minor", value=do.amount_minor,
+               advice=up_to("draw", lendable, "nothing secures it; pledge more first"),
                pledged=collateral_minor(loan, book), advance_bp=loan.advance_bp)  # fmt: skip
     draw = Draw(name=do.name, asked_minor=do.amount_minor)
     book.put(msgspec.structs.replace(loan, draws=(*loan.draws, draw)))
@@ -465,16 +468,19 @@ def _disburse(do: DisburseLoan, book: Book) -> None:
     check_amount("loan", do.amount_minor)
     index = next((index for index, draw in enumerate(loan.draws) if draw.name == do.name), None)
     if index is None or loan.draws[index].lent_minor or do.amount_minor > loan.draws[index].asked_minor:
-        refuse("loan.bad_state", f"no draw {do.name} of that much waits to be paid out", field="name", value=do.name,
-               advice="let borrower and lender sign for a draw first, and pay it out once")  # fmt: skip
+        waits = 0 if index is None or loan.draws[index].lent_minor else loan.draws[index].asked_minor
+        refuse("loan.bad_state", f"no draw {do.name} of that much waits to be paid out",
+               field="amount_minor" if waits else "name",
+               advice=up_to("pay out", waits, "let borrower and lender sign for a draw first"))  # fmt: skip
     last = max(filter(None, (last_posting(account), last_loan_posting(loan))), default=None)
     on = enter_fact(
         book, "loan", do, by=by, amount_minor=do.amount_minor, currency=loan.currency, last=last,
         of=f"{loan.id} {do.name}",
     )  # fmt: skip
     if on >= loan.due_on or loan.accelerated is not Absent:
+        end = date.min if loan.accelerated is not Absent else add_days(loan.due_on, -1)
         refuse("loan.expired", f"{loan.id} was due on {loan.due_on}", field="value_date", value=str(on),
-               advice="agree another loan")  # fmt: skip
+               advice=from_to(first_value_date(book, last), end, f"{NONE}: agree another loan"))  # fmt: skip
     draw = msgspec.structs.replace(
         loan.draws[index], lent_minor=do.amount_minor, outstanding_minor=do.amount_minor,
         balances=changed((), on, do.amount_minor),
@@ -548,7 +554,7 @@ def live_loan(id: str, book: Book, *, field: str = "id") -> Loan:
     loan = book.get(Loan, id, field=field)
     if loan.ended is not Absent:
         refuse("loan.bad_state", f"{id} ended on {loan.ended}", field=field, value=id,
-               advice="agree another loan")  # fmt: skip
+               advice=f"{NONE}: agree another loan")  # fmt: skip
     return loan
 
 

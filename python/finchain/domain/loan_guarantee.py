@@ -20,7 +20,7 @@ from finchain.domain.guarantee import Guarantee, Scope
 from finchain.domain.loan import Charge, ChargeName, KeptTerms, Loan, last_loan_posting, put_loan
 from finchain.domain.party import require
 from finchain.domain.repayment import CHARGES, end_if_nothing_left, guarantors_of, less_principal, posted_up_to
-from finchain.domain.rule import Absent, Book, Instruction, Optional, refuse, rule
+from finchain.domain.rule import Absent, Book, Instruction, Optional, refuse, rule, up_to
 
 Part = ChargeName | Literal["principal"]
 
@@ -68,7 +68,8 @@ def _receive_recovery(do: ReceiveRecovery, book: Book) -> None:
     owed = guarantee.owed_minor(on)
     if do.amount_minor > owed:
         refuse("guarantee.over_recover", f"{owed} were owed under {do.id} on {on}", rule="I-8",
-               field="amount_minor", value=do.amount_minor, advice=f"state up to {owed}, and give the rest back",
+               field="amount_minor", value=do.amount_minor,
+               advice=up_to("state", owed, "nothing is owed; give all of it back"),
                subrogated=guarantee.subrogated_minor)  # fmt: skip
     _pay_back(book, guarantee, loan.borrower, do.amount_minor, on)
     end_if_nothing_left(book, loan.id)
@@ -82,7 +83,7 @@ def _waive(do: WaiveRecovery, book: Book) -> None:
     if do.amount_minor > guarantee.subrogated_minor:
         refuse("guarantee.over_waive", f"{guarantee.subrogated_minor} are owed under {do.id}", rule="I-8",
                field="amount_minor", value=do.amount_minor,
-               advice=f"waive up to {guarantee.subrogated_minor}")  # fmt: skip
+               advice=up_to("waive", guarantee.subrogated_minor, "nothing is owed"))  # fmt: skip
     guarantees.waive(book, do.id, do.amount_minor)
     end_if_nothing_left(book, loan.id)
 

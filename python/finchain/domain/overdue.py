@@ -14,7 +14,7 @@ from finchain.domain.check import check_amount, check_digest
 from finchain.domain.loan import Charge, ChargeName, Loan, live_loan
 from finchain.domain.party import require
 from finchain.domain.repayment import end_if_nothing_left, posted_up_to
-from finchain.domain.rule import Absent, Book, Instruction, Optional, refuse, rule
+from finchain.domain.rule import NONE, Absent, Book, Instruction, Optional, refuse, rule, up_to
 from finchain.money import AMOUNT_MAX_MINOR
 
 Grounds = Literal["default", "misuse"]
@@ -76,7 +76,8 @@ def _accelerate(do: AccelerateLoan, book: Book) -> None:
     check_digest("loan", do.evidence, "evidence")
     if book.today >= loan.due_on or not loan.outstanding_minor:
         refuse("loan.bad_state", f"nothing of {do.id} can be called due", rule="Civil Code 673", field="id",
-               value=do.id, advice="accelerate a loan that is drawn and not due yet", due_on=str(loan.due_on),
+               value=do.id,
+               advice=f"{NONE}: only a loan that is drawn and not due yet is accelerated", due_on=str(loan.due_on),
                outstanding=loan.outstanding_minor)  # fmt: skip
     misused = book.today if do.grounds == "misuse" else loan.misused
     book.put(msgspec.structs.replace(loan, accelerated=book.today, misused=misused, notice=Absent))
@@ -94,12 +95,14 @@ def _charge(do: ChargeLoan, book: Book) -> None:
         check_digest("loan", do.award, "award")
     if book.today < loan.due_on:
         refuse("loan.not_due", f"{do.id} is due on {loan.due_on}", field="id", value=do.id,
-               advice="charge a loan that is due")  # fmt: skip
+               advice=f"wait until {loan.due_on}")  # fmt: skip
     charge = loan.charges.get(do.name, Charge())
     posted = charge.posted_minor + do.amount_minor
     if posted > AMOUNT_MAX_MINOR:
         refuse("loan.amount", f"the {do.name} of {do.id} would exceed 2^53-1 minor units", field="amount_minor",
-               value=do.amount_minor, advice="state a smaller amount")  # fmt: skip
+               value=do.amount_minor,
+               advice=up_to("state", AMOUNT_MAX_MINOR - charge.posted_minor, "charge it under another name"),
+        )  # fmt: skip
     book.put(_with_charge(loan, do.name, msgspec.structs.replace(charge, posted_minor=posted)))
 
 
@@ -114,7 +117,8 @@ def _waive(do: WaiveCharge, book: Book) -> None:
     charge = loan.charges.get(do.name, Charge())
     if do.amount_minor > charge.due_minor:
         refuse("loan.over_waive", f"{charge.due_minor} of {do.name} are due", rule="I-11",
-               field="amount_minor", value=do.amount_minor, advice=f"waive up to {charge.due_minor}")  # fmt: skip
+               field="amount_minor", value=do.amount_minor,
+               advice=up_to("waive", charge.due_minor, f"no {do.name} are due"))  # fmt: skip
     waived = charge.waived_minor + do.amount_minor
     book.put(_with_charge(loan, do.name, msgspec.structs.replace(charge, waived_minor=waived)))
     end_if_nothing_left(book, loan.id)
@@ -127,7 +131,8 @@ def _write_off(do: WriteOffLoan, book: Book) -> None:
     check_digest("loan", do.digest)
     if book.today < loan.due_on or not loan.outstanding_minor or loan.written_off is not Absent:
         refuse("loan.bad_state", f"{do.id} is not overdue, or was written off", field="id", value=do.id,
-               advice="write off a loan that is due and not repaid, once", due_on=str(loan.due_on))  # fmt: skip
+               advice=f"wait until {loan.due_on}" if book.today < loan.due_on
+               else f"{NONE}: it is repaid, or written off", due_on=str(loan.due_on))  # fmt: skip
     book.put(msgspec.structs.replace(loan, written_off=book.today))
 
 

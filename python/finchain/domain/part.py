@@ -15,7 +15,7 @@ from finchain.domain.check import check_amount, check_digest, check_identifier, 
 from finchain.domain.party import Role, require, require_role
 from finchain.domain.policy import check_open_month
 from finchain.domain.receivable import Bucket, Mark, Receivable, check_enough, claim_of, money_text, move
-from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
+from finchain.domain.rule import NONE, Absent, Book, Instruction, Optional, Record, record, refuse, rule, up_to
 from finchain.money import format_minor
 
 PARTS_MAX: Final = 64
@@ -182,7 +182,7 @@ def _register(do: RegisterPart, book: Book) -> None:
     if part.registration is not Absent:
         refuse(
             "receivable.bad_state", f"{do.id} is registered as {part.registration}", rule="Civil Code 768",
-            field="id", value=do.id, advice="an entry is recorded once; a second one gives no better rank",
+            field="id", value=do.id, advice=f"{NONE}: an entry is recorded once; a second one gives no better rank",
         )  # fmt: skip
     book.put(registered(part, do.registration, do.registered_ms, do.description, book))
 
@@ -201,7 +201,7 @@ def _notify(do: NotifyDebtor, book: Book) -> None:
     if part.notified is not Absent:
         refuse(
             "receivable.bad_state", f"{claim.debtor} knows of {part.id} since {part.notified}", field="id",
-            value=do.id, advice="a notice is recorded once",
+            value=do.id, advice=f"{NONE}: a notice is recorded once",
         )  # fmt: skip
     book.put(msgspec.structs.replace(part, notified=book.today, notified_ms=book.time_ms, notice=do.notice))
 
@@ -216,12 +216,13 @@ def _reverse(do: ReversePart, book: Book) -> None:
     check_reference("receivable", do.reason, "reason")
     if part.loan is not Absent:
         refuse("receivable.dependant", f"{do.id} secures {part.loan} since", rule="reversals", field="id",
-               value=do.id, advice="release it, which leaves the loan enough, instead")  # fmt: skip
+               value=do.id, advice="release it instead, where that leaves the loan enough")  # fmt: skip
     if part.amount_minor != part.face_minor:
         refuse(
             "receivable.dependant", f"of {do.id} only {money_text(claim, part.amount_minor)} are as they were taken",
             rule="reversals", field="id", value=do.id,
-            advice="reverse first what came later, or release what is left", face=part.face_minor,
+            advice="reverse first what came later, or release what is left" if part.amount_minor
+            else f"{NONE}: nothing of it is left", face=part.face_minor,
             disputed=part.disputed_minor, settled=part.settled_minor, released=part.released_minor,
         )  # fmt: skip
     check_open_month(book, "receivable", part.taken, do.id)
@@ -259,7 +260,8 @@ def take_open(claim: Receivable, part: Part | None, amount_minor: int, target: B
     if amount_minor > part.amount_minor:
         refuse(
             "part.insufficient", f"only {money_text(claim, part.amount_minor)} of {part.id} are open",
-            field="amount_minor", value=amount_minor, advice=f"state up to {part.amount_minor}",
+            field="amount_minor", value=amount_minor,
+            advice=up_to("state", part.amount_minor, "name a part of which something is open"),
         )  # fmt: skip
     member = _MEMBERS[target]
     changed = {"amount_minor": part.amount_minor - amount_minor, member: getattr(part, member) + amount_minor}

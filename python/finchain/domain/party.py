@@ -139,6 +139,7 @@ def require(
         Refused: `<kind>.not_signed`, `<kind>.wrong_role`, or `party.not_found`.
     """
     if party_id not in book.by:
+        book.get(Party, party_id, field=field)
         refuse(
             f"{kind}.not_signed", f"{party_id} has not signed", field=field, value=party_id,
             advice=f"let {party_id} sign too", signed=", ".join(sorted(book.by)) or "nobody",
@@ -183,8 +184,8 @@ def require_any(book: Book, kind: str, role: Role) -> Party:
         if party is not None and role in party.roles:
             return party
     refuse(
-        f"{kind}.not_signed", f"nobody with the role {role} has signed", rule="signatures", field="by",
-        advice=f"let the {role} sign too", signed=", ".join(sorted(book.by)) or "nobody",
+        f"{kind}.not_signed", f"nobody with the role {role} has signed, or only by a service key", rule="signatures",
+        field="by", advice=f"let the {role} sign too, by a person", signed=", ".join(sorted(book.by)) or "nobody",
     )  # fmt: skip
 
 
@@ -296,7 +297,7 @@ def _check_threshold(threshold: int, keys: list[PartyKey]) -> None:
         refuse(
             "party.threshold", f"a threshold of {threshold} cannot be reached with these keys", rule="format 3.3",
             field="threshold", value=threshold,
-            advice=f"1 to {THRESHOLD_MAX}, not above the number of holders, and from 2 on both makers and checkers",
+            advice=f"state 1 to {THRESHOLD_MAX}, not above the number of holders; from 2 on both makers and checkers",
             holders=len({key.holder for key in keys if key.duty != "service"}),
         )  # fmt: skip
 

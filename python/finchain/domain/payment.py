@@ -19,7 +19,7 @@ from finchain.domain.cash import enter_fact, move_cash
 from finchain.domain.check import check_amount, check_digest, check_identifier, check_reference
 from finchain.domain.party import Party, require
 from finchain.domain.policy import in_force
-from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
+from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule, up_to
 from finchain.domain.trade import EvidenceForm
 
 Stage = Literal["requested", "approved", "instructed", "settled", "rejected", "expired"]
@@ -182,13 +182,13 @@ def _request(do: RequestPayment, book: Book) -> None:
         refuse(
             "payment.cap_exceeded", f"{mandate.id} has {mandate.left_minor} left", rule="I-15",
             field="amount_minor", value=do.amount_minor,
-            advice=f"ask for up to {min(mandate.left_minor, mandate.per_payment_minor)}", cap=mandate.cap_minor,
+            advice=_advice_on_amount(account, mandate, paper, book), cap=mandate.cap_minor,
             used=mandate.used_minor, reserved=mandate.reserved_minor, per_payment=mandate.per_payment_minor,
         )  # fmt: skip
     if do.amount_minor > account.free_minor:
         refuse(
             "payment.insufficient_free", f"{account.id} has {account.free_minor} free", rule="I-14",
-            field="amount_minor", value=do.amount_minor, advice=f"ask for up to {account.free_minor}",
+            field="amount_minor", value=do.amount_minor, advice=_advice_on_amount(account, mandate, paper, book),
             settled=account.settled_minor, reserved=account.reserved_minor,
         )  # fmt: skip
     if paper is not None:
@@ -223,7 +223,9 @@ def _covering(do: RequestPayment, account: Account, book: Book) -> Mandate:
         )  # fmt: skip
     if not mandate.start <= book.today <= mandate.end:
         refuse("payment.expired", f"{mandate.id} holds from {mandate.start} to {mandate.end}", field="mandate",
-               value=do.mandate, advice="ask for a new mandate")  # fmt: skip
+               value=do.mandate,
+               advice=f"wait until {mandate.start}" if book.today < mandate.start
+               else "have the mandate's end set later, or set a new mandate")  # fmt: skip
     return mandate
 
 
@@ -247,6 +249,15 @@ def _invoice(papers: Sequence[Paper]) -> Paper | None:
     return next((paper for paper in papers if paper.bills_minor is not Absent), None)
 
 
+def _advice_on_amount(account: Account, mandate: Mandate, paper: Paper | None, book: Book) -> str:
+    """What account, mandate and invoice together leave to be asked for."""
+    most = min(mandate.left_minor, mandate.per_payment_minor, account.free_minor)
+    if paper is not None and paper.bills_minor is not Absent:
+        held = book.find(PaidPaper, f"{account.id} {paper.digest}")
+        most = min(most, paper.bills_minor - (0 if held is None else held.taken_minor))
+    return up_to("ask for", most, "more money has to come, the cap to be raised, or more to be billed, first")
+
+
 def _take_paper(account: str, paper: Paper, amount_minor: int, book: Book) -> None:
     """Takes an amount out of what an invoice asks for, or gives it back where it is negative."""
     bills = paper.bills_minor
@@ -258,8 +269,8 @@ def _take_paper(account: str, paper: Paper, amount_minor: int, book: Book) -> No
     taken = 0 if held is None else held.taken_minor
     if taken + amount_minor > bills:
         refuse("payment.over_invoice", f"{bills - taken} of the invoice are open", rule="payment papers",
-               field="amount_minor", value=amount_minor, advice=f"ask for up to {bills - taken}", bills=bills,
-               taken=taken)  # fmt: skip
+               field="amount_minor", value=amount_minor, bills=bills, taken=taken,
+               advice=up_to("ask for", bills - taken, "all of the invoice was asked for"))  # fmt: skip
     book.put(PaidPaper(id=f"{account} {paper.digest}", bills_minor=bills, taken_minor=taken + amount_minor))
 
 
@@ -319,7 +330,7 @@ def _expire(do: ExpirePayment, book: Book) -> None:
                advice="let owner, bank, a controller or the operator sign")  # fmt: skip
     if book.today <= payment.until:
         refuse("payment.bad_state", f"{payment.id} may be paid until {payment.until}", field="id", value=do.id,
-               advice=f"wait, or let {account.bank} reject it")  # fmt: skip
+               advice=f"wait until {add_days(payment.until, 1)}, or let {account.bank} reject it")  # fmt: skip
     _reserve(account, mandate, -payment.amount_minor, book)
     _give_back(payment, payment.amount_minor, book)
     book.put(msgspec.structs.replace(payment, stage="expired"))
@@ -398,6 +409,6 @@ def _check_kept(payment: Payment, amount_minor: int) -> None:
     if amount_minor > payment.kept_minor:
         refuse(
             "payment.over_return", f"the payee has {payment.kept_minor} of {payment.id}", rule="returned payments",
-            field="amount_minor", value=amount_minor, advice=f"state up to {payment.kept_minor}",
+            field="amount_minor", value=amount_minor, advice=up_to("state", payment.kept_minor, "all of it came back"),
             settled=payment.settled_minor, returned=payment.returned_minor, refunded=payment.refunded_minor,
         )  # fmt: skip

@@ -13,7 +13,7 @@ import msgspec
 
 from finchain.calendar import add_days
 from finchain.domain.party import require_any
-from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
+from finchain.domain.rule import NONE, Absent, Book, Instruction, Optional, Record, record, refuse, rule
 from finchain.money import AMOUNT_MAX_MINOR
 
 DAYS_MAX: Final = 3_660
@@ -101,6 +101,12 @@ def in_force(book: Book) -> PolicyTerms:
     return book.get(Policy, "policy").on(book.today)
 
 
+def first_value_date(book: Book, last: date | None, *, bank_fact: bool = True) -> date:
+    """The first day on which an instruction of today may have its value; `last` and `bank_fact` as of `value_date`."""
+    earliest = add_days(book.today, -in_force(book).back_days if bank_fact else 0)
+    return earliest if last is None else max(earliest, last)
+
+
 def value_date(
     book: Book,
     kind: str,
@@ -124,9 +130,7 @@ def value_date(
         Refused: `<kind>.value_date`.
     """
     day = book.today if given is Absent else given
-    earliest = add_days(book.today, -in_force(book).back_days if bank_fact else 0)
-    if last is not None:
-        earliest = max(earliest, last)
+    earliest = first_value_date(book, last, bank_fact=bank_fact)
     if not earliest <= day <= book.today:
         refuse(
             f"{kind}.value_date", f"{day} is not a date that this may be valued at", rule="value dates", field=field,
@@ -144,7 +148,8 @@ def check_open_month(book: Book, kind: str, entered: date, id: str) -> None:
     if (entered.year, entered.month) != (book.today.year, book.today.month):
         refuse(
             f"{kind}.period", f"{id} was entered on {entered}, in a month that is over", rule="reversals",
-            field="id", value=id, advice="adjust it by a new entry: a credit note, a refund, or another transfer",
+            field="id", value=id,
+            advice=f"{NONE}: adjust it by a new entry, which is a credit note, a refund or another transfer",
         )  # fmt: skip
 
 

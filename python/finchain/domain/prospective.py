@@ -14,7 +14,7 @@ import msgspec
 from finchain.domain.check import check_amount, check_currency, check_identifier
 from finchain.domain.party import require, require_role
 from finchain.domain.reference import payload_digest, refuse_duplicate, take_reference
-from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
+from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule, up_to
 from finchain.domain.trade import check_contract
 
 
@@ -84,7 +84,7 @@ def _submit(do: SubmitProspective, book: Book) -> None:
     check_currency("prospective", do.currency)
     if do.expected_on < book.today:
         refuse("prospective.date", f"{do.expected_on} is over", field="expected_on", value=str(do.expected_on),
-               advice="submit what was invoiced as a claim, or state a day from today on")  # fmt: skip
+               advice=f"submit what was invoiced as a claim, or state a day from {book.today} on")  # fmt: skip
     check_contract(book, "prospective", do.contract, do.creditor, do.debtor, do.currency)
     take_reference(
         book, "prospective", by=do.creditor, scheme="prospective", reference=do.number, field="number",
@@ -107,7 +107,7 @@ def _withdraw(do: WithdrawProspective, book: Book) -> None:
     if do.amount_minor > prospective.expected_minor:
         refuse("prospective.insufficient", f"{prospective.expected_minor} of {do.id} are still expected",
                field="amount_minor", value=do.amount_minor,
-               advice=f"state up to {prospective.expected_minor}")  # fmt: skip
+               advice=up_to("state", prospective.expected_minor, "all of it was invoiced or withdrawn"))  # fmt: skip
     book.put(
         msgspec.structs.replace(
             prospective, expected_minor=prospective.expected_minor - do.amount_minor,

@@ -27,7 +27,7 @@ from finchain.domain.late import LateTerms, check_late_terms
 from finchain.domain.party import require, require_role
 from finchain.domain.prospective import Prospective, invoice
 from finchain.domain.reference import payload_digest, refuse_duplicate
-from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
+from finchain.domain.rule import NONE, Absent, Book, Instruction, Optional, Record, record, refuse, rule, up_to
 from finchain.domain.trade import Contract, check_contract
 from finchain.money import format_minor
 
@@ -296,7 +296,8 @@ def _confirm(do: ConfirmReceivable, book: Book) -> None:
         refuse(
             "receivable.over_confirm", f"only {money_text(claim, claim.pending)} of {claim.id} are pending",
             rule="Civil Code 763, I-1", field="amount_minor", value=do.amount_minor,
-            advice=f"confirm up to {claim.pending}; a higher price is a new claim with an invoice of its own",
+            advice=up_to("confirm", claim.pending, "nothing is pending")
+            + "; a higher price is a new claim with an invoice of its own",
             pending=claim.pending, claimed=claim.claimed,
         )  # fmt: skip
     waived = do.amount_minor if do.waives_defences is True else 0
@@ -319,7 +320,8 @@ def _reject(do: RejectReceivable, book: Book) -> None:
         refuse(
             "receivable.over_reject", f"only {money_text(claim, claim.pending)} of {claim.id} are pending",
             rule="I-1", field="amount_minor", value=do.amount_minor,
-            advice=f"reject up to {claim.pending}", pending=claim.pending,
+            advice=up_to("reject", claim.pending, "nothing is pending; what was confirmed is disputed"),
+            pending=claim.pending,
         )  # fmt: skip
     claim = msgspec.structs.replace(
         claim, pending=claim.pending - do.amount_minor, rejected=claim.rejected + do.amount_minor
@@ -334,7 +336,8 @@ def _cancel(do: CancelReceivable, book: Book) -> None:
     if claim.pending != claim.claimed:
         refuse(
             "receivable.bad_state", f"{claim.id} is {claim.status.replace('_', ' ')}", rule="cancellation",
-            field="id", value=do.id, advice="only a claim that the debtor has not touched can be cancelled",
+            field="id", value=do.id,
+            advice=f"{NONE}: the debtor has answered it; a credit note reduces what it confirmed",
             pending=claim.pending, claimed=claim.claimed,
         )  # fmt: skip
     claim = msgspec.structs.replace(claim, pending=0, cancelled=claim.pending)
@@ -351,7 +354,7 @@ def claim_of(book: Book, id: str, *, field: str = "id") -> Receivable:
     if found is None and book.find(Prospective, id) is not None:
         refuse(
             "receivable.prospective", f"{id} is expected and nobody owes it", rule="prospective claims", field=field,
-            value=id, advice="submit the invoice as a claim once there is one",
+            value=id, advice=f"{NONE}: submit the invoice as a claim once there is one",
         )  # fmt: skip
     claim = found or book.get(Receivable, id, field=field)
     standing = tuple(offer for offer in claim.offers if book.today <= offer.until)
@@ -394,7 +397,7 @@ def move(claim: Receivable, amount_minor: int, source: Bucket, target: Bucket) -
     return msgspec.structs.replace(claim, **changed)
 
 
-def check_enough(claim: Receivable, bucket: Bucket, amount_minor: int) -> None:
+def check_enough(claim: Receivable, bucket: Bucket, amount_minor: int, *, field: str = "amount_minor") -> None:
     """Refuses an amount that a bucket does not hold.
 
     Raises:
@@ -404,8 +407,8 @@ def check_enough(claim: Receivable, bucket: Bucket, amount_minor: int) -> None:
     if amount_minor > there:
         refuse(
             f"receivable.insufficient_{bucket}", f"only {money_text(claim, there)} of {claim.id} are {bucket}",
-            rule="I-3", field="amount_minor", value=amount_minor,
-            advice=f"state up to {there}; only what the debtor confirmed can be free",
+            rule="I-3", field=field, value=amount_minor,
+            advice=up_to("state", there, f"nothing of it is {bucket}") + "; only what the debtor confirmed can be free",
             **{bucket: there}, pending=claim.pending,
         )  # fmt: skip
 

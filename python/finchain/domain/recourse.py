@@ -18,7 +18,7 @@ from finchain.domain.certificate import Certificate, Lot, lots_of
 from finchain.domain.check import check_amount, check_digest
 from finchain.domain.party import require
 from finchain.domain.receivable import Bucket
-from finchain.domain.rule import Absent, Book, Instruction, Optional, refuse, rule
+from finchain.domain.rule import NONE, Absent, Book, Instruction, Optional, refuse, rule
 from finchain.domain.settlement import end_if_paid, move_claims, settle_lot
 
 Grounds = Literal["recourse", "warranty"]
@@ -148,7 +148,7 @@ def _write_off(do: WriteOffLot, book: Book) -> None:
     check_digest("certificate", do.digest)
     if lot.rank == "none" or not lot.live_minor or lot.written_off is not Absent:
         refuse("certificate.bad_state", f"{do.id} is not owed after a default, or was written off", field="id",
-               value=do.id, advice="write off a dishonoured lot, once")  # fmt: skip
+               value=do.id, advice=f"{NONE}: a dishonoured lot is written off, once")  # fmt: skip
     book.put(msgspec.structs.replace(lot, written_off=book.today))
 
 
@@ -160,7 +160,7 @@ def _pay_early(do: PayLotEarly, book: Book) -> None:
     check_amount("certificate", do.amount_minor)
     if book.today >= certificate.payable or certificate.dishonoured is not Absent:
         refuse("certificate.due", f"{certificate.id} is due on {certificate.payable}", rule="early payment",
-               field="id", value=do.id, advice="let the bank state a payment to all who hold it")  # fmt: skip
+               field="id", value=do.id, advice=f"{NONE}: let the bank state a payment to all who hold it")  # fmt: skip
     if do.amount_minor > lot.live_minor:
         refuse("certificate.price", f"{lot.live_minor} of {do.id} are live", rule="early payment",
                field="amount_minor", value=do.amount_minor, advice=f"state up to {lot.live_minor}")  # fmt: skip
@@ -182,7 +182,8 @@ def _cancel(do: CancelCertificate, book: Book) -> None:
     if certificate.status != "active":
         refuse("certificate.bad_state", f"{do.id} is {certificate.status.replace('_', ' ')}", rule="cancellation",
                field="id", value=do.id,
-               advice="an offered one is refused; of one that is paid in part, holders forgive the rest")  # fmt: skip
+               advice=f"{NONE}: an offered one is refused; of one that is paid in part, holders forgive the rest",
+        )  # fmt: skip
     require(book, "certificate", certificate.issuer, field="issuer")
     for each in list(lots_of(book, do.id)):
         # Lots that were forgiven are nobody's any more.
@@ -220,17 +221,21 @@ def _free_lot(id: str, book: Book) -> tuple[Certificate, Lot]:
 def _check_recourse(certificate: Certificate, lot: Lot, do: BuyBackLot) -> None:
     if certificate.dishonoured is Absent:
         refuse("certificate.not_due", f"{certificate.id} was not dishonoured", field="id", value=do.id,
-               advice="recourse begins when the debtor has not paid")  # fmt: skip
-    if do.by not in lot.recourse or do.by == lot.holder:
+               advice="let it be dishonoured first")  # fmt: skip
+    liable = [party for party in lot.recourse if party != lot.holder]
+    if do.by not in liable:
         refuse("certificate.no_recourse", f"{do.by} does not answer for the debtor of {lot.id}", rule="Civil Code 767",
                field="by", value=do.by,
-               advice=f"turn to {', '.join(lot.recourse) or 'the debtor'}")  # fmt: skip
+               advice=f"turn to {' or '.join(liable)}" if liable else f"{NONE}: nobody answers for the debtor",
+        )  # fmt: skip
 
 
 def _check_warranty(lot: Lot, do: BuyBackLot) -> None:
     if do.by != lot.source:
         refuse("certificate.no_recourse", f"{do.by} did not transfer {lot.id} to {lot.holder}", rule="I-12",
-               field="by", value=do.by, advice="name who transferred it to the holder")  # fmt: skip
+               field="by", value=do.by,
+               advice=f"{NONE}: nobody transferred it to the holder" if lot.source is Absent else f"name {lot.source}",
+        )  # fmt: skip
     if do.evidence is Absent:
         refuse("certificate.evidence", "a breach of warranty is shown by a paper", field="evidence",
                advice="state its SHA-256")  # fmt: skip

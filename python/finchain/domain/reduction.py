@@ -11,6 +11,7 @@ from typing import ClassVar, Final, Literal
 
 import msgspec
 
+from finchain.calendar import add_days
 from finchain.domain.check import check_amount, check_digest, check_identifier, check_not_future, check_reference
 from finchain.domain.dilution import count
 from finchain.domain.fingerprint import fingerprint_id, take_fingerprint
@@ -20,7 +21,7 @@ from finchain.domain.party import require
 from finchain.domain.policy import check_open_month
 from finchain.domain.receivable import Bucket, Receivable, claim_of, money_text, require_award
 from finchain.domain.reference import payload_digest, refuse_duplicate, take_reference
-from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
+from finchain.domain.rule import NONE, Absent, Book, Instruction, Optional, Record, record, refuse, rule, up_to
 
 Form = Literal["credit_note", "set_off", "write_off"]
 
@@ -211,7 +212,7 @@ def _credit_converted(do: CreditConverted, book: Book) -> None:
         refuse(
             "receivable.insufficient_converted", f"only {money_text(claim, most)} of {claim.id} are in certificates",
             rule="abstractness", field="amount_minor", value=do.amount_minor,
-            advice=(f"credit up to {most}; " if most else "") + "what is free takes a credit note of its own",
+            advice=up_to("credit", most, "nothing is left there") + "; what is free takes a credit note of its own",
             owed_back=claim.owed_back,
         )  # fmt: skip
     take_reference(
@@ -285,7 +286,8 @@ def _use_counterclaim(counter: Counter, claim: Receivable, amount_minor: int, bo
         left = counter.amount_minor - used + amount_minor
         refuse(
             "receivable.over_set_off", f"only {money_text(claim, left)} of the counterclaim are left",
-            rule="Civil Code 549", field="amount_minor", value=amount_minor, advice=f"set off up to {left}",
+            rule="Civil Code 549", field="amount_minor", value=amount_minor,
+            advice=up_to("set off", left, "all of it is used"),
         )  # fmt: skip
     book.put(Counterclaim(id=id, terms=counter, currency=claim.currency, used_minor=used))
 
@@ -299,7 +301,8 @@ def _write_off(do: WriteOffReceivable, book: Book) -> None:
     if not claim.overdue(book.today):
         refuse(
             "receivable.bad_state", f"{claim.id} is due on {claim.payable}", rule="write-offs", field="receivable",
-            value=claim.id, advice="only what is overdue is written off; a credit note reduces a claim before",
+            value=claim.id, advice=f"{NONE}: nothing of it is owed" if book.today > claim.payable
+            else f"wait until {add_days(claim.payable, 1)}; a credit note reduces a claim before",
         )  # fmt: skip
     _take(claim, part, do.amount_minor, "written_off", book)
     book.put(
@@ -318,10 +321,10 @@ def _reverse(do: ReverseReduction, book: Book) -> None:
     check_reference("receivable", do.reason, "reason")
     if reduction.reversed is not Absent:
         refuse("receivable.bad_state", f"{do.id} was reversed on {reduction.reversed}", rule="reversals",
-               field="id", value=do.id, advice="enter it anew")  # fmt: skip
+               field="id", value=do.id, advice=f"{NONE}: it is reversed once; enter it anew")  # fmt: skip
     if reduction.recovered_minor:
         refuse("receivable.dependant", f"the debtor has paid {reduction.recovered_minor} of {do.id} since",
-               rule="reversals", field="id", value=do.id, advice="let what is paid stand")  # fmt: skip
+               rule="reversals", field="id", value=do.id, advice=f"{NONE}: what is paid stands")  # fmt: skip
     check_open_month(book, "receivable", reduction.entered, do.id)
     claim = claim_of(book, reduction.receivable)
     part = part_of(claim, reduction.part, book)

@@ -13,7 +13,7 @@ import msgspec
 
 from finchain.domain.check import check_reference
 from finchain.domain.fingerprint import normalised
-from finchain.domain.rule import Book, Instruction, Record, record, refuse
+from finchain.domain.rule import NONE, Book, Instruction, Record, record, refuse
 
 Scheme = Literal["credit_note", "prospective"]
 
@@ -86,6 +86,6 @@ def refuse_duplicate(kind: str, message: str, field: str, value: str, digest: st
     same = digest == digest_held
     refuse(
         f"{kind}.duplicate", message, rule="duplicates", field=field, value=value,
-        advice="it was done the first time" if same else "choose another; nothing was overwritten",
+        advice=f"{NONE}: it was done the first time" if same else "choose another; nothing was overwritten",
         digest=digest, digest_held=digest_held,
     )  # fmt: skip

@@ -38,7 +38,7 @@ from finchain.domain.loan import (
     put_loan,
 )
 from finchain.domain.party import require
-from finchain.domain.rule import Absent, Book, Instruction, Optional, refuse, rule
+from finchain.domain.rule import NONE, Absent, Book, Instruction, Optional, from_to, refuse, rule, up_to
 
 CHARGES: Final[tuple[ChargeName, ...]] = ("costs", "fees", "compound", "penalty", "interest")
 """What money goes to besides principal, in this order (Civil Code 561): the later a charge arose, the earlier."""
@@ -97,7 +97,8 @@ def _prepay(do: PrepayLoan, book: Book) -> None:
     check_amount("loan", do.amount_minor)
     if loan.prepayment == "none" or book.today >= loan.due_on:
         refuse("loan.bad_state", f"{loan.id} cannot be prepaid", rule="prepayment", field="id", value=do.id,
-               advice=f"repay it on {loan.due_on}", prepayment=loan.prepayment)  # fmt: skip
+               advice=f"{NONE}: let the lender state a repayment, from {loan.due_on} on", prepayment=loan.prepayment,
+        )  # fmt: skip
     notice = Notice(do.amount_minor, book.today, do.draw)
     _check_outstanding(loan, notice)
     book.put(msgspec.structs.replace(loan, notice=notice))
@@ -110,7 +111,7 @@ def _check_outstanding(loan: Loan, notice: Notice) -> None:
         of = "" if notice.draw is Absent else f" of draw {notice.draw}"
         refuse("loan.over_paid", f"{outstanding} of principal{of} are outstanding", field="amount_minor",
                value=notice.amount_minor,
-               advice=f"prepay up to {outstanding}" if outstanding else "name a draw of which principal is outstanding",
+               advice=up_to("prepay", outstanding, "name a draw of which principal is outstanding"),
                draws=", ".join(draw.name for draw in loan.draws if draw.outstanding_minor))  # fmt: skip
 
 
@@ -122,7 +123,7 @@ def _receive_prepayment(do: ReceivePrepayment, book: Book) -> None:
     if notice is Absent or on < add_days(notice.given, loan.prepayment_days) or on >= loan.due_on:
         refuse("loan.bad_state", f"no notice of {loan.id} makes a prepayment on {on} right", rule="prepayment",
                field="value_date", value=str(on),
-               advice=f"let {loan.borrower} give notice {loan.prepayment_days} days before, or wait")  # fmt: skip
+               advice=_advice_on_notice(loan, book))  # fmt: skip
     _check_outstanding(loan, notice)
     loan, now = _prepaid(loan, notice, on)
     fee_bp = 0 if loan.prepayment_fee_bp is Absent else loan.prepayment_fee_bp
@@ -137,18 +138,35 @@ def _receive_prepayment(do: ReceivePrepayment, book: Book) -> None:
     move_cash(book, loan.borrower, loan.lender, do.amount_minor, loan.currency)
 
 
+def _advice_on_notice(loan: Loan, book: Book) -> str:
+    """When a prepayment would be right: from the end of its notice until the day before the loan is due."""
+    if book.today >= loan.due_on:
+        return f"{NONE}: the loan is due; state a repayment"
+    if loan.notice is Absent:
+        return f"let {loan.borrower} give notice first, {loan.prepayment_days} days before"
+    first = add_days(loan.notice.given, loan.prepayment_days)
+    if first >= loan.due_on:
+        return f"{NONE}: the notice ends when the loan is due; state a repayment then"
+    return from_to(first, book.today, f"wait until {first}")
+
+
 @rule(ReceiveRepayment)
 def _receive_repayment(do: ReceiveRepayment, book: Book) -> None:
     loan = live_loan(do.id, book)
     on = _received(do, loan, book)
     if on < loan.due_on:
+        notice = "" if loan.prepayment == "none" else ", or let the borrower give notice of a prepayment"
         refuse("loan.not_due", f"{loan.id} is due on {loan.due_on}", field="value_date", value=str(on),
-               advice="let the borrower give notice of a prepayment")  # fmt: skip
+               advice=from_to(loan.due_on, book.today, f"wait until {loan.due_on}{notice}"))  # fmt: skip
     left = repay(book, loan.id, do.amount_minor, on)
     if left:
         refuse("loan.over_paid", f"{do.amount_minor - left} were owed on {on}", field="amount_minor",
-               value=do.amount_minor, advice=f"state {do.amount_minor - left}, and give the rest back")  # fmt: skip
+               value=do.amount_minor, advice=_all_of(do.amount_minor - left))  # fmt: skip
     move_cash(book, loan.borrower, loan.lender, do.amount_minor, loan.currency)
+
+
+def _all_of(owed: int) -> str:
+    return f"state {owed}, and give the rest back" if owed else f"{NONE}: give all of it back"
 
 
 @rule(CloseLoan)

@@ -21,7 +21,7 @@ from finchain.domain.guarantee import Guarantee
 from finchain.domain.loan import Charge, ChargeName, KeptTerms, Loan, live_loan, with_maturity
 from finchain.domain.party import require
 from finchain.domain.rates import check_interest, note_penalty
-from finchain.domain.rule import Absent, Book, Instruction, Optional, refuse, rule
+from finchain.domain.rule import NONE, Absent, Book, Instruction, Optional, refuse, rule
 
 RATE_CHANGES_MAX: Final = 4
 """Changes of one loan's rate: what its guarantors keep of them fits into a record of 16,384 bytes."""
@@ -103,7 +103,7 @@ def _change_rate(do: ChangeLoanRate, book: Book) -> None:
     changes = _changed(loan.rate_changes, book.today, do.rate)
     if len(changes) > RATE_CHANGES_MAX:
         refuse("loan.rate", f"the rate of {loan.id} was changed {len(loan.rate_changes)} times", field="id",
-               value=do.id, advice=f"agree another loan; {RATE_CHANGES_MAX} changes are the most")  # fmt: skip
+               value=do.id, advice=f"{NONE}: agree another loan; {RATE_CHANGES_MAX} changes are the most")  # fmt: skip
     signed = [] if do.guarantees is Absent else do.guarantees
     for id in signed:
         _signed(id, loan, book)
@@ -156,7 +156,7 @@ def _changeable(id: str, book: Book) -> Loan:
     if loan.accelerated is not Absent or loan.written_off is not Absent or book.today >= loan.due_on:
         refuse(
             "loan.expired", f"{loan.id} was due on {loan.due_on}, and what is due is not rescheduled", field="id",
-            value=id, rule="rescheduling", advice="agree another loan", due=loan.due_on,
+            value=id, rule="rescheduling", advice=f"{NONE}: agree another loan", due=loan.due_on,
         )  # fmt: skip
     return loan
 
@@ -165,7 +165,9 @@ def _signed(id: str, loan: Loan, book: Book) -> Guarantee:
     """A guarantee of the loan in effect, whose guarantor has signed."""
     guarantee = book.get(Guarantee, id, field="guarantees")
     if id not in loan.guarantees or not guarantee.is_in_effect:
+        live = [each for each in loan.guarantees if book.get(Guarantee, each).is_in_effect]
         refuse("guarantee.other_debt", f"{id} does not cover {loan.id}", field="guarantees", value=id,
-               advice=f"name some of {', '.join(loan.guarantees) or 'none: it has no guarantee'}")  # fmt: skip
+               advice=f"name some of {', '.join(live)}" if live else f"{NONE}: no guarantee of it is in effect",
+        )  # fmt: skip
     require(book, "guarantee", guarantee.guarantor, field="guarantor")
     return guarantee

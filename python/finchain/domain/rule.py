@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, ClassVar, NoReturn, Protocol, TypeVar
+from typing import Any, ClassVar, Final, NoReturn, Protocol, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -143,7 +143,7 @@ class Book:
         if record is None:
             raise Refused(
                 f"{kind.kind}.not_found", f"there is no {kind.kind} {id!r}", field=field, value=id,
-                advice=f"name a {kind.kind} that this ledger holds",
+                advice="name one that this ledger holds",
             )  # fmt: skip
         return record
 
@@ -206,6 +206,26 @@ def located(refusal: Refused, instruction: Instruction, index: int) -> Refused:
             found = getattr(found, name, None)
         refusal.value = found
     return refusal
+
+
+NONE: Final = "none is possible"
+"""How advice begins where no order of this kind would be applied; why, and what else helps, stands behind it."""
+
+
+def up_to(act: str, most_minor: int, otherwise: str) -> str:
+    """Advice on an amount beyond a limit.
+
+    Args:
+        act: What is done with an amount, for example `confirm`.
+        most_minor: What would be accepted; nothing where it is 0 or less.
+        otherwise: Why nothing would be, and what else helps.
+    """
+    return f"{act} up to {most_minor}" if most_minor > 0 else f"{NONE}: {otherwise}"
+
+
+def from_to(first: date, last: date, otherwise: str) -> str:
+    """Advice on a date out of a range; `otherwise` says what holds where the range has no day."""
+    return f"state a date from {first} to {last}" if first <= last else otherwise
 
 
 def refuse(code: str, message: str, **facts: Any) -> NoReturn:

@@ -24,7 +24,7 @@ from finchain.domain.guarantee import Guarantee
 from finchain.domain.loan import drop_collateral
 from finchain.domain.party import require
 from finchain.domain.receivable import Bucket, Receivable, move
-from finchain.domain.rule import Absent, Book, Instruction, Optional, refuse, rule
+from finchain.domain.rule import NONE, Absent, Book, Instruction, Optional, refuse, rule
 
 GUARANTORS: Final[tuple[Rank, ...]] = ("junior", "last")
 """Ranks of what guarantors took over, the first to be paid first."""
@@ -65,7 +65,8 @@ def _pay(do: PayCertificate, book: Book) -> None:
     accepted = certificate.accepted
     if accepted is Absent or certificate.live_minor == 0:
         refuse("certificate.bad_state", f"{do.id} is {certificate.status.replace('_', ' ')}", field="id", value=do.id,
-               advice="give money that is not owed back to the debtor", live=certificate.live_minor)  # fmt: skip
+               advice=f"let {certificate.creditor} accept it first" if certificate.status == "offered"
+               else f"{NONE}: give money that is not owed back to the debtor", live=certificate.live_minor)  # fmt: skip
     last = accepted if certificate.posted is Absent else certificate.posted
     on = enter_fact(
         book, "certificate", do, by=by, amount_minor=do.amount_minor, currency=certificate.currency, last=last
@@ -84,7 +85,7 @@ def _dishonour(do: DishonourCertificate, book: Book) -> None:
     live = [lot for lot in lots_of(book, do.id) if lot.live_minor]
     if certificate.status not in ("active", "part_paid"):
         refuse("certificate.bad_state", f"{do.id} is {certificate.status.replace('_', ' ')}", field="id", value=do.id,
-               advice="only a debt that is owed and not paid is dishonoured, and once")  # fmt: skip
+               advice=f"{NONE}: only a debt that is owed and not paid is dishonoured, and once")  # fmt: skip
     if do.by == certificate.bank:
         require(book, "certificate", do.by, role="settlement_bank")
         earliest = certificate.payable
@@ -96,7 +97,7 @@ def _dishonour(do: DishonourCertificate, book: Book) -> None:
                advice=f"let {certificate.bank}, a holder or a pledgee state it")  # fmt: skip
     if book.today < earliest:
         refuse("certificate.not_due", f"{do.by} cannot state it before {earliest}", rule="dishonour", field="by",
-               value=do.by, advice="wait for the day", payable=str(certificate.payable))  # fmt: skip
+               value=do.by, advice=f"wait until {earliest}", payable=str(certificate.payable))  # fmt: skip
     for lot in live:
         book.put(msgspec.structs.replace(lot, rank="senior", offer=Absent))
     book.put(

@@ -17,8 +17,8 @@ from finchain.domain.cash import enter_fact, move_cash
 from finchain.domain.certificate import RECOURSE_MAX, Aim, Certificate, Lot, Offer, checked_until, take_free
 from finchain.domain.check import check_digest, check_rate
 from finchain.domain.party import require, require_role
-from finchain.domain.policy import check_open_month
-from finchain.domain.rule import Absent, Book, Instruction, Optional, refuse, rule
+from finchain.domain.policy import check_open_month, first_value_date
+from finchain.domain.rule import NONE, Absent, Book, Instruction, Optional, refuse, rule
 
 
 class OfferTransfer(Instruction, frozen=True, tag="certificate.offer_transfer"):
@@ -131,7 +131,9 @@ def _reverse_transfer(do: ReverseTransfer, book: Book) -> None:
     encumbrance = lot.encumbrance(book.today)
     if encumbrance != "none" or lot.first != lot.start or lot.rank != "none":
         refuse("certificate.depends", f"{lot.id} is {encumbrance}, paid in part or dishonoured since", field="id",
-               value=do.id, rule="reversals", advice="undo first what came after the transfer",
+               value=do.id, rule="reversals",
+               advice=f"{NONE}: what was paid or dishonoured stays" if lot.first != lot.start or lot.rank != "none"
+               else "let the pledge be released, or the offer end, first",
                live=lot.live_minor)  # fmt: skip
     check_open_month(book, "certificate", lot.taken, lot.id)
     _check_cut_off(book.get(Certificate, lot.certificate), book)
@@ -149,7 +151,7 @@ def _withdraw(do: WithdrawOffer, book: Book) -> None:
     offer = lot.offer
     if offer is Absent or offer.aim == "issue" or offer.accepted is not Absent:
         refuse("certificate.bad_state", f"{do.id} has no offer that can be withdrawn", field="id", value=do.id,
-               advice="an accepted sale ends with its last day, an issued certificate is refused")  # fmt: skip
+               advice=f"{NONE}: an accepted sale ends with its last day, an issued certificate is refused")  # fmt: skip
     require(book, "certificate", offer.to if offer.to in book.by else lot.holder, field="holder")
     book.put(msgspec.structs.replace(lot, offer=Absent))
 
@@ -169,7 +171,7 @@ def _offer_sale(do: OfferSale, book: Book) -> None:
     if price < 1 or do.price_minor != price:
         refuse(
             "certificate.price", f"{do.amount_minor} less the discount of {discount} is {price}", rule="discount",
-            field="price_minor", value=do.price_minor, advice=f"state {price}" if price > 0 else "state another rate",
+            field="price_minor", value=do.price_minor, advice=f"state {price}" if price > 0 else "state a lower rate",
             rate=str(do.discount_rate), days=days,
         )  # fmt: skip
     offer = Offer(do.to, until, "sale", do.recourse, price_minor=do.price_minor, on=do.on)
@@ -182,7 +184,7 @@ def _accept_sale(do: AcceptSale, book: Book) -> None:
     require(book, "certificate", offer.to, field="to")
     if offer.accepted is not Absent:
         refuse("certificate.bad_state", f"{offer.to} accepted on {offer.accepted}", field="id", value=do.id,
-               advice="let the bank state the payment")  # fmt: skip
+               advice=f"{NONE}: it is accepted once; let the bank state the payment")  # fmt: skip
     book.put(msgspec.structs.replace(lot, offer=msgspec.structs.replace(offer, accepted=book.today)))
 
 
@@ -206,9 +208,18 @@ def _settle_sale(do: SettleSale, book: Book) -> None:
     )  # fmt: skip
     if on != offer.on:
         refuse("certificate.value_date", f"the price was worked out for {offer.on}", field="value_date", value=str(on),
-               advice=f"state {offer.on}, or agree a new price")  # fmt: skip
+               advice=_advice_on_price_day(offer, book))  # fmt: skip
     move_cash(book, offer.to, lot.holder, do.amount_minor, certificate.currency)
     _hand_over(lot, offer, book)
+
+
+def _advice_on_price_day(offer: Offer, book: Book) -> str:
+    """When the price of an accepted sale can be paid: on the day for which it was worked out, if that may be stated."""
+    assert offer.on is not Absent and offer.accepted is not Absent
+    if offer.on > book.today:
+        return f"wait until {offer.on}, or agree a new price"
+    first = first_value_date(book, offer.accepted)
+    return f"state {offer.on}" if offer.on >= first else f"{NONE}: it is over; agree a new price after {offer.until}"
 
 
 def _days_of_discount(do: OfferSale, certificate: Certificate) -> int:
@@ -238,7 +249,7 @@ def _check_cut_off(certificate: Certificate, book: Book) -> None:
     if book.today > certificate.cut_off:
         refuse("certificate.cut_off", f"lots of {certificate.id} changed hands until {certificate.cut_off}",
                rule="cut-off", field="id", value=certificate.id,
-               advice=f"wait for the payment, due on {certificate.payable}")  # fmt: skip
+               advice=f"{NONE}: the payment is due on {certificate.payable}")  # fmt: skip
 
 
 def _standing_offer(id: str, aim: Aim, book: Book) -> tuple[Lot, Offer]:
