@@ -7,16 +7,18 @@ may change before the transactions are sent, and signatures are not judged.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 
 from finchain.domain.rule import Book, Instruction, Record, Rule, located
 from finchain.errors import Refused
 from finchain.outcome import Outcome
+
+if TYPE_CHECKING:
+    import sqlite3
 
 RECORDS_MAX: Final = 16_384
 """Records in memory, some twenty megabytes at most; a row of a load writes three."""
@@ -102,6 +104,9 @@ class Rehearsal:
     def _lay_down(self) -> None:
         """Moves what was written to a temporary file, which goes away with the rehearsal."""
         if self._laid_down is None:
+            # A Python may be built without it, and few rehearsals are that long.
+            import sqlite3
+
             # Without a name SQLite makes a file of its own, which no other process sees.
             self._laid_down = sqlite3.connect("", isolation_level=None)
             self._laid_down.execute("PRAGMA journal_mode = OFF")
