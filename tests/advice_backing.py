@@ -9,6 +9,7 @@ import test_correction as corrections
 import test_counter_guarantee as counters
 import test_debts as debts
 import test_loan_guarantee as behind
+import test_repayment as repayments
 from advising import Act, advised, said, story
 from book import MemoryBook, digest
 from finchain import instructions as do
@@ -147,3 +148,14 @@ def _() -> str:
     ledger = lent()
     apply(ledger, ASK, by={"shop"})
     return advised(ledger, corrections.BACK, {"bank"}, (do.RejectPayment("P", "wrong"), {"bank"}))
+
+
+@story("repayment: let ‹› give another notice, and prepay up to ‹›")
+def _() -> str:
+    ledger = repayments.two_draws()
+    notice = but(repayments.NOTICE, amount_minor=50_000_000, draw="one")
+    apply(ledger, notice, by={"shop"})
+    apply(ledger, do.PayCertificate("C", 29_000_000, "PAY-1", digest("early")), by={"clearer"})
+    late = but(repayments.PREPAID, amount_minor=50_000_000)
+    return advised(ledger, late, {"bank"}, (but(notice, amount_minor=30_000_000), {"shop"}),
+                   instead=but(late, amount_minor=30_000_000))  # fmt: skip

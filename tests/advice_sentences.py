@@ -50,6 +50,7 @@ def _said(node: ast.expr, tree: ast.Module) -> list[str]:
             return [text for value in values for text in _said(value, tree)]
         case ast.Name(id=name):
             values = [each.value for each in ast.walk(tree) if name in _assigned(each)]  # type: ignore[attr-defined]
+            assert values, f"{name} is assigned nowhere in the file"
             return [text for value in values for text in _said(value, tree)]
     raise AssertionError(f"advice is made in a way that this test does not read: {ast.unparse(node)}")
 

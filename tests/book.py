@@ -99,6 +99,7 @@ class MemoryBook:
         records: What is committed, by type and id.
         today: The date that the next rule sees; move it with `advance` or `move_to`.
         notes: Warnings of the last `apply`.
+        tried: What was applied or refused last, who signed, and for whom a service key did.
     """
 
     def __init__(self, *, today: date = START, ledger: str = LEDGER) -> None:
@@ -108,6 +109,7 @@ class MemoryBook:
         self.today = today
         self.ledger = ledger
         self.notes: list[str] = []
+        self.tried: tuple[tuple[Instruction, ...], frozenset[str], frozenset[str]] | None = None
 
     def copy(self) -> MemoryBook:
         """Another ledger that goes on from here; records never change, so they are shared."""
@@ -173,6 +175,7 @@ class MemoryBook:
             Refused: A rule said no; nothing was committed.
         """
         book = self.book(by, service)
+        self.tried = (instructions, book.by - book.service, book.service)
         for instruction in instructions:
             wired: Any = _decoder.decode(msgspec.json.encode(instruction, order="sorted"))
             rulebook.RULEBOOK_1.rules[type(wired)](wired, book)
@@ -190,9 +193,16 @@ class MemoryBook:
         self.apply(do.RegisterParty(id, f"{id} Ltd", list(roles), threshold, keys), by={"registrar"})
 
 
+def follow_advice(ledger: MemoryBook, what: Sequence[Instruction], by: frozenset[str], service: frozenset[str]) -> None:
+    """Follows what was advised when an order was refused, as far as its sentence alone says how."""
+    import following_advice  # it stands on this module, which calls it for every refusal that a test expects
+
+    following_advice.followed(ledger, following_advice.Trial(what[0], by, service, ledger.today))
+
+
 @contextmanager
 def refused(ledger: MemoryBook, code: str) -> Iterator[pytest.ExceptionInfo[Refused]]:
-    """Expects a refusal with this code, that says what would have been right, and after which nothing has changed."""
+    """Expects a refusal with this code, whose advice works, and after which nothing has changed."""
     before, height = dict(ledger.records), ledger.height
     with pytest.raises(Refused) as refusal:
         yield refusal
@@ -200,6 +210,8 @@ def refused(ledger: MemoryBook, code: str) -> Iterator[pytest.ExceptionInfo[Refu
     assert refusal.value.advice
     assert ledger.records == before
     assert ledger.height == height
+    if ledger.tried is not None and len(ledger.tried[0]) == 1:
+        follow_advice(ledger, *ledger.tried)
 
 
 def create_ledger(

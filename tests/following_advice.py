@@ -84,6 +84,41 @@ def following(ledger: MemoryBook, trial: Trial, error: Refused) -> list[Trial]:
     return []
 
 
+STEPS_MAX = 6
+"""So often may advice lead to the next refusal: an order may be wrong in several members, and lack signatures."""
+
+
+def followed(ledger: MemoryBook, trial: Trial) -> str:
+    """Follows advice from refusal to refusal, and says how it ended.
+
+    Raises:
+        AssertionError: What was advised is refused for what it should have mended, or something is possible that was
+            said not to be.
+    """
+    refusal, seen, chosen = tried(ledger, trial), set(), False
+    for _ in range(STEPS_MAX):
+        if refusal is None:
+            return "applied"
+        if chosen and refusal.about in seen:
+            return "many"
+        assert refusal.about not in seen, f"its advice was followed: {refusal.error}"
+        seen.add(refusal.about)
+        if refusal.error.advice.startswith(NONE):
+            for other in beyond_all(trial, refusal.error):
+                assert tried(ledger, other) is not None, f"{other} was possible: {refusal.error}"
+            return "none is possible"
+        others = following(ledger, trial, refusal.error)
+        chosen = chosen or is_a_choice(refusal.error.advice)
+        if not others:
+            return "an act first"
+        for other in others[1:]:
+            again = tried(ledger, other)
+            assert again is None or again.site != refusal.site, f"{other} follows it: {refusal.error}"
+        trial = others[0]
+        refusal = tried(ledger, trial)
+    return "many"
+
+
 def is_a_choice(advice: str) -> bool:
     """Whether a sentence leaves open which party or record is named: the next rule may ask for yet another."""
     return any(re.match(sentence, advice) for sentence, follow in FORMS.items() if follow in CHOICES)
@@ -186,6 +221,13 @@ def _both(trial: Trial, error: Refused, found: re.Match[str], ledger: MemoryBook
     return [each for owed, reduced in sums for each in set_all(trial, owed_minor=owed, reduced_minor=reduced)]
 
 
+def _shares(trial: Trial, error: Refused, found: re.Match[str], ledger: MemoryBook) -> Iterable[Trial]:
+    claims = getattr(trial.what, "claims", [])
+    most = int(found[1])
+    first = [msgspec.structs.replace(claims[0], amount_minor=most)] if claims else []
+    return set_all(trial, amount_minor=most, claims=first)
+
+
 def _entry(trial: Trial, error: Refused, found: re.Match[str], ledger: MemoryBook) -> Iterable[Trial]:
     return set_all(trial, registration="entry 1", registered_ms=ledger.time_ms, description=digest("entry 1"))
 
@@ -269,6 +311,7 @@ FORMS: dict[str, Follow] = {
     r"let the period end after today, and the offer before it": _period,
     rf"order today, available_until, maturity; let notice be 0 to {N} days": _loan_days,
     rf"state {N} to {N}(?:$| minor units$|; )": _number,
+    rf"issue up to {N}, with shares that sum to it": _shares,
     rf"state a Unix time in ms up to {N}": _number,
     rf"[a-z ]+ up to {N}(?:$|[;,] (?!each))": _at_most,
     rf"take the whole lot of {N}": _at_most,

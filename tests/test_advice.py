@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
@@ -21,15 +20,11 @@ import orders_guarantees
 import orders_house
 import orders_loans
 from conftest import PROFILE
-from finchain.domain.rule import NONE
 from finchain.money import AMOUNT_MAX_MINOR
-from following_advice import DAYS, Trial, beyond_all, following, is_a_choice, tried
+from following_advice import DAYS, Trial, followed, tried
 from machine import Watched, search
 from orders import Choices, Order, Town, ready
 from strategies import member
-
-STEPS_MAX = 6
-"""So often may advice lead to the next refusal: a bent order may be wrong in several members, and lack signatures."""
 
 END: Counter[str] = Counter()
 """How following ended, over all runs."""
@@ -63,35 +58,7 @@ class Advised(Watched):
         return Trial(what, by - service, service, self.ledger.today)
 
     def follow(self, trial: Trial) -> None:
-        """Follows advice until the order is applied, nobody but a person can follow it, or none is possible."""
-        refusal = tried(self.ledger, trial)
-        seen = set()
-        chosen = False
-        for _ in range(STEPS_MAX):
-            if refusal is None:
-                END["applied"] += 1
-                return
-            note(f"{trial}: {refusal.error}")
-            if chosen and refusal.about in seen:
-                break
-            assert refusal.about not in seen, f"its advice was followed: {refusal.error}"
-            seen.add(refusal.about)
-            if refusal.error.advice.startswith(NONE):
-                for other in beyond_all(trial, refusal.error):
-                    assert tried(self.ledger, other) is not None, f"{other} was possible: {refusal.error}"
-                END["none is possible"] += 1
-                return
-            others = following(self.ledger, trial, refusal.error)
-            chosen = chosen or is_a_choice(refusal.error.advice)
-            if not others:
-                END["an act first"] += 1
-                return
-            for other in others[1:]:
-                again = tried(self.ledger, other)
-                assert again is None or again.site != refusal.site, f"{other} follows it: {refusal.error}"
-            trial = others[0]
-            refusal = tried(self.ledger, trial)
-        END["many"] += 1
+        END[followed(self.ledger, trial)] += 1
 
 
 # --- what is wrong with an order

@@ -110,7 +110,7 @@ def test_a_certificate_is_within_what_its_issuer_may(most: int, fits: bool) -> N
     else:
         with refused(ledger, "certificate.cap_exceeded") as refusal:
             ledger.apply(ISSUE, by=["core"])
-        assert refusal.value.advice == f"issue up to {most}"
+        assert refusal.value.advice == f"issue up to {most}, with shares that sum to it"
         assert refusal.value.facts == {"issue_max": most, "live": 0}
 
 

@@ -16,7 +16,7 @@ import msgspec
 from finchain.domain.arithmetic import WHOLE_BP
 from finchain.domain.check import check_amount, check_currency, check_digest
 from finchain.domain.party import require_any, require_role
-from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule, up_to
+from finchain.domain.rule import NONE, Absent, Book, Instruction, Optional, Record, record, refuse, rule, up_to
 from finchain.money import AMOUNT_MAX_MINOR, format_minor
 
 MULTIPLE_MAX: Final = 100
@@ -157,7 +157,8 @@ def issue(book: Book, issuer: str, currency: str, amount_minor: int) -> None:
         room = max(0, most - held.issued_minor)
         refuse("certificate.cap_exceeded", f"{issuer} may issue {room} more", rule="R8",
                field="amount_minor", value=amount_minor,
-               advice=up_to("issue", room, "certificates of it have to be paid, or refused, first"),
+               advice=f"issue up to {room}, with shares that sum to it" if room
+               else f"{NONE}: certificates of it have to be paid, or refused, first",
                issue_max=most, live=held.issued_minor)  # fmt: skip
     book.put(msgspec.structs.replace(held, issued_minor=_sum(held.issued_minor, amount_minor)))
 

@@ -328,7 +328,8 @@ def _check_share(do: OfferGuarantee) -> None:
     if not 1 <= do.coverage_bp <= WHOLE_BP or (do.convention == "first_loss" and do.coverage_bp != WHOLE_BP):
         refuse("guarantee.coverage", f"a share of {do.coverage_bp} basis points", rule="coverage",
                field="coverage_bp", value=do.coverage_bp,
-               advice=f"state 1 to {WHOLE_BP}; under first_loss {WHOLE_BP}, because the cap limits it")  # fmt: skip
+               advice=f"state {WHOLE_BP}; under first_loss the cap limits it" if do.convention == "first_loss"
+               else f"state 1 to {WHOLE_BP}")  # fmt: skip
     if "principal" not in do.scope or len(set(do.scope)) != len(do.scope):
         refuse("guarantee.scope", "the scope leaves out the principal sum, or names something twice", field="scope",
                value=", ".join(do.scope), advice="state principal, and what else is covered, each once")  # fmt: skip

@@ -437,7 +437,9 @@ def _draw(do: DrawLoan, book: Book) -> None:
     check_amount("loan", do.amount_minor)
     if any(draw.name == do.name for draw in loan.draws) or len(loan.draws) >= DRAWS_MAX:
         refuse("loan.duplicate", f"{loan.id} has a draw {do.name}, or {DRAWS_MAX} of them", field="name",
-               value=do.name, advice="choose another name, or agree another loan")  # fmt: skip
+               value=do.name,
+               advice="choose another name" if len(loan.draws) < DRAWS_MAX else f"{NONE}: agree another loan",
+        )  # fmt: skip
     if book.today > loan.available_until or loan.accelerated is not Absent:
         end = min(loan.available_until, loan.due_on)
         refuse("loan.expired", f"{loan.id} could be drawn until {end}", field="id", value=do.id,

@@ -13,7 +13,7 @@ import msgspec
 
 from finchain.domain.check import check_identifier, check_not_future, check_reference
 from finchain.domain.key import Duty, NewKey, PartyKey, PublicKey, Suite, can_sign, enrol, public_key_id
-from finchain.domain.rule import Absent, Book, Instruction, Optional, Record, record, refuse, rule
+from finchain.domain.rule import NONE, Absent, Book, Instruction, Optional, Record, record, refuse, rule
 
 Role = Literal[
     "supplier", "debtor", "guarantor", "lender", "factor", "controller", "settlement_bank", "owner", "contractor",
@@ -297,7 +297,8 @@ def _check_threshold(threshold: int, keys: list[PartyKey]) -> None:
         refuse(
             "party.threshold", f"a threshold of {threshold} cannot be reached with these keys", rule="format 3.3",
             field="threshold", value=threshold,
-            advice=f"state 1 to {THRESHOLD_MAX}, not above the number of holders; from 2 on both makers and checkers",
+            advice=f"state 1 to {THRESHOLD_MAX}, not above the number of holders; from 2 on both makers and checkers"
+            if can_sign(1, keys) else f"{NONE}: a person needs a key first",
             holders=len({key.holder for key in keys if key.duty != "service"}),
         )  # fmt: skip
 

@@ -109,9 +109,11 @@ def _check_outstanding(loan: Loan, notice: Notice) -> None:
     outstanding = sum(draw.outstanding_minor for draw in meant)
     if notice.amount_minor > outstanding:
         of = "" if notice.draw is Absent else f" of draw {notice.draw}"
+        # A notice that was given before is judged once more when its money comes.
+        act = f"let {loan.borrower} give another notice, and prepay" if notice is loan.notice else "prepay"
         refuse("loan.over_paid", f"{outstanding} of principal{of} are outstanding", field="amount_minor",
                value=notice.amount_minor,
-               advice=up_to("prepay", outstanding, "name a draw of which principal is outstanding"),
+               advice=up_to(act, outstanding, "name a draw of which principal is outstanding"),
                draws=", ".join(draw.name for draw in loan.draws if draw.outstanding_minor))  # fmt: skip
 
 
