@@ -85,8 +85,9 @@ def build_wheel(platform: str, out: Path) -> None:
     environment = {**os.environ, "RUSTFLAGS": flags(target), "RUSTC": chosen.rustc}
     promised = platform.removesuffix(f"_{target.partition('-')[0]}")
     words = ["--release", "--locked", "--zig", "--target", target, "--compatibility", promised]
-    if chosen.rustc != "rustc":
-        environment["PATH"] = f"{Path(chosen.rustc).parent}:{environment['PATH']}"
+    # zig is found beside this Python, and the cargo of a compiler beside it.
+    places = [Path(sys.executable).parent, *([Path(chosen.rustc).parent] if chosen.rustc != "rustc" else [])]
+    environment["PATH"] = ":".join([*map(str, places), environment["PATH"]])
     if chosen.builds_std:
         # Building the standard library with the rest is for those who know it; its sources are those of this compiler.
         environment["RUSTC_BOOTSTRAP"] = "1"
