@@ -5,16 +5,22 @@
 
 from __future__ import annotations
 
+import importlib
+import io
+import os
 import re
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from email import message_from_bytes
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+CARGO_HOME = Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo")
 
 MODULE = "finchain/_core.abi3.so"
 MUST = ("finchain/__init__.py", "finchain/__init__.pyi", "finchain/_core.pyi", "finchain/py.typed", MODULE)
@@ -46,12 +52,26 @@ MACHINES = {"x86_64": 62, "aarch64": 183}
 AVX_512_BUILT_IN = b"AVX-512, AVX2 and serial code"
 """What the module says of itself (`finchain --version`) where all vector code of the processor is built in."""
 
-THIS_MACHINE = re.compile(rb"/(?:home|root|Users|work|build|tmp)/[\w./-]{3,}")
-"""Folders of whoever built it."""
+THIS_MACHINE = re.compile(
+    b"|".join(
+        [
+            rb"/(?:home|root|Users|mnt|build|tmp|github|workspace)/[\w./-]{3,}",
+            *(re.escape(str(path).encode()) + rb"/[\w./-]{3,}" for path in (Path.home(), REPOSITORY, CARGO_HOME)),
+        ]
+    )
+)
+"""Folders of whoever built it: those that such folders usually are in, and those of this machine."""
 
 
 def faults(path: Path) -> Iterator[str]:
     """What is wrong with a package; nothing where all is as it should be."""
+    try:
+        yield from _faults(path)
+    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile) as error:
+        yield f"it cannot be read: {error}"
+
+
+def _faults(path: Path) -> Iterator[str]:
     if path.name.endswith(".tar.gz"):
         return source_faults(path)
     if path.suffix == ".whl":
@@ -96,6 +116,11 @@ def metadata_faults(text: bytes) -> Iterator[str]:
     for name, value in expected.items():
         if stated[name] != value:
             yield f"its metadata state {name} {stated[name]}, and it should be {value}"
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    if stated["Version"] != project["version"]:
+        yield f"its metadata state version {stated['Version']}, and this is {project['version']}"
+    if stated.get_all("Classifier", []) != project["classifiers"]:
+        yield "its classifiers are not those of pyproject.toml"
     requirements = {each.split(">")[0].split("=")[0] for each in stated.get_all("Requires-Dist", [])}
     if requirements != {"click", "msgspec", "rich"}:
         yield f"it requires {sorted(requirements)}"
@@ -115,18 +140,29 @@ def module_faults(module: bytes, tag: str) -> Iterator[str]:
 
 
 def platform_faults(path: Path, tag: str) -> Iterator[str]:
-    """Whether the module asks more of a system than its platform tag promises, where auditwheel is installed."""
+    """Whether the module asks more of a system than its platform tag promises; says so where that cannot be seen."""
     try:
-        shown = subprocess.run(
-            [sys.executable, "-m", "auditwheel", "show", str(path)], capture_output=True, text=True, check=True
-        ).stdout
-    except (OSError, subprocess.CalledProcessError) as error:
-        if "No module named" not in str(getattr(error, "stderr", "")):
-            yield f"auditwheel cannot read it: {error}"
+        # It comes with auditwheel, and has no types.
+        dynamic, files = (importlib.import_module(f"elftools.elf.{name}") for name in ("dynamic", "elffile"))
+    except ImportError:
+        yield "what it asks of a system was not looked at, because auditwheel is not installed: make wheels installs it"
         return
-    said = " ".join(shown.split())
-    if f'"{tag}"' not in said and "linux_x86_64" not in tag:
-        yield f"auditwheel finds another platform than {tag}: {said}"
+    if tag.startswith("musllinux"):
+        with zipfile.ZipFile(path) as archive:
+            sections = files.ELFFile(io.BytesIO(archive.read(MODULE))).iter_sections()
+            found = (section for section in sections if isinstance(section, dynamic.DynamicSection))
+            needed = {each.needed for section in found for each in section.iter_tags("DT_NEEDED")}
+        if needed != {"libc.so"}:
+            yield f"it needs {', '.join(sorted(needed))}, and every musl system has libc.so alone"
+        return
+    command = [sys.executable, "-m", "auditwheel", "show", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    kept = re.search(r'platform tag:\s+"manylinux_(\d+)_(\d+)_', done.stdout)
+    promised = re.match(r"manylinux_(\d+)_(\d+)_", tag)
+    if kept is None or promised is None:
+        yield f"auditwheel finds no platform of manylinux for it: {' '.join((done.stdout + done.stderr).split())}"
+    elif [int(each) for each in kept.groups()] > [int(each) for each in promised.groups()]:
+        yield f"it needs {kept[0].split()[-1]}, and is tagged {tag}"
 
 
 def main() -> int:

@@ -83,6 +83,8 @@ def build_wheel(platform: str, out: Path) -> None:
     if chosen is None:
         raise LookupError(f"no standard library of {target} is here: rustup target add {target}")
     environment = {**os.environ, "RUSTFLAGS": flags(target), "RUSTC": chosen.rustc}
+    # Cargo would take these in the place of the others.
+    environment.pop("CARGO_ENCODED_RUSTFLAGS", None)
     promised = platform.removesuffix(f"_{target.partition('-')[0]}")
     words = ["--release", "--locked", "--zig", "--target", target, "--compatibility", promised]
     # zig is found beside this Python, and the cargo of a compiler beside it.
@@ -109,16 +111,20 @@ def main() -> int:
     asked = reader.parse_args()
     if unknown := [each for each in asked.platforms if each not in PLATFORMS]:
         reader.error(f"there is no platform {unknown[0]}; there are {', '.join(PLATFORMS)}")
-    shutil.rmtree(asked.out, ignore_errors=True)
+    platforms = asked.platforms or list(PLATFORMS)
+    for path in asked.out.glob("finchain-*"):
+        if path.name.endswith((".tar.gz", *(f"{platform}.whl" for platform in platforms))):
+            path.unlink()
     maturin("sdist", "--out", str(asked.out), environment=dict(os.environ))
     missing = []
-    for platform in asked.platforms or PLATFORMS:
+    for platform in platforms:
         try:
             build_wheel(platform, asked.out)
         except (LookupError, subprocess.CalledProcessError) as error:
             missing.append(f"{platform}: {error}")
-    faults = [f"{path.name}: {fault}" for path in sorted(asked.out.iterdir()) for fault in contents.faults(path)]
-    for path in sorted(asked.out.iterdir()):
+    packages = sorted(asked.out.glob("finchain-*"))
+    faults = [f"{path.name}: {fault}" for path in packages for fault in contents.faults(path)]
+    for path in packages:
         print(f"{path.stat().st_size:>12,}  {path.name}")
     for line in [*missing, *faults]:
         print(f"MISSING OR WRONG: {line}", file=sys.stderr)

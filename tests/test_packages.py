@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tarfile
+import tomllib
 import venv
 import zipfile
 from collections.abc import Callable
@@ -61,7 +62,7 @@ def test_a_wheel_from_the_source_distribution_is_built_with_its_flags_and_runs(s
     assert done.returncode == 0, done.stderr
     (wheel,) = out.iterdir()
     # It is linked here, and not for the oldest systems of a release, and names the folders in which it was built.
-    allowed = ("names a folder of the machine", "auditwheel")
+    allowed = ("names a folder of the machine", "auditwheel", "is tagged linux")
     assert [fault for fault in contents.faults(wheel) if not any(each in fault for each in allowed)] == []
     place = tmp_path / "environment"
     venv.create(place, with_pip=False, system_site_packages=False)
@@ -98,11 +99,12 @@ def wheel_of(files: dict[str, bytes], path: Path) -> Path:
     return path
 
 
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 METADATA = b"\n".join(
     [
         b"Metadata-Version: 2.4", b"Name: finchain", b"Version: 0.1.0", b"Requires-Dist: msgspec>=0.22",
         b"Requires-Dist: click>=8.1", b"Requires-Dist: rich>=13", b"License-Expression: Apache-2.0",
-        b"Requires-Python: >=3.11", b"",
+        b"Requires-Python: >=3.11", *(f"Classifier: {each}".encode() for each in PROJECT["classifiers"]), b"",
     ]
 )  # fmt: skip
 
@@ -139,6 +141,14 @@ NAME = "finchain-0.1.0-cp311-abi3-linux_x86_64.whl"
             lambda files: files.update({"finchain-0.1.0.dist-info/METADATA": METADATA + b"Requires-Dist: six\n"}),
             "it requires",
         ),
+        (
+            lambda files: files.update({"finchain-0.1.0.dist-info/METADATA": METADATA.replace(b"0.1.0", b"0.0.9")}),
+            "version 0.0.9",
+        ),
+        (
+            lambda files: files.update({"finchain-0.1.0.dist-info/METADATA": METADATA.replace(b"Typed", b"Untyped")}),
+            "its classifiers",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_wheel_is_said(
@@ -158,7 +168,27 @@ def test_a_wheel_for_one_python_and_a_file_that_is_no_package_are_said(tmp_path:
     assert list(contents.faults(tmp_path / "x.zip")) == ["x.zip is neither a wheel nor a source distribution"]
 
 
+@pytest.mark.parametrize("name", [NAME, "finchain-0.1.0.tar.gz"])
+@pytest.mark.parametrize("content", [b"", b"no package"])
+def test_a_package_that_is_none_is_said(name: str, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    (fault,) = contents.faults(tmp_path / name)
+    assert fault.startswith("it cannot be read: ")
+
+
 # ---- what a build needs
+
+
+def test_a_build_removes_what_it_builds_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = [tmp_path / "notes.txt", tmp_path / "finchain-0.1.0-cp311-abi3-musllinux_1_2_x86_64.whl"]
+    old = tmp_path / "finchain-0.1.0-cp311-abi3-manylinux_2_28_aarch64.whl"
+    for path in (*kept, old):
+        path.write_bytes(b"")
+    monkeypatch.setattr(wheels, "maturin", lambda *words, environment: None)
+    monkeypatch.setattr(wheels, "toolchain", lambda target: None)
+    monkeypatch.setattr(sys, "argv", ["wheels", "--out", str(tmp_path), "manylinux_2_28_aarch64"])
+    assert wheels.main() == 1, "it cannot be built here, and an old one does not pass for it"
+    assert sorted(tmp_path.iterdir()) == sorted(kept)
 
 
 def test_a_platform_whose_standard_library_is_not_here_is_named_with_what_brings_it(
