@@ -236,6 +236,11 @@ def test_every_other_text_is_a_key(text: str) -> None:
     assert len({once_lane(each) for each in (text, text + "'", text.upper() + "!")}) == 3
 
 
+def test_lanes_of_keys_are_those_of_the_format_page_to_the_byte() -> None:
+    assert once_lane("order-4711") == "once/order-4711"
+    assert once_lane("Bestellung № 7") == "once/sha256:31c14753087e7178e6837d9db277ecb135998e1e95a787611b0d"
+
+
 def test_a_lane_and_a_key_are_two_names_for_one_thing(home: Path) -> None:
     with reopen(home) as ledger:
         with unmoved(ledger, fc.ConfigError):
