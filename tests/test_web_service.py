@@ -73,7 +73,8 @@ def service(home: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
             finally:
                 workers.terminate()
                 workers.wait(30)
-        writer.terminate()
+                # Also where a test fails: what it waits for at its end must not go on serving.
+                writer.terminate()
         ended(writer)
 
 
