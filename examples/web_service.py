@@ -10,7 +10,8 @@ answers:
 
 - 201 applied, 200 applied before, with the place of the order in the ledger;
 - 409 refused by a rule, or the key was used for another claim; 422 no claim at all; each with what would be right;
-- 503 come again, with the same key: the ledger is busy, or nobody knows yet what became of the order.
+- 503 come again, with the same key: the ledger is busy or cannot be written now, or nobody knows yet what became of
+  the order.
 
 The key of the service is enrolled as one of the supplier's; with duty `service` a rule can tell it from a person's.
 """
@@ -65,7 +66,7 @@ async def claim(request: Request) -> JSONResponse:
         return _answer(422, error=error.code, message=error.message, advice=error.advice)
     except fc.ConfigError as error:
         return _answer(422, error="idempotency_key", message=error.message, advice=error.advice)
-    except (fc.Busy, fc.Unknown, fc.Unreachable) as error:
+    except (fc.Busy, fc.Unknown, fc.Unreachable, fc.StorageError) as error:
         return _answer(503, error=type(error).__name__, advice="send it again with the same Idempotency-Key")
     place = {"status": outcome.status, "id": outcome.id, "height": outcome.height, "entry": outcome.entry}
     return JSONResponse(place, status_code=200 if outcome.status == "already" else 201)

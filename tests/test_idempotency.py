@@ -225,8 +225,11 @@ def test_a_key_holds_across_a_change_of_rules(home: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("text", ["", "x" * 513])
 def test_a_key_is_neither_empty_nor_endless(text: str, home: Path) -> None:
-    with reopen(home) as ledger, unmoved(ledger, fc.ConfigError):
-        ledger.submit(claim("r-1"), by=key("shop"), idempotency_key=text)
+    with reopen(home) as ledger:
+        with unmoved(ledger, fc.ConfigError):
+            ledger.submit(claim("r-1"), by=key("shop"), idempotency_key=text)
+        with unmoved(ledger, fc.ConfigError):
+            ledger.prepare(claim("r-1"), by=["shop"], idempotency_key=text)
 
 
 @pytest.mark.parametrize("text", ["a", "x" * 59, "x" * 60, "x" * 511, "Bestellung № 7", "sha256:a", "a b", "\ud800"])

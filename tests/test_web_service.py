@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
+import importlib
 import json
 import os
 import random
@@ -18,7 +20,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
+import anyio
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
 
 import finchain as fc
 from finchain import instructions as do
@@ -68,7 +73,8 @@ def service(home: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
             finally:
                 workers.terminate()
                 workers.wait(30)
-        writer.terminate()
+                # Also where a test fails: what it waits for at its end must not go on serving.
+                writer.terminate()
         ended(writer)
 
 
@@ -196,3 +202,28 @@ def test_what_is_wrong_is_said_with_what_would_be_right(home: Path) -> None:
             assert error is None or told["error"] == error
     with fc.open(home / "real.finchain", read_only=True) as reader:
         assert [each.id for each in reader.find(fc.Receivable)] == ["w-1"]
+
+
+@pytest.mark.parametrize("error", [fc.Unreachable("no writer"), fc.StorageError("the disk is full")], ids=str)
+def test_who_cannot_be_answered_now_is_asked_to_come_again(
+    error: fc.FinchainError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The writer has gone, or its disk failed: the same request is right once it is back."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    web_service = importlib.import_module("web_service")
+
+    class Failing:
+        def submit(self, *_: object, **__: object) -> fc.Outcome:
+            raise error
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": json.dumps(order(1)).encode(), "more_body": False}
+
+    async def answered() -> Response:
+        state = {"ledger": Failing(), "key": key("shop"), "limit": anyio.CapacityLimiter(1)}
+        scope = {"type": "http", "method": "POST", "headers": [(b"idempotency-key", b"k")], "state": state}
+        response: Response = await web_service.claim(Request(scope, receive))
+        return response
+
+    response = asyncio.run(answered())
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "1")

@@ -236,13 +236,14 @@ class Submitting(Reading):
         Raises:
             NotFound: A party is not registered.
             Rejected: A limit is broken.
+            ConfigError: The idempotency key is empty or too long, or stands beside a lane.
         """
         several = [instructions] if isinstance(instructions, Instruction) else list(instructions)
         key_ids: dict[bytes, str] = {}
         for party_id in by:
             key_ids |= self.key_ids_of(party_id)
         if lane is None:
-            lane, sequence = once_lane(idempotency_key or secrets.token_hex(16)), 1
+            lane, sequence = once_lane(secrets.token_hex(16) if idempotency_key is None else idempotency_key), 1
         else:
             _check_one_name(lane, idempotency_key)
             with self._in_turn() as (lane_sequence, _):
