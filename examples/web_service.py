@@ -9,7 +9,8 @@ answer sends the same again with the same key, to any worker, after any restart:
 answers:
 
 - 201 applied, 200 applied before, with the place of the order in the ledger;
-- 409 refused by a rule, or the key was used for another claim; 422 no claim at all; each with what would be right;
+- 409 refused by a rule, or the key was used for another claim; 422 no claim at all; 413 too large; each with what would
+  be right;
 - 503 come again, with the same key: the ledger is busy or cannot be written now, or nobody knows yet what became of
   the order.
 
@@ -37,6 +38,9 @@ from finchain import instructions as do
 AT_ONCE = 16
 """Orders that one worker has under way: those that wait together share a block and its sync."""
 
+BODY_BYTES_MAX = 64 << 10
+"""Bytes of a request that are read: an instruction has at most 16 KiB, and JSON may be spaced."""
+
 
 @asynccontextmanager
 async def connected(app: Starlette) -> AsyncIterator[dict[str, Any]]:
@@ -51,8 +55,13 @@ async def claim(request: Request) -> JSONResponse:
     idempotency_key = request.headers.get("Idempotency-Key")
     if not idempotency_key:
         return _answer(422, error="Idempotency-Key is missing", advice="send a name of your own for this claim")
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > BODY_BYTES_MAX:
+            return _answer(413, error="too large", advice=f"a claim has at most {BODY_BYTES_MAX} bytes")
     try:
-        order = msgspec.json.decode(await request.body(), type=do.SubmitReceivable)
+        order = msgspec.json.decode(bytes(body), type=do.SubmitReceivable)
     except msgspec.MsgspecError as error:
         return _answer(422, error=str(error), advice="send the members of receivable.submit, type among them")
     submit = partial(request.state.ledger.submit, order, by=request.state.key, idempotency_key=idempotency_key)

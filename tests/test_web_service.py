@@ -194,6 +194,8 @@ def test_what_is_wrong_is_said_with_what_would_be_right(home: Path) -> None:
             (client.post(order(3) | {"amount_minor": 0}, "k3"), 409, "receivable.amount"),
             (client.post(order(3) | {"amount_minor": 1.5}, "k4"), 422, None),
             (client.post(b"", "k5"), 422, None),
+            (client.post(b" " * (64 << 10), "k6"), 422, None),
+            (client.post(b" " * ((64 << 10) + 1), "k7"), 413, "too large"),
             (client.post(order(3), None), 422, "Idempotency-Key is missing"),
             (client.post(order(3), "x" * 600), 422, None),
         ]
