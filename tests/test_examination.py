@@ -103,6 +103,11 @@ def more_than_was_confirmed(index: Doctored) -> None:
     index.put("records", row_key, row.replace(b'"confirmed":125000', b'"confirmed":925000'))
 
 
+@pytest.mark.parametrize("words", [["--trust", "nonsense"], ["--receipt", "nothing"], ["--checkpoint", "nothing"]])
+def test_wrong_words_are_no_fault_of_the_ledger(words: list[str], home: Path) -> None:
+    assert cli.run(["audit", str(folder(home)), *words]) == 16
+
+
 def test_damaged_blocks_are_raised(home: Path) -> None:
     path = folder(home) / "blocks" / "00000000.blk"
     content = bytearray(path.read_bytes())

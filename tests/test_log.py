@@ -144,6 +144,7 @@ def test_the_command_lists_and_names_the_receipt_of_each(
         verified = fc.verify(receipt, trust=reader.verifier_key, unwitnessed=True)
     assert (verified.outcome, verified.refused, verified.by) == ("refused", "receivable.over_confirm", ("core",))
     assert "refused: receivable.over_confirm" in str(verified)
+    assert str(verified).startswith("receivable.confirm id=r-1 "), "in words, and without what is absent"
     capsys.readouterr()
     assert cli.run(["log", str(folder(home)), "--json"]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

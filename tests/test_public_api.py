@@ -59,6 +59,8 @@ SIGNATURES = {
     "Reading.close": "(self)",
     "Reader.snapshot": "(self)",
     "Reader.verify": "(self)",
+    "Reader.explain": "(self, what, *, by)",
+    "Snapshot.explain": "(self, what, *, by)",
     "Snapshot.verify": "(self)",
     "Proving.checkpoint": "(self)",
     "Proving.prove": "(self, kind, id)",

@@ -168,6 +168,7 @@ def test_an_index_that_cannot_be_read_is_made_elsewhere(
     with reopen(home) as ledger:
         ledger.submit(claim("r-1"), by=key("shop"))
         height, state_root = ledger.height, ledger.state_root
+    (home / "order.json").write_text('{"type":"receivable.confirm","id":"r-1","amount_minor":1}')
     (folder(home) / "index" / "mark").write_text("torn")
     if not changes:
         shutil.rmtree(folder(home) / "changes")
@@ -185,7 +186,8 @@ def test_an_index_that_cannot_be_read_is_made_elsewhere(
         assert not place.exists()
         for words in (
             ["show"], ["show", "receivable", "r-1"], ["history", "receivable", "r-1"], ["totals"], ["due"],
-            ["positions", "shop"], ["trace", "r-1"], ["postings"], ["check"],
+            ["positions", "shop"], ["trace", "r-1"], ["postings"], ["check"], ["log"], ["audit"],
+            ["explain", str(home / "order.json"), "--by", "core"],
         ):  # fmt: skip
             assert cli.run([words[0], str(folder(home)), *words[1:]]) == 0, words
         assert "temporary index" in capsys.readouterr().err

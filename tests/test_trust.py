@@ -226,7 +226,7 @@ def test_what_a_key_signed_before_it_was_replaced_stays_signed(
     # A reader does not know the keys of the past, and says what to give.
     with pytest.raises(fc.AnchorError, match=r"r-1\.receipt") as caught:
         fc.open(path, read_only=True, receipts=[home / "r-1.receipt"])
-    assert "verifier key" in caught.value.advice
+    assert "a key that was replaced" in caught.value.advice
 
 
 def test_anchors_are_for_reading(home: Path) -> None:

@@ -18,14 +18,15 @@ from typing import Any, TypeVar
 from finchain import _core
 from finchain.clock import Clock
 from finchain.domain.founding import LedgerRecord
-from finchain.domain.rule import Book, Instruction, Record, located
-from finchain.errors import FinchainError, Refused
+from finchain.domain.rule import Instruction, Record
+from finchain.errors import FinchainError
 from finchain.forking import abandon_in_children
 from finchain.key_folder import KeyFolder
 from finchain.keys import Key
 from finchain.outcome import Backup, Explanation, Outcome
 from finchain.pipe import END, Pipe, Stream, chunked
 from finchain.proving import Proving
+from finchain.rehearsal import explained
 from finchain.serving import Server, serve
 from finchain.submitting import Send, Submitting, unknown_outcomes
 from finchain.transaction import Transaction
@@ -182,22 +183,7 @@ class Ledger(Submitting, Proving):
         parties = [each if isinstance(each, str) else self._key_id(each).rpartition("/")[0] for each in signers]
         instructions = [what] if isinstance(what, Instruction) else list(what)
         with self._lock:
-            records = self._pipe.records
-            book = Book(
-                records, ledger=self.name, height=self.height, time_ms=self._now_ms(),
-                zone_minutes=self._record.time_zone_minutes, rulebook=self.rulebook,
-            )  # fmt: skip
-            rules = self._rulebook().rules
-            book.begin(frozenset(parties), frozenset(), parties[0])
-            for index, instruction in enumerate(instructions):
-                book.instruction = index
-                try:
-                    rules[type(instruction)](instruction, book)
-                except Refused as refusal:
-                    return Explanation(located(refusal, instruction, index), (), tuple(book.notes))
-                book.keep()
-            changes = tuple((records.find(kind, id), record) for (kind, id), record in book.kept().items())
-            return Explanation(None, changes, tuple(book.notes))
+            return explained(self._pipe.records.find, self._rulebook().rules, self._place(), instructions, parties)
 
     # ---- reading
 

@@ -14,15 +14,18 @@ import shutil
 import tempfile
 import weakref
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from finchain import _core
 from finchain.clock import Clock
 from finchain.domain.founding import LedgerRecord
+from finchain.domain.rule import Instruction
 from finchain.domain.rulebook import Rulebook
+from finchain.outcome import Explanation
 from finchain.reading import Reading
+from finchain.rehearsal import explained
 from finchain.replay import SCAN_PAGE
 from finchain.trust import Vouched
 
@@ -53,6 +56,17 @@ class _Viewing(Reading):
     @abstractmethod
     def _done(self, view: _core.View) -> None:
         """Lets go of it, once the answer is given."""
+
+    def explain(self, what: Instruction | Sequence[Instruction], *, by: str | Sequence[str]) -> Explanation:
+        """What instructions that hold together would do, or why they would be refused. Nothing is written.
+
+        Args:
+            what: The instructions.
+            by: The parties that would sign; the first is the sender.
+        """
+        parties = [by] if isinstance(by, str) else list(by)
+        instructions = [what] if isinstance(what, Instruction) else list(what)
+        return explained(self.look, self._rulebook().rules, self._place(), instructions, parties)
 
     @property
     def behind(self) -> bool:

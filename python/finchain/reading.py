@@ -300,6 +300,13 @@ class Reading(ABC):
         with self._asking() as source:
             return max(self.clock.now_ms(), source.time_ms)
 
+    def _place(self) -> dict[str, Any]:
+        """What a book says of the block that would come next."""
+        return {
+            "ledger": self.name, "height": self.height, "time_ms": self._now_ms(),
+            "zone_minutes": self._record.time_zone_minutes, "rulebook": self.rulebook,
+        }  # fmt: skip
+
     def _date(self, time_ms: int) -> date:
         return business_date(time_ms, self._record.time_zone_minutes)
 

@@ -19,6 +19,7 @@ from finchain import _core
 from finchain.domain.rule import Instruction, Record
 from finchain.domain.rulebook import RULEBOOK_1
 from finchain.errors import FinchainError, NotFound, TamperError
+from finchain.wording import worded
 
 RECEIPT_BYTES_MAX = 512 * 1024
 """Largest receipt: a record, its proofs and two block headers with room to spare."""
@@ -101,7 +102,8 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
         elif self.what == "instruction":
             outcome = f"{self.outcome.replace('_', ' ')}: {self.refused}" if self.refused else "applied"
             judged = "signatures judged" if self.signers is not None else "signatures not judged"
-            said = f"{self.instruction}\n  by {', '.join(self.by)}, {outcome}, {judged}"
+            ordered = worded(self.instruction) if isinstance(self.instruction, Instruction) else str(self.instruction)
+            said = f"{ordered}\n  by {', '.join(self.by)}, {outcome}, {judged}"
         else:
             said = str(self.record) if isinstance(self.record, Record) else f"{self.kind} {self.id}: {self.record}"
         witnesses = ", ".join(name for name, _ in self.witnessed_by) or "the operator alone"

@@ -15,7 +15,7 @@ import msgspec
 
 from finchain.domain.rule import Book, Instruction, Record, Rule, located
 from finchain.errors import Refused
-from finchain.outcome import Outcome
+from finchain.outcome import Explanation, Outcome
 
 if TYPE_CHECKING:
     import sqlite3
@@ -25,6 +25,44 @@ RECORDS_MAX: Final = 16_384
 
 Look = Callable[[type[Any], str], Any]
 """Gives a record of the ledger, or `None`."""
+
+
+def explained(
+    find: Look,
+    rules: Mapping[type[Instruction], Rule],
+    place: Mapping[str, Any],
+    instructions: Sequence[Instruction],
+    by: Sequence[str],
+) -> Explanation:
+    """What instructions that hold together would do, or why they would be refused.
+
+    Args:
+        find: Gives a record of the ledger, or `None`.
+        rules: The rulebook in force.
+        place: What a book says of the block, as for `Rehearsal`.
+        instructions: What would be ordered.
+        by: The parties that would sign; the first is the sender.
+    """
+    book = Book(_Found(find), **place)
+    book.begin(frozenset(by), frozenset(), by[0])
+    for index, instruction in enumerate(instructions):
+        book.instruction = index
+        try:
+            rules[type(instruction)](instruction, book)
+        except Refused as refusal:
+            return Explanation(located(refusal, instruction, index), (), tuple(book.notes))
+        book.keep()
+    changes = tuple((find(kind, id), record) for (kind, id), record in book.kept().items())
+    return Explanation(None, changes, tuple(book.notes))
+
+
+class _Found:
+    """A function that finds records, as a book asks for them."""
+
+    __slots__ = ("find",)
+
+    def __init__(self, find: Look) -> None:
+        self.find = find
 
 
 class Rehearsal:

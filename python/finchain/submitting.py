@@ -267,11 +267,7 @@ class Submitting(Reading):
     def rehearse(self) -> Rehearsal:
         """The rules over the state as it is, for transactions that are not sent; see `finchain.rehearsal`."""
         self._check_process()
-        place = {
-            "ledger": self.name, "height": self.height, "time_ms": self._now_ms(),
-            "zone_minutes": self._record.time_zone_minutes, "rulebook": self.rulebook,
-        }  # fmt: skip
-        return Rehearsal(self.look, self._rulebook().rules, place)
+        return Rehearsal(self.look, self._rulebook().rules, self._place())
 
     def _build(
         self,

@@ -119,7 +119,8 @@ def vouch(
 
     Raises:
         AnchorError: An anchor is of another ledger or another history, names more blocks than there are, or is not
-            signed by a trusted key.
+            signed by a trusted key; where `faults` is given, it goes there.
+        ConfigError: A verifier key cannot be read.
         NotFound: A file is not there; or only keys are given, and the folder has no checkpoint.
     """
     comparing = _Comparing(anchors, name, blocks, root_at)
@@ -133,7 +134,7 @@ def vouch(
     for ask in asked:
         try:
             by.append(ask())
-        except FinchainError as error:
+        except AnchorError as error:
             if faults is None:
                 raise
             faults.append(error)
@@ -178,7 +179,8 @@ class _Comparing:
                 text, log_keys=self._trust or list(keys), witnesses=[], witnesses_needed=0, operator_alone=True
             )
         except TamperError as error:
-            advice = error.advice if self._trust else "give the verifier key that it was made under as the trusted one"
+            replaced = "see that it is a receipt; one under a key that was replaced needs that key as the trusted one"
+            advice = error.advice if self._trust else replaced
             raise AnchorError(f"{file}: {error.message}", advice=advice) from None
         if facts["ledger"] != self._name:
             raise AnchorError(f"{file} is of the ledger {facts['ledger']}, and this one is {self._name}")

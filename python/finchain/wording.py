@@ -21,11 +21,6 @@ Look = Callable[[type[Record], str], Record | None]
 """Gives a record by kind and id, or `None`."""
 
 
-def order_of(instruction: Instruction) -> str:
-    """The instruction's tag, for example `receivable.confirm`."""
-    return str(instruction.__struct_config__.tag)
-
-
 def currency_of(instruction: Instruction, look: Look) -> str | None:
     """The currency of an instruction's amounts: its own, or that of the records that it names where all have the same.
 

@@ -14,7 +14,19 @@ import msgspec
 import finchain as fc
 from finchain import batch
 from finchain.cli.exit_codes import NOT_ALL, NOTHING_COMMITTED
-from finchain.cli.options import FILE, FOLDER, opens, plain, reach_ledger, read_instructions, said, signs, talks
+from finchain.cli.options import (
+    FILE,
+    FOLDER,
+    opens,
+    plain,
+    reach_ledger,
+    read_instructions,
+    reads,
+    reads_ledger,
+    said,
+    signs,
+    talks,
+)
 from finchain.cli.screen import Screen, refused_text
 from finchain.keys import CommandKey, SigningKey
 from finchain.references import explain_rule, rules
@@ -87,7 +99,7 @@ def _outcome(screen: Screen, outcome: fc.Outcome) -> None:
 @click.command()
 @click.argument("words", nargs=-1, metavar="[CITATION | LEDGER WHAT]")
 @click.option("--by", "parties", multiple=True, help="Party that would sign WHAT; the first is the sender.")
-@opens
+@reads
 @talks
 def explain(screen: Screen, words: tuple[str, ...], parties: tuple[str, ...], ledger_options: dict[str, Any]) -> int:
     """Explains a rule that a refusal cites; or, with --by, what instructions would do.
@@ -103,7 +115,8 @@ def explain(screen: Screen, words: tuple[str, ...], parties: tuple[str, ...], le
         raise click.UsageError("with --by, name LEDGER and WHAT")
     path, what = FOLDER(words[0]), WHAT(words[1])
     instructions = read_instructions(what)
-    with reach_ledger(screen, path, ledger_options) as ledger:
+    with reads_ledger(screen, path, ledger_options) as ledger:
+        assert isinstance(ledger, fc.Snapshot | fc.Connection)
         explanation = ledger.explain(instructions, by=list(parties))
     if explanation.refusal is not None:
         raise explanation.refusal
