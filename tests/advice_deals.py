@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 from advising import Act, advised, story
-from book import MemoryBook, digest
+from book import MemoryBook, digest, town
 from finchain import instructions as do
+from finchain.domain.late import LateTerms
+from finchain.domain.loan import BALANCES_MAX
 from finchain.domain.receivable import OFFERS_MAX
 from stories import (
     ACCOUNT,
@@ -25,6 +27,10 @@ from stories import (
     held,
     lent,
 )  # fmt: skip
+from test_debts import borrowed
+
+DUE = date(2026, 5, 1)
+"""When the loans of `test_debts.borrowed` are due."""
 
 OFFER = do.OfferTransfer("C 1", "tier2", 36_000_000, digest("trade"), recourse=False)
 SALE = do.OfferSale("C 1", "factor", A, A, do.Rate(0, 1), "act/360", ISSUED, recourse=False)
@@ -359,6 +365,40 @@ def _() -> str:
 def _() -> str:
     ledger, money = two_claims()
     return advised(ledger, but(money, debtor="tier2"), {"shop", "core"}, instead=money)
+
+
+@story("debts: name loans that are due; a prepayment needs its notice")
+def _() -> str:
+    ledger = borrowed(DUE - timedelta(days=1))
+    early = do.ReceiveForDebts("shop", "bank", 100, ["L-1", "L-2"], [], [], "IN-1", digest("in"))
+    return advised(ledger, early, {"bank"}, DUE)
+
+
+@story("loan: wait until interest is posted; ‹› changes are the most")
+def _() -> str:
+    """Each prepayment changes the balance, until the loan is due and a repayment posts its interest."""
+    ledger = lent()
+    for number in range(BALANCES_MAX - 1):
+        ledger.advance(1)
+        apply(ledger, do.PrepayLoan("L", 1_000), by=["shop"])
+        money = do.ReceivePrepayment("L", 1_000, f"IN-{number}", digest("prepayment"))
+        apply(ledger, money, by=["bank"])
+    ledger.advance(1)
+    apply(ledger, do.PrepayLoan("L", 1_000), by=["shop"])
+    repaid = do.ReceiveRepayment("L", 1_000, "back", digest("back"))
+    return advised(ledger, but(money, reference="IN-last"), {"bank"}, MATURITY, instead=repaid)
+
+
+@story("late: state a smaller payment: it earns less")
+def _() -> str:
+    """Five and a half years late, at five ten-thousandths a day, the interest would be more than the claim."""
+    ledger, most = town(), 2**53 - 1
+    claim = do.SubmitReceivable("R", "shop", "core", most, "CNY", ISSUED, "INV-7", late=LateTerms())
+    apply(ledger, claim, by=["shop"])
+    apply(ledger, do.ConfirmReceivable("R", most), by=["core"])
+    ledger.move_to(ISSUED + timedelta(days=2_001))
+    money = do.SettleReceivable("R", most, "shop", "paid", digest("paid"))
+    return advised(ledger, money, {"shop"}, instead=but(money, amount_minor=most // 2))
 
 
 @story("cash_fact: name it as it was posted; what repaid a loan, or several debts, stays")

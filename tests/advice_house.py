@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from advising import advised, said, story
-from book import MemoryBook, create_ledger, digest, new_key, new_ledger, public_key
+from book import LEDGER, MemoryBook, create_ledger, digest, new_key, new_ledger, public_key
 from finchain import instructions as do
 from finchain.domain.late import STEPS_MAX
 from finchain.domain.party import LIVE_KEYS_MAX
 from finchain.domain.rule import Absent, Instruction
+from finchain.keys import Holder, Key, enrolment_key
 from stories import apply, but
 
 HOUSE = {"operator", "registrar"}
@@ -48,6 +49,15 @@ def _() -> str:
     advice = said(ledger, create_ledger(), {"operator"})
     ledger.apply(create_ledger(), by=HOUSE)
     return advice
+
+
+@story("key: use 1 to ‹› printable ASCII characters")
+def _() -> str:
+    ledger = new_ledger()
+    signer = Key.generate("sm2", identity="CN=Wei")
+    offered = enrolment_key(LEDGER, "yard/1", Holder(signer, "Wei"))
+    order = do.RegisterParty("yard", "The yard", ["supplier"], 1, [offered])
+    return advised(ledger, but(order, keys=[but(offered, identity="Wéi")]), {"registrar"}, instead=order)
 
 
 # --- calendars

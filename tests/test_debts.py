@@ -233,8 +233,11 @@ def test_a_factor_that_holds_two_parts_is_paid_by_one_amount() -> None:
 LINE = but(LOAN, limit_minor=100_000, available_until=date(2026, 3, 20), maturity=BEFORE)
 
 
-def borrowed() -> MemoryBook:
-    """The shop owes its bank 20.00 on a secured line, and 10.00 on one whose collateral a credit note took."""
+def borrowed(today: date = BEFORE) -> MemoryBook:
+    """The shop owes its bank 20.00 on a secured line, and 10.00 on one whose collateral a credit note took.
+
+    Both are due on the first of May.
+    """
     ledger = town()
     ledger.move_to(date(2026, 3, 6))
     ledger.apply(msgspec.structs.replace(CLAIM, amount_minor=10_000), by={"shop"})
@@ -246,7 +249,7 @@ def borrowed() -> MemoryBook:
         ledger.apply(but(LINE, id=name), pledge, do.SecureLoan(name, pledge.id), draw, by={"shop", "bank"})
         ledger.apply(do.DisburseLoan(name, "one", lent, f"OUT {name}", digest("out")), by={"bank"})
     ledger.apply(do.CreditReceivable("N", "R-1", 3_000, "CN-1", digest("note"), "P-L-2"), by={"shop", "bank"})
-    ledger.move_to(BEFORE)
+    ledger.move_to(today)
     return ledger
 
 

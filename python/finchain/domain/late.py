@@ -198,7 +198,7 @@ def charge_late(
     posted = held.posted_minor + earned
     if posted > AMOUNT_MAX_MINOR:
         refuse("late_interest.amount", "the interest would exceed 2^53-1 minor units", field="amount_minor",
-               value=earned, advice="state the payment in its parts, each with its own claim")  # fmt: skip
+               value=earned, advice="state a smaller payment: it earns less")  # fmt: skip
     book.put(msgspec.structs.replace(held, posted_minor=posted, charged=on))
 
 
