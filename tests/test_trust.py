@@ -229,6 +229,42 @@ def test_what_a_key_signed_before_it_was_replaced_stays_signed(
     assert "a key that was replaced" in caught.value.advice
 
 
+def test_who_trusts_a_key_that_was_replaced_learns_what_that_may_mean(
+    home: Path, ledgers: tuple[Path, str, Path, str]
+) -> None:
+    replaced = rotate_checkpoint_key(home)
+    with reopen(home) as ledger:
+        ledger.checkpoint()
+    with pytest.raises(fc.AnchorError) as caught:
+        fc.check(home / "real.finchain", trust=ledgers[1])
+    assert "has replaced its checkpoint key" in caught.value.advice
+    assert fc.check(home / "real.finchain", trust=[ledgers[1], replaced]).vouched.blocks == 6
+
+
+def test_one_file_may_stand_alone(home: Path) -> None:
+    held, receipt = home / "held.checkpoint", home / "r-1.receipt"
+    assert fc.check(home / "real.finchain", checkpoints=held, receipts=str(receipt)).vouched.blocks == 4
+    assert _reader_vouched(home / "real.finchain", checkpoints=str(held), receipts=receipt).blocks == 4
+
+
+def test_a_wrong_file_is_said_before_any_block_is_read(home: Path) -> None:
+    done: list[int] = []
+    with pytest.raises(fc.NotFound):
+        fc.check(home / "real.finchain", receipts="nothing", progress=lambda blocks, _: done.append(blocks))
+    assert not done
+
+
+def test_damage_is_told_as_such_whatever_the_anchors_say(home: Path, ledgers: tuple[Path, str, Path, str]) -> None:
+    path = home / "real.finchain" / "blocks" / "00000000.blk"
+    content = bytearray(path.read_bytes())
+    content[3 * 4096 + 100] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(fc.DamageError) as caught:
+        fc.check(home / "real.finchain", trust=ledgers[1], checkpoints=home / "held.checkpoint")
+    assert caught.value.faults[0].height == 3 and caught.value.verified_blocks == 3
+    assert "missing" not in str(caught.value)
+
+
 def test_anchors_are_for_reading(home: Path) -> None:
     with pytest.raises(fc.ConfigError, match="speak of reading only"):
         fc.open(home / "real.finchain", checkpoints=[home / "held.checkpoint"])  # type: ignore[call-overload]

@@ -33,7 +33,7 @@ from finchain.errors import (
 from finchain.opening import Progress
 from finchain.pipe import Pipe
 from finchain.replay import founding_keys, opened_blocks
-from finchain.trust import CHECKPOINT, Anchors, PathLike, Vouched, vouch
+from finchain.trust import CHECKPOINT, Anchors, Held, PathLike, Vouched, own_checkpoint, vouch
 
 DIFFERENCES_NAMED = 100
 """Rows of a false index that are named; all are counted."""
@@ -121,8 +121,8 @@ def check(
     rulebooks: Sequence[Rulebook] = (),
     other_rules: bool = False,
     trust: str | Sequence[str] = (),
-    checkpoints: Sequence[PathLike] = (),
-    receipts: Sequence[PathLike] = (),
+    checkpoints: PathLike | Sequence[PathLike] = (),
+    receipts: PathLike | Sequence[PathLike] = (),
 ) -> Audit:
     """Verifies every block of a ledger, and that its index is what the blocks make.
 
@@ -137,8 +137,8 @@ def check(
             roots; the answer says so.
         trust: Verifier key of the log, or several: one must have signed each of the given checkpoints and receipts,
             or, where none is given, the checkpoint in the folder.
-        checkpoints: Files of checkpoints that the ledger must hold.
-        receipts: Files of receipts that must be of this ledger, and whose checkpoints it must hold.
+        checkpoints: File of a checkpoint that the ledger must hold, or several.
+        receipts: File of a receipt, or several, that must be of this ledger, and whose checkpoints it must hold.
 
     Raises:
         AnchorError: An anchor is of another ledger or another history, or is not signed by a trusted key.
@@ -166,7 +166,7 @@ def verified(
     faults: list[FinchainError] | None = None,
 ) -> Audit:
     """As `check`; what is wrong with the index and with anchors goes to `faults`, where that is given."""
-    verifying = _Verifying(folder, rulebooks, progress, anchors)
+    verifying = _Verifying(folder, rulebooks, progress, anchors.read(folder))
     try:
         return verifying.run(other_rules=other_rules, faults=faults)
     except (AnchorError, FalseIndexError):
@@ -183,7 +183,7 @@ def checkpoint_keys_in(path: Path, rulebooks: Sequence[Rulebook] = ()) -> list[s
     Raises:
         FinchainError: Not even block 0 is whole, or a block is not what the rules make.
     """
-    audit = _Verifying(path, rulebooks, None, Anchors()).run(other_rules=True, blocks_max=_core.Survey(path).whole)
+    audit = _Verifying(path, rulebooks, None, Held()).run(other_rules=True, blocks_max=_core.Survey(path).whole)
     return audit.checkpoint_keys + audit.former_checkpoint_keys
 
 
@@ -194,13 +194,13 @@ class _Verifying:
         folder: The ledger's folder.
         rulebooks: Those that the ledger was under.
         progress: Called after each block.
-        anchors: What the ledger is compared with, beside itself.
+        held: What the ledger is compared with, beside itself.
     """
 
-    def __init__(
-        self, folder: Path, rulebooks: Sequence[Rulebook], progress: Progress | None, anchors: Anchors
-    ) -> None:
-        self._anchors = anchors
+    def __init__(self, folder: Path, rulebooks: Sequence[Rulebook], progress: Progress | None, held: Held) -> None:
+        self._held = held
+        # Read before the blocks: one that is signed meanwhile may be over more of them.
+        self._note = own_checkpoint(folder)
         self._folder = folder
         self._rulebooks = rulebooks
         self._progress = progress
@@ -233,15 +233,11 @@ class _Verifying:
             record = pipe.records.find(LedgerRecord, "ledger")
             assert isinstance(record, LedgerRecord)
             size, log_root = core.log_root
-            vouched = vouch(
-                self._anchors,
-                self._folder,
-                name=core.name,
-                blocks=size,
-                keys=self._keys,
-                root_at=core.root_at,
-                faults=faults,
-            )
+            vouched = Vouched()
+            if whole:
+                vouched = vouch(
+                    self._held, name=core.name, blocks=size, keys=self._keys, root_at=core.root_at, faults=faults
+                )
             return Audit(
                 ledger=core.name, blocks=size, transactions=self._transactions, instructions=self._instructions,
                 records=core.records_count, state_root=core.state_root.hex(), log_root=log_root.hex(),
@@ -311,11 +307,9 @@ class _Verifying:
             self._keys += [key for key in record.checkpoint_keys if key not in self._keys]
 
     def _compare_checkpoint(self, core: _core.Ledger) -> int | None:
-        try:
-            note = (self._folder / CHECKPOINT).read_bytes()
-        except FileNotFoundError:
+        if self._note is None:
             return None
-        size = core.compare_checkpoint(note, self._keys)
+        size = core.compare_checkpoint(self._note, self._keys)
         if size is None:
             raise TamperError(f"{self._folder / CHECKPOINT} is not signed by a checkpoint key of this ledger")
         return size
@@ -347,15 +341,13 @@ class _Verifying:
         )  # fmt: skip
 
     def _checkpoint_beside_damage(self, survey: _core.Survey) -> tuple[int | None, bool | None]:
-        try:
-            note = (self._folder / CHECKPOINT).read_bytes()
-        except FileNotFoundError:
+        if self._note is None:
             return None, None
         try:
             # The keys of block 0 where none that came later was verified.
             keys = self._keys or founding_keys(self._folder)
             _, size, expected, _ = _core.verify_checkpoint(
-                note, log_keys=keys, witnesses=[], witnesses_needed=0, operator_alone=True
+                self._note, log_keys=keys, witnesses=[], witnesses_needed=0, operator_alone=True
             )
         except FinchainError:
             return None, None

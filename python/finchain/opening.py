@@ -19,7 +19,7 @@ from finchain.domain.key import set_possession_verifier
 from finchain.domain.policy import DEFAULT_POLICY, PolicyTerms
 from finchain.domain.rule import Absent, business_date
 from finchain.domain.rulebook import RULEBOOK_1, Rulebook
-from finchain.errors import ConfigError, StorageError, TamperError
+from finchain.errors import ConfigError, StorageError
 from finchain.key_folder import CheckpointSuite, KeyFolder
 from finchain.keys import Holder, Key, check_signature, founding_key
 from finchain.ledger import Ledger
@@ -27,7 +27,7 @@ from finchain.pipe import Pipe
 from finchain.reader import OwnIndex, Reader
 from finchain.replay import first_block_zone, make_index
 from finchain.transaction import Transaction
-from finchain.trust import Anchors, PathLike, Vouched, vouch
+from finchain.trust import Anchors, Held, PathLike, Vouched, vouch
 
 SILENCE_MAX_MS: Final = 31 * 24 * 3_600_000
 """A block this much later than the one before needs the operator's word: a wrong clock would end every open offer."""
@@ -158,8 +158,8 @@ def open(
     verified: bool = False,
     own_index: bool = False,
     trust: str | Sequence[str] = (),
-    checkpoints: Sequence[PathLike] = (),
-    receipts: Sequence[PathLike] = (),
+    checkpoints: PathLike | Sequence[PathLike] = (),
+    receipts: PathLike | Sequence[PathLike] = (),
 ) -> Reader: ...
 def open(
     path: str | os.PathLike[str],
@@ -175,8 +175,8 @@ def open(
     verified: bool = False,
     own_index: bool = False,
     trust: str | Sequence[str] = (),
-    checkpoints: Sequence[PathLike] = (),
-    receipts: Sequence[PathLike] = (),
+    checkpoints: PathLike | Sequence[PathLike] = (),
+    receipts: PathLike | Sequence[PathLike] = (),
 ) -> Ledger | Reader:
     """Opens a ledger for writing, recovering what a crash left; or for reading only, beside whoever writes.
 
@@ -216,8 +216,8 @@ def open(
     """
     target = Path(path)
     if read_only:
-        anchors = Anchors.of(trust, checkpoints, receipts)
-        return _reader(_Read(target, clock, rulebooks, anchors, verified), own_index, progress)
+        held = Anchors.of(trust, checkpoints, receipts).read(target)
+        return _reader(_Read(target, clock, rulebooks, held, verified), own_index, progress)
     if verified or own_index or trust or checkpoints or receipts:
         raise ConfigError(
             "verified, own_index and anchors of trust speak of reading only",
@@ -262,7 +262,7 @@ class _Read(NamedTuple):
     path: Path
     clock: Clock | None
     rulebooks: Sequence[Rulebook]
-    anchors: Anchors
+    held: Held
     verified: bool
 
 
@@ -297,8 +297,8 @@ def _reader_of(asked: _Read, own: OwnIndex | None) -> Reader:
         if asked.verified:
             # What it is opened with, the ledger's own record among it, is verified as well.
             reader.snapshot().close()
-        if asked.anchors:
-            reader.vouched = _vouched(path, view, record, asked.anchors)
+        if asked.held:
+            reader.vouched = _vouched(view, record, asked)
         return reader
     except BaseException:
         core.close()
@@ -308,17 +308,13 @@ def _reader_of(asked: _Read, own: OwnIndex | None) -> Reader:
             view.close()
 
 
-def _vouched(path: Path, view: _core.View, record: LedgerRecord, anchors: Anchors) -> Vouched:
-    """Who vouches for the blocks up to those that the view has; every block is read for it."""
-    survey = _core.Survey(path)
-    if survey.whole < view.height or survey.hash(view.height - 1) != view.block_hash:
-        raise TamperError(
-            f"block {view.height - 1} in the index is not the one that the blocks before it lead to",
-            advice="finchain check says what is damaged",
-        )
+def _vouched(view: _core.View, record: LedgerRecord, asked: _Read) -> Vouched:
+    """Who vouches for the blocks, every one of which is read for it and is the one that the view has."""
+    survey = _core.Survey(asked.path)
+    view.compare_blocks(survey)
     return vouch(
-        anchors, path, name=view.name, blocks=survey.whole, keys=record.checkpoint_keys, root_at=survey.root_at
-    )
+        asked.held, name=view.name, blocks=survey.whole, keys=record.checkpoint_keys, root_at=survey.root_at
+    )  # fmt: skip
 
 
 def clock_for(record: LedgerRecord, clock: Clock | None, last_ms: int, after_silence: bool) -> Clock:

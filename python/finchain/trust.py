@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
@@ -26,6 +25,13 @@ CHECKPOINT_BYTES_MAX: Final = 64 * 1024
 """Largest signed note (`docs/format.md`)."""
 
 NOBODY: Final = "nobody but the folder itself vouches for its blocks"
+
+_OTHER_KEY: Final = (
+    "where the operator has replaced its checkpoint key, learn the new one another way than from the folder, and trust "
+    "both; else this is not the ledger that you know"
+)
+
+_KEY_OF_THE_PAST: Final = "one under a key that was replaced needs that key as the trusted one"
 
 PathLike = str | os.PathLike[str]
 
@@ -44,13 +50,79 @@ class Anchors(msgspec.Struct, frozen=True, kw_only=True):
     receipts: tuple[PathLike, ...] = ()
 
     @classmethod
-    def of(cls, trust: str | Sequence[str], checkpoints: Sequence[PathLike], receipts: Sequence[PathLike]) -> Anchors:
-        """From the arguments of a function; one key may stand alone."""
+    def of(
+        cls, trust: str | Sequence[str], checkpoints: PathLike | Sequence[PathLike],
+        receipts: PathLike | Sequence[PathLike],
+    ) -> Anchors:  # fmt: skip
+        """From the arguments of a function; one key and one file may stand alone."""
         keys = (trust,) if isinstance(trust, str) else tuple(trust)
-        return cls(trust=keys, checkpoints=tuple(checkpoints), receipts=tuple(receipts))
+        return cls(trust=keys, checkpoints=_several(checkpoints), receipts=_several(receipts))
+
+    def read(self, folder: Path) -> Held:
+        """Reads the files, before the blocks are: what is signed meanwhile may be over more blocks than are read.
+
+        Args:
+            folder: The ledger's folder, whose newest checkpoint is held by a key that stands alone.
+
+        Raises:
+            NotFound: A given file is not there.
+            TamperError: A file is larger than what it should be.
+        """
+        files = (
+            *(HeldFile("checkpoint", os.fspath(path), _checkpoint(path)) for path in self.checkpoints),
+            *(HeldFile("receipt", os.fspath(path), _receipt(path)) for path in self.receipts),
+        )
+        if self.trust and not files:
+            files = (HeldFile("key", os.fspath(folder / CHECKPOINT), own_checkpoint(folder)),)
+        return Held(self.trust, files)
+
+
+class HeldFile(msgspec.Struct, frozen=True):
+    """The file of an anchor, as it was when it was read.
+
+    Attributes:
+        anchor: What it is; `key` is the folder's own checkpoint.
+        file: Its name.
+        text: What is in it; `None` where the folder has no checkpoint.
+    """
+
+    anchor: Literal["key", "checkpoint", "receipt"]
+    file: str
+    text: bytes | None
+
+
+class Held(msgspec.Struct, frozen=True):
+    """Anchors whose files were read."""
+
+    trust: tuple[str, ...] = ()
+    files: tuple[HeldFile, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.trust or self.checkpoints or self.receipts)
+        return bool(self.files)
+
+
+def own_checkpoint(folder: Path) -> bytes | None:
+    """The newest checkpoint in a ledger's folder; `None` where there is none.
+
+    Raises:
+        TamperError: It is larger than a checkpoint.
+    """
+    try:
+        return _checkpoint(folder / CHECKPOINT)
+    except NotFound:
+        return None
+
+
+def _checkpoint(path: PathLike) -> bytes:
+    return read_file(path, "checkpoint", CHECKPOINT_BYTES_MAX)
+
+
+def _receipt(path: PathLike) -> bytes:
+    return read_file(path, "receipt", RECEIPT_BYTES_MAX)
+
+
+def _several(given: PathLike | Sequence[PathLike]) -> tuple[PathLike, ...]:
+    return (given,) if isinstance(given, str | os.PathLike) else tuple(given)
 
 
 class Voucher(msgspec.Struct, frozen=True):
@@ -97,8 +169,7 @@ class Vouched(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def vouch(
-    anchors: Anchors,
-    folder: Path,
+    held: Held,
     *,
     name: str,
     blocks: int,
@@ -109,8 +180,7 @@ def vouch(
     """Compares a ledger with every anchor.
 
     Args:
-        anchors: What is held apart from it.
-        folder: Its folder, whose newest checkpoint is looked at where nothing but keys is given.
+        held: What is held apart from it, read before its blocks were.
         name: Its full name.
         blocks: How many blocks it has.
         keys: Its own verifier keys, which judge a receipt where no key is trusted.
@@ -121,19 +191,13 @@ def vouch(
         AnchorError: An anchor is of another ledger or another history, names more blocks than there are, or is not
             signed by a trusted key; where `faults` is given, it goes there.
         ConfigError: A verifier key cannot be read.
-        NotFound: A file is not there; or only keys are given, and the folder has no checkpoint.
+        NotFound: Only keys are given, and the folder has no checkpoint.
     """
-    comparing = _Comparing(anchors, name, blocks, root_at)
-    asked: list[Callable[[], Voucher]] = [
-        *(partial(comparing.checkpoint, "checkpoint", path) for path in anchors.checkpoints),
-        *(partial(comparing.receipt, path, keys) for path in anchors.receipts),
-    ]
-    if anchors.trust and not asked:
-        asked.append(partial(_own_checkpoint, comparing, folder / CHECKPOINT))
+    comparing = _Comparing(held.trust, name, blocks, keys, root_at)
     by: list[Voucher] = []
-    for ask in asked:
+    for each in held.files:
         try:
-            by.append(ask())
+            by.append(comparing.voucher(each))
         except AnchorError as error:
             if faults is None:
                 raise
@@ -141,52 +205,58 @@ def vouch(
     return Vouched(blocks=max((each.size for each in by), default=0), by=tuple(by), of=blocks)
 
 
-def _own_checkpoint(comparing: _Comparing, own: Path) -> Voucher:
-    if not own.exists():
-        raise NotFound(
-            f"{own.parent} has no checkpoint, so the trusted key shows nothing of it",
-            advice="give a checkpoint or a receipt that you hold, or have the operator sign a checkpoint",
-        )
-    return comparing.checkpoint("key", own)
-
-
 class _Comparing:
     """A ledger that anchors are compared with."""
 
-    def __init__(self, anchors: Anchors, name: str, blocks: int, root_at: Callable[[int], bytes | None]) -> None:
-        self._trust = list(anchors.trust)
+    def __init__(
+        self, trust: Sequence[str], name: str, blocks: int, keys: Sequence[str],
+        root_at: Callable[[int], bytes | None],
+    ) -> None:  # fmt: skip
+        self._trust, self._keys = list(trust), list(keys)
         self._name, self._blocks, self._root_at = name, blocks, root_at
 
-    def checkpoint(self, anchor: Literal["key", "checkpoint"], path: PathLike) -> Voucher:
-        file = os.fspath(path)
-        note = read_file(path, "checkpoint", CHECKPOINT_BYTES_MAX)
+    def voucher(self, held: HeldFile) -> Voucher:
+        if held.text is None:
+            raise NotFound(
+                f"{os.path.dirname(held.file)} has no checkpoint, so the trusted key shows nothing of it",
+                advice="give a checkpoint or a receipt that you hold, or have the operator sign a checkpoint",
+            )
+        proves = ""
+        if held.anchor == "receipt":
+            size, proves = self._receipt(held.file, held.text)
+        else:
+            size = self._checkpoint(held.file, held.text)
+        return Voucher(held.anchor, held.file, size, proves, bool(self._trust))
+
+    def _checkpoint(self, file: str, note: bytes) -> int:
         try:
             origin, size, root_hash = _core.checkpoint_parts(note)
+        except TamperError as error:
+            raise AnchorError(f"{file}: {error.message}", advice="give the file of a checkpoint") from None
+        try:
             if self._trust:
                 _core.verify_checkpoint(
                     note, log_keys=self._trust, witnesses=[], witnesses_needed=0, operator_alone=True
                 )
         except TamperError as error:
-            raise AnchorError(f"{file}: {error.message}", advice=error.advice) from None
+            raise AnchorError(f"{file}: {error.message}", advice=_OTHER_KEY) from None
         self._compare(file, origin, size, root_hash)
-        return Voucher(anchor, file, size, "", bool(self._trust))
+        return size
 
-    def receipt(self, path: PathLike, keys: Sequence[str]) -> Voucher:
-        file = os.fspath(path)
-        text = read_file(path, "receipt", RECEIPT_BYTES_MAX)
+    def _receipt(self, file: str, text: bytes) -> tuple[int, str]:
+        """The size of its checkpoint, and what it proves."""
         try:
             facts = _core.verify_receipt(
-                text, log_keys=self._trust or list(keys), witnesses=[], witnesses_needed=0, operator_alone=True
+                text, log_keys=self._trust or self._keys, witnesses=[], witnesses_needed=0, operator_alone=True
             )
         except TamperError as error:
-            replaced = "see that it is a receipt; one under a key that was replaced needs that key as the trusted one"
-            advice = error.advice if self._trust else replaced
-            raise AnchorError(f"{file}: {error.message}", advice=advice) from None
+            advice = _OTHER_KEY if self._trust else _KEY_OF_THE_PAST
+            raise AnchorError(f"{file}: {error.message}", advice=f"see that it is a receipt; {advice}") from None
         if facts["ledger"] != self._name:
             raise AnchorError(f"{file} is of the ledger {facts['ledger']}, and this one is {self._name}")
         self._compare(file, self._name.partition("#")[0], facts["size"], bytes.fromhex(facts["root_hash"]))
         what = facts["what"] if facts["what"] == "instruction" else f"{facts['what']} of {facts['kind']} {facts['id']}"
-        return Voucher("receipt", file, facts["size"], f"{what}, block {facts['height']}", bool(self._trust))
+        return facts["size"], f"{what}, block {facts['height']}"
 
     def _compare(self, file: str, origin: str, size: int, root_hash: bytes) -> None:
         own = self._name.partition("#")[0]

@@ -27,7 +27,7 @@ fn mark((origin, size, root_hash): SignedRow) -> SignedMark {
 
 /// Everything that hashes alone show of a ledger's block files, damaged or not.
 #[pyclass(frozen, module = "finchain._core")]
-pub(crate) struct Survey(ledger::Survey);
+pub(crate) struct Survey(pub(crate) ledger::Survey);
 
 #[pymethods]
 impl Survey {
@@ -64,11 +64,6 @@ impl Survey {
     /// Root of the block log over so many blocks; `None` where a hash is not known.
     fn root_at<'py>(&self, py: Python<'py>, size: u64) -> Option<Bound<'py, PyBytes>> {
         self.0.root_at(size).map(|hash| PyBytes::new(py, &hash))
-    }
-
-    /// Hash of a block that is held, or that the block behind it gives.
-    fn hash<'py>(&self, py: Python<'py>, height: u64) -> Option<Bound<'py, PyBytes>> {
-        self.0.hash(height).map(|hash| PyBytes::new(py, &hash))
     }
 
     /// Block file and offset of a block that is held.

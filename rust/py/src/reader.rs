@@ -10,6 +10,7 @@ use finchain_index::{Index, IndexError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
+use crate::copies::Survey;
 use crate::error::{ConfigError, ForkError, StorageError, ledger_error, locked};
 use crate::ledger::{Ledger, Page, entered_of, page_of, touches_of};
 use crate::process::{OfProcess, is_forked};
@@ -136,12 +137,6 @@ impl View {
         Ok(self.of()?.height())
     }
 
-    /// Hash of the last block.
-    #[getter]
-    fn block_hash<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        Ok(PyBytes::new(py, &self.of()?.block_hash()))
-    }
-
     /// Time of the last block.
     #[getter]
     fn time_ms(&self, py: Python<'_>) -> PyResult<u64> {
@@ -163,6 +158,11 @@ impl View {
     /// Hashes every record and compares the root with the last block's header.
     fn verify(&self, py: Python<'_>) -> PyResult<()> {
         self.ask(py, ledger::View::verify)
+    }
+
+    /// Compares the hash that the index has of each block with the blocks that a survey read.
+    fn compare_blocks(&self, py: Python<'_>, survey: &Survey) -> PyResult<()> {
+        self.ask(py, |view| view.compare_blocks(&survey.0))
     }
 
     /// Compares every row of the index with those that a ledger of the same blocks has made: how many differ, and for

@@ -12,6 +12,7 @@ use super::fill::fill_hashed;
 use super::identity::Identity;
 use super::lanes::{self, Position};
 use super::recover::read_suite;
+use super::survey::Survey;
 use super::{Entered, LedgerError};
 use crate::block::{self, BlockHeader, Payload};
 use crate::hash::{Hash, HashSuite};
@@ -79,10 +80,24 @@ impl View {
         self.meta.height.saturating_add(1)
     }
 
-    /// Hash of the last block, as the index has it; [`View::tip`] reads the block that has it.
-    #[must_use]
-    pub fn block_hash(&self) -> Hash {
-        self.meta.block_hash
+    /// Compares the hash that the index has of each block with the blocks that were read one after the other.
+    ///
+    /// A block is found by the place that the index has of it. Whoever writes the folder could let that lead to a block
+    /// of another history, which lies in the files beside the ledger's own.
+    ///
+    /// # Errors
+    /// [`LedgerError::Tampered`] where the index has another hash, or the block was not found whole.
+    pub fn compare_blocks(&self, survey: &Survey) -> Result<(), LedgerError> {
+        let tip = self.meta.height;
+        for height in 0..=tip {
+            let found = Some(height).filter(|height| *height < survey.whole()).and_then(|height| survey.hash(height));
+            let known = self.index.block(height)?.map(|row| row.block_hash);
+            if found.is_none() || known != found || (height == tip && found != Some(self.meta.block_hash)) {
+                let message = "the index has the hash of another block than the one that follows those before it";
+                return Err(LedgerError::Tampered { height, message: message.into() });
+            }
+        }
+        Ok(())
     }
 
     /// Header of the last block.
