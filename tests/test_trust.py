@@ -254,6 +254,24 @@ def test_a_wrong_file_is_said_before_any_block_is_read(home: Path) -> None:
     assert not done
 
 
+@pytest.mark.parametrize("text", [b"", b"x" * 70_000, b"example.com/real\n5\n"], ids=["empty", "too large", "cut"])
+def test_a_checkpoint_of_the_folder_that_is_none_hides_no_damage(
+    text: bytes, home: Path, ledgers: tuple[Path, str, Path, str]
+) -> None:
+    folder = home / "real.finchain"
+    (folder / "checkpoint").write_bytes(text)
+    for trust in ((), ledgers[1]):
+        with pytest.raises(fc.TamperError):
+            fc.check(folder, trust=trust)
+    blocks = folder / "blocks" / "00000000.blk"
+    content = bytearray(blocks.read_bytes())
+    content[3 * 4096 + 100] ^= 1
+    blocks.write_bytes(content)
+    with pytest.raises(fc.DamageError) as caught:
+        fc.check(folder)
+    assert caught.value.faults[0].height == 3 and caught.value.checkpoint_agrees is None
+
+
 def test_damage_is_told_as_such_whatever_the_anchors_say(home: Path, ledgers: tuple[Path, str, Path, str]) -> None:
     path = home / "real.finchain" / "blocks" / "00000000.blk"
     content = bytearray(path.read_bytes())
