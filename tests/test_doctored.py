@@ -144,6 +144,16 @@ def an_older_touch_less(index: Doctored) -> None:
     raise AssertionError("no record was written twice")
 
 
+def every_older_touch_less(index: Doctored) -> None:
+    """Each touch says that it was the first one of its record."""
+    for row_key, row in index.rows("touches"):
+        body, at = bytearray(unsummed(row)), 0
+        while at < len(body):
+            body[at + 8 : at + 20] = b"\xff" * 12
+            at += 22 + 2 * int.from_bytes(body[at + 20 : at + 22], "little")
+        index.put("touches", row_key, summed("touches", row_key, bytes(body)))
+
+
 def a_list_of_touches_less(index: Doctored) -> None:
     index.remove("touches", index.rows("touches")[-1][0])
 
@@ -199,7 +209,9 @@ EDITS: dict[str, list[Callable[[Doctored], None]]] = {
         another_amount, another_creditor, another_id, a_record_less, a_record_twice, another_place_of_a_record,
         records_change_places, every_record_less,
     ],
-    "touches": [another_instruction_of_a_touch, an_older_touch_less, a_list_of_touches_less],
+    "touches": [
+        another_instruction_of_a_touch, an_older_touch_less, every_older_touch_less, a_list_of_touches_less,
+    ],
     "lanes": [another_place_of_a_lane, a_place_of_a_lane_less],
     "blocks": [another_time_of_a_block, another_frame_of_a_block, a_block_less],
     "keys": [a_row_of_keys_more],
@@ -314,6 +326,34 @@ def test_a_verified_reader_answers_nothing_out_of_a_doctored_index(home: Path) -
         assert not reader.verified
     with pytest.raises(fc.TamperError, match="state root"):
         fc.open(path, read_only=True, verified=True)
+
+
+def test_a_verified_reader_tells_no_history_out_of_a_doctored_index(honest: Path, home: Path) -> None:
+    def told(reader: fc.Reader | fc.Snapshot) -> list[tuple[int, int]]:
+        return [(step.height, step.entry) for step in reader.history(fc.Receivable, "r-3")]
+
+    with fc.open(honest / "real.finchain", read_only=True) as reader:
+        true = told(reader)
+    with edited(home / "real.finchain") as index:
+        every_older_touch_less(index)
+    with fc.open(home / "real.finchain", read_only=True) as reader:
+        assert told(reader) == true[1:], "it takes the index at its word, and says so"
+        assert not reader.verified
+    with fc.open(home / "real.finchain", read_only=True, verified=True) as reader, reader.snapshot() as snapshot:
+        assert reader.verified and told(reader) == told(snapshot) == true
+
+
+def test_a_verified_reader_verifies_another_index_of_the_same_height_too(honest: Path, home: Path) -> None:
+    path = home / "real.finchain" / "index" / "data.mdb"
+    doctored = home / "doctored"
+    shutil.copytree(honest / "real.finchain", doctored)
+    with edited(doctored) as index:
+        another_creditor(index)
+    with fc.open(home / "real.finchain", read_only=True, verified=True) as reader:
+        assert reader.get(fc.Receivable, "r-1").creditor == "shop"
+        (doctored / "index" / "data.mdb").replace(path)
+        with pytest.raises(fc.TamperError, match="state root"):
+            reader.get(fc.Receivable, "r-1")
 
 
 def test_a_place_that_the_index_made_up_decides_nothing_about_a_ticket(honest: Path, home: Path) -> None:

@@ -21,9 +21,9 @@ from pathlib import Path
 from finchain import _core
 from finchain.clock import Clock
 from finchain.domain.founding import LedgerRecord
-from finchain.domain.rule import Instruction
+from finchain.domain.rule import Instruction, Record
 from finchain.domain.rulebook import Rulebook
-from finchain.outcome import Explanation
+from finchain.outcome import Explanation, Step
 from finchain.reading import Reading
 from finchain.rehearsal import explained
 from finchain.replay import SCAN_PAGE
@@ -32,6 +32,8 @@ from finchain.trust import Vouched
 
 class _Viewing(Reading):
     """What a reader and its snapshots share: all of an answer comes out of one state."""
+
+    verified: bool
 
     def _pages(self, kind: str | None) -> Iterator[list[tuple[str, bytes]]]:
         with self._asking() as view:
@@ -67,6 +69,10 @@ class _Viewing(Reading):
         parties = [by] if isinstance(by, str) else list(by)
         instructions = [what] if isinstance(what, Instruction) else list(what)
         return explained(self.look, self._rulebook().rules, self._place(), instructions, parties)
+
+    def history(self, kind: type[Record], id: str, *, limit: int = 1_000, replayed: bool = False) -> list[Step]:
+        """As `Reading.history`; out of what is `verified`, it is always replayed."""
+        return super().history(kind, id, limit=limit, replayed=replayed or self.verified)
 
     @property
     def behind(self) -> bool:
@@ -139,7 +145,8 @@ class Reader(_Viewing):
     """A ledger that another process may be writing. Made by `open(path, read_only=True)`; safe in several threads.
 
     Attributes:
-        verified: Whether each state is verified before anything is answered out of it.
+        verified: Whether each state is verified before anything is answered out of it, and a history replayed. Whoever
+            changes bytes of the index's file under an open reader is seen by the next one.
         vouched: Who vouches for the blocks that were there when it was opened, apart from the folder itself.
     """
 
@@ -157,7 +164,7 @@ class Reader(_Viewing):
         super().__init__(path, record, clock, rulebooks)
         self._core = core
         self._own = own
-        self._verified_height = 0
+        self._verified_edition: tuple[int, int, int] | None = None
         self.verified = verified
         self.vouched = Vouched()
 
@@ -183,13 +190,13 @@ class Reader(_Viewing):
     def _view(self) -> _core.View:
         view = self._core.view()
         # What an index of its own holds was compared with the blocks when it was made.
-        if self.verified and self._own is None and view.height > self._verified_height:
+        if self.verified and self._own is None and view.edition != self._verified_edition:
             try:
                 view.verify()
             except BaseException:
                 view.close()
                 raise
-            self._verified_height = view.height
+            self._verified_edition = view.edition
         return view
 
     def _done(self, view: _core.View) -> None:

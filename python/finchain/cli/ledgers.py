@@ -169,9 +169,7 @@ def history(screen: Screen, path: Path, kind: str, id: str, limit: int, ledger_o
     --unverified the answer comes at once, out of the index.
     """
     with reads_ledger(screen, path, ledger_options) as ledger:
-        # A follower executed every block itself, and keeps none to do so again.
-        replayed = ledger_options["verified"] and isinstance(ledger, fc.Snapshot)
-        for step in ledger.history(kind_of(kind), id, limit=limit, replayed=replayed):
+        for step in ledger.history(kind_of(kind), id, limit=limit):
             what = "; ".join(worded(each, currency_in(ledger, each)) for each in step.instructions)
             screen.show(
                 msgspec.to_builtins(step),

@@ -107,6 +107,15 @@ pub struct Meta {
     pub clean: bool,
 }
 
+/// Which state of which data file is read: another one is another edition, whatever height it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edition {
+    /// Device and number of the data file.
+    pub file: (u64, u64),
+    /// LMDB's number of the transaction that made the state.
+    pub transaction: usize,
+}
+
 impl Index {
     /// Opens the index in `folder`, or makes a new one.
     ///
@@ -246,6 +255,14 @@ impl Index {
     pub fn meta(&self) -> Result<Option<Meta>, IndexError> {
         let clean = self.closed.load(Ordering::Acquire);
         Ok(self.read(Tables::tip)?.map(|tip| Meta::of(&tip, clean)))
+    }
+
+    /// Which state is read.
+    ///
+    /// # Errors
+    /// `ReadersFull`, `Closed`, `Disk`, `Lmdb`.
+    pub fn edition(&self) -> Result<Edition, IndexError> {
+        self.read(|_, txn| Ok(Edition { file: self.file, transaction: txn.id() }))
     }
 
     /// The numbers that were given to `mark_clean`, where every byte is as it was then: it was opened for writing, with

@@ -49,5 +49,5 @@ mod tables;
 pub use compare::{Difference, Differences, Fault};
 pub use error::{IndexError, RowFault};
 pub use finchain_core::index::{BlockRow, BlockRows, LaneRow, Stored, Touch, Write};
-pub use index::{Index, MapSize, Meta, Opened};
+pub use index::{Edition, Index, MapSize, Meta, Opened};
 pub use rows::RecordView;

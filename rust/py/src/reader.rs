@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use finchain_core::index::RecordIndex;
 use finchain_core::ledger::{self, LedgerError};
 use finchain_core::log::Storage;
-use finchain_index::{Index, IndexError};
+use finchain_index::{Edition, Index, IndexError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
@@ -148,6 +148,13 @@ impl View {
     fn state_root<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         let header = self.ask(py, ledger::View::tip)?;
         Ok(PyBytes::new(py, &header.state))
+    }
+
+    /// Which state of which data file this is: device and number of the file, and the state's own number.
+    #[getter]
+    fn edition(&self) -> PyResult<(u64, u64, usize)> {
+        let Edition { file: (device, number), transaction } = self.pinned()?.index.edition().map_err(index_error)?;
+        Ok((device, number, transaction))
     }
 
     /// Whether whole blocks follow that the index has not.
